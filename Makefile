@@ -1,0 +1,106 @@
+# Two commands matter: `make book` and `make test`. Both set up .venv first, once.
+# Set PYTHON to choose the interpreter, as in `make book PYTHON=python3.12`.
+
+.DEFAULT_GOAL := help
+# The targets share .venv and _build, and the heavy ones use every core already.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+OLDEST := 3.11
+CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
+RECENT_ENOUGH := import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))))
+PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(RECENT_ENOUGH)' 2>/dev/null && echo $(p))))
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SITE := _build/html
+PORT ?= 8000
+
+# What a caller's shell may carry in that would change or stop a run: other modules, other kernels, a plot window, a pager.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONINSPECT MPLBACKEND JUPYTER_PATH IPYTHONDIR PYTEST_ADDOPTS
+unexport VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER PIP_TARGET PIP_CONSTRAINT
+export PYTHONNOUSERSITE := 1
+export PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export JUPYTER_PREFER_ENV_PATH := 1
+export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
+export PAGER := cat
+
+.PHONY: help book test lint format unit validate notebooks bench serve lock venv clean distclean
+
+help: ## Show this list
+	@echo "usage: make TARGET"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+book: $(INSTALLED) ## Execute the notebooks, build the site, check it
+	@$(BIN)/python tools/clear_stale.py
+	@# A page is read once and its warnings are said once: after a failure every page must be read again.
+	@$(BIN)/jupyter-book build . --toc book/_toc.yml --warningiserror --keep-going --nitpick \
+		|| { rm -rf _build/.doctrees; exit 1; }
+	@$(BIN)/python tools/check_site.py $(SITE)
+	@echo
+	@echo "The book: file://$(CURDIR)/$(SITE)/index.html"
+	@echo "'make serve' shows it at http://localhost:$(PORT)/ (the search needs that)."
+
+test: lint unit validate ## Lint, types, unit tests, doctests, then the notebooks against their stored outputs
+
+lint: $(INSTALLED) ## Ruff (rules and format) and mypy
+	@echo "== ruff check"
+	@$(BIN)/ruff check
+	@echo "== ruff format"
+	@$(BIN)/ruff format --check
+	@echo "== mypy"
+	@$(BIN)/mypy
+
+unit: $(INSTALLED) ## Unit tests, contract tests and doctests
+	@echo "== pytest: unit tests and doctests"
+	@MPLBACKEND=Agg $(BIN)/python -m pytest
+
+validate: $(INSTALLED) ## Run the committed notebooks again and compare with their stored outputs
+	@echo "== nbval: notebooks against their stored outputs"
+	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
+		-o addopts= -o testpaths= notebooks/*.ipynb
+
+format: $(INSTALLED) ## Put the Python files into their standard form
+	@$(BIN)/ruff check --fix --extend-exclude '*.ipynb'
+	@$(BIN)/ruff format
+
+notebooks: $(INSTALLED) ## Execute notebooks/*.md into the committed notebooks/*.ipynb (those out of date)
+	@$(BIN)/python tools/execute_notebooks.py
+
+bench: $(INSTALLED) ## Benchmarks (nothing is timed in the tests)
+	@MPLBACKEND=Agg $(BIN)/python -m pytest benchmarks -s --benchmark-only \
+		-o addopts= -o python_files='bench_*.py test_*.py'
+
+serve: $(SITE)/index.html ## Serve the built book on this machine
+	@echo "http://localhost:$(PORT)/ (Ctrl-C stops)"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
+
+# No prerequisites: only a missing site is built here.
+$(SITE)/index.html:
+	@$(MAKE) book
+
+LOCK_PYTHONS ?= $(BIN)/python
+lock: $(INSTALLED) ## Resolve pyproject.toml afresh into constraints.txt and environment.yml
+	@$(BIN)/python tools/lock.py $(LOCK_PYTHONS)
+
+venv: $(INSTALLED) ## Set up .venv only
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python $(OLDEST) or newer on the PATH; name one: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c '$(RECENT_ENOUGH)' || { echo "$(PYTHON) is not Python $(OLDEST) or newer; name another: make PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing the pinned packages into $(VENV) (the first time takes some minutes) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,dev]'
+	@# Kernels warn on every start that they talk to this machine unencrypted; notebooks have nothing to hide from it.
+	@mkdir -p $(IPYTHONDIR)/profile_default
+	@echo 'c.IPKernelApp.log_level = "ERROR"' > $(IPYTHONDIR)/profile_default/ipython_kernel_config.py
+	@touch $@
+
+clean: ## Remove what was built (the site, the execution cache, the caches of the tools)
+	@rm -rf _build build .mypy_cache .ruff_cache .pytest_cache .benchmarks *.egg-info
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## Remove .venv too
+	@rm -rf $(VENV)

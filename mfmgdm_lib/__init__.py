@@ -1,0 +1,33 @@
+"""The front door: every public name of the companion to *Mean-Field Microcanonical Gradient Descent*."""
+
+from mfmgdm_lib import data, energies, errors, experiments, figures, paper, processes, statistics
+from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, State
+from mfmgdm_lib.divergence import DivergenceTrace, reverse_kl_trace
+from mfmgdm_lib.jacobian import StepDeterminant, log_determinant
+from mfmgdm_lib.processes.initial import initial_distribution
+from mfmgdm_lib.target import Target, estimate_target, target_from_data
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MFMGDM",
+    "MGDM",
+    "Descent",
+    "DivergenceTrace",
+    "State",
+    "StepDeterminant",
+    "Target",
+    "data",
+    "energies",
+    "errors",
+    "estimate_target",
+    "experiments",
+    "figures",
+    "initial_distribution",
+    "log_determinant",
+    "paper",
+    "processes",
+    "reverse_kl_trace",
+    "statistics",
+    "target_from_data",
+]

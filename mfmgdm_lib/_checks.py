@@ -1,0 +1,92 @@
+"""The doorkeeper: argument checks that name the value, the expectation and the mend."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+__all__ = ["as_series", "check_finite", "check_member", "check_paths", "check_positive", "check_positive_int"]
+
+
+def check_positive(name: str, value: float, mend: str = "") -> float:
+    """Return `value` as a float if it is a finite number above zero."""
+    if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); expected a number above 0.{_gap(mend)}")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.{_gap(mend)}")
+    return float(value)
+
+
+def check_positive_int(name: str, value: int, *, minimum: int = 1) -> int:
+    """Return `value` as an int if it is a whole number of at least `minimum`."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); expected a whole number of at least {minimum}.")
+    if value < minimum:
+        raise ValueError(f"{name} is {value}; expected a whole number of at least {minimum}.")
+    return int(value)
+
+
+def check_member(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return `value` if it is one of the names `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, allowed))}.")
+    return value
+
+
+def check_paths(name: str, x: Tensor, *, minimum_length: int = 1) -> Tensor:
+    """Return `x` if it is a floating tensor whose last axis is time and long enough."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} is a {type(x).__name__}; expected a torch.Tensor. Use torch.as_tensor(...) first.")
+    if not x.is_floating_point():
+        raise TypeError(f"{name} has dtype {x.dtype}; expected a real floating dtype. Use {name}.double() first.")
+    if x.ndim == 0 or x.shape[-1] < minimum_length:
+        raise ValueError(
+            f"{name} has shape {tuple(x.shape)}; expected (*, time) with at least {minimum_length} points in time."
+            " Use longer paths."
+        )
+    return x
+
+
+def check_finite(name: str, x: Tensor) -> Tensor:
+    """Return `x` if no entry is NaN or infinite."""
+    bad = ~torch.isfinite(x)
+    if bad.any():
+        first = tuple(int(i) for i in bad.nonzero()[0])
+        raise ValueError(
+            f"{name} has {int(bad.sum())} entries that are NaN or infinite, the first at index {first};"
+            " expected finite numbers. Drop or repair them first."
+        )
+    return x
+
+
+def as_series(name: str, series: Any, *, minimum_length: int = 2) -> Tensor:
+    """Return a single real series as a float64 tensor (length,), or as it is if it is a floating tensor.
+
+    The series has to be one-dimensional, finite, not constant and at least `minimum_length` long.
+    """
+    if isinstance(series, Tensor):
+        values = series if series.is_floating_point() else series.double()
+    else:
+        raw = series.to_numpy() if isinstance(series, pd.Series) else np.asarray(series)
+        if raw.dtype.kind not in "fiu":
+            raise TypeError(f"{name} has dtype {raw.dtype}; expected real numbers. Convert it to float64 first.")
+        values = torch.as_tensor(np.array(raw, dtype=np.float64))
+    if values.ndim != 1:
+        raise ValueError(f"{name} has shape {tuple(values.shape)}; expected one series of shape (length,).")
+    if len(values) < minimum_length:
+        raise ValueError(
+            f"{name} has {len(values)} points; expected at least {minimum_length}. Use a longer series or fewer lags."
+        )
+    check_finite(name, values)
+    if bool((values == values[0]).all()):
+        raise ValueError(f"{name} is constant at {float(values[0])}; expected a series that varies.")
+    return values
+
+
+def _gap(mend: str) -> str:
+    return f" {mend}" if mend else ""

@@ -1,0 +1,20 @@
+"""The clock on the wall: a progress bar for whoever waits at a terminal, silence for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tqdm import tqdm
+
+__all__ = ["progress"]
+
+T = TypeVar("T")
+
+
+def progress(steps: Iterable[T], *, total: int, description: str) -> tqdm[T]:
+    """Wrap `steps` in a bar that appears after two seconds, and only where stderr is a terminal.
+
+    A notebook's stderr is none, so a notebook that is being validated prints nothing that could differ.
+    """
+    return tqdm(steps, total=total, desc=description, delay=2.0, disable=None, leave=False)

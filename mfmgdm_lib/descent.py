@@ -1,0 +1,175 @@
+"""The descents: MGDM moves every path by its own energy mismatch, MF–MGDM an ensemble by its mean one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int
+from mfmgdm_lib._progress import progress
+from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.errors import DivergedError
+from mfmgdm_lib.target import Target
+
+__all__ = ["MFMGDM", "MGDM", "Descent", "State"]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where N paths stand after some steps.
+
+    Attributes:
+        step: t, the number of steps taken.
+        paths: x_t, (N, time).
+        energies: Φ(x_t), (N, K).
+        mismatch: what drives each path, (N, K): Φ − α averaged over the path's ensemble (over itself alone in MGDM).
+        loss: L = ½‖mismatch‖² / ‖α‖² for each path, (N,); equal within an ensemble.
+    """
+
+    step: int
+    paths: Tensor
+    energies: Tensor
+    mismatch: Tensor
+    loss: Tensor
+
+
+class Descent:
+    """Gradient descent of ensembles of paths by their mean energy, paper eqs. (3) and (6).
+
+    One rule covers both models: a path moves by −γ J_Φᵀ times the mismatch Φ − α averaged over its ensemble.
+    With ensembles of one path that is MGDM, eq. (3); with all paths in one ensemble it is MF–MGDM, eq. (6).
+
+    Args:
+        energy: Φ.
+        target: α, of the same K energies.
+        step_size: s, dimensionless; the rate of eqs. (3) and (6) is γ = s / ‖α‖², because the loss is relative.
+        ensemble_size: paths in each ensemble, taken in order; None puts all in one.
+
+    Raises:
+        ValueError: a step size that is not above 0, or a target of other energies.
+    """
+
+    def __init__(
+        self, energy: Energy, target: Target, step_size: float, *, ensemble_size: int | None = None
+    ) -> None:
+        if target.labels != energy.labels:
+            raise ValueError(
+                f"target has the energies {target.labels}; expected those of {energy!r}: {energy.labels}."
+                " Estimate the target with the same energy."
+            )
+        self.energy = energy
+        self.target = target
+        self.step_size = check_positive("step_size", step_size)
+        self.ensemble_size = None if ensemble_size is None else check_positive_int("ensemble_size", ensemble_size)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.energy!r}, step_size={self.step_size:g})"
+
+    @property
+    def rate(self) -> float:
+        """γ of eqs. (3) and (6): s / ‖α‖²."""
+        return self.step_size / float(self.target.mean.square().sum())
+
+    def members(self, n_paths: int) -> int:
+        """Number of paths in each ensemble when there are `n_paths` in all."""
+        size = n_paths if self.ensemble_size is None else self.ensemble_size
+        if n_paths % size:
+            raise ValueError(
+                f"ensemble_size is {size}; expected a divisor of the {n_paths} paths. Change one of the two."
+            )
+        return size
+
+    def evaluate(self, paths: Tensor, step: int = 0) -> State:
+        """Return the state of `paths` (N, time) at step `step`; a pure function.
+
+        Raises:
+            DivergedError: an energy is not finite.
+        """
+        energies = self.energy(paths)
+        if not torch.isfinite(energies).all():
+            particle = int((~torch.isfinite(energies)).any(-1).nonzero()[0])
+            raise DivergedError(
+                f"path {particle} has an infinite or NaN energy at step {step} with step_size {self.step_size:g};"
+                " expected finite energies all the way. Use a smaller step size.",
+                step=step,
+                particle=particle,
+            )
+        target = self.target.mean.to(paths)
+        members = self.members(len(paths))
+        mismatch = energies - target
+        if members > 1:
+            grouped = mismatch.unflatten(0, (-1, members))
+            mismatch = grouped.mean(1, keepdim=True).expand_as(grouped).flatten(0, 1)
+        loss = 0.5 * mismatch.square().sum(-1) / target.square().sum()
+        return State(step, paths, energies, mismatch, loss)
+
+    def update(self, state: State) -> Tensor:
+        """Return the paths (N, time) one step after `state`: x − γ J_Φᵀ(x) · mismatch; a pure function."""
+        return state.paths - self.energy.gradient(state.paths, self.rate * state.mismatch)
+
+    def steps(self, x0: Tensor, n_steps: int) -> Iterator[State]:
+        """Yield the states at t = 0, 1, …, n_steps, so a caller can watch what it likes.
+
+        Args:
+            x0: starting paths (N, time); their dtype and device are kept.
+            n_steps: number of steps T.
+
+        Raises:
+            DivergedError: an energy stopped being finite; the error names the step.
+        """
+        check_positive_int("n_steps", n_steps, minimum=0)
+        check_finite("x0", check_paths("x0", x0, minimum_length=self.energy.minimum_length))
+        if x0.ndim != 2:
+            raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected (paths, time). Use x0[None] for one path.")
+        state = self.evaluate(x0)
+        yield state
+        for step in progress(range(1, n_steps + 1), total=n_steps, description=type(self).__name__):
+            state = self.evaluate(self.update(state), step)
+            yield state
+
+    def sample(self, x0: Tensor, n_steps: int) -> Tensor:
+        """Return the paths after `n_steps` steps from x0 (N, time): a tensor like x0.
+
+        Raises:
+            DivergedError: an energy stopped being finite; the error names the step.
+        """
+        for state in self.steps(x0, n_steps):
+            last = state
+        return last.paths
+
+
+class MGDM(Descent):
+    """Microcanonical gradient descent, paper eq. (3): every path answers for itself.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, n_samples=1000, seed=1)
+        >>> x0 = mm.initial_distribution(process).sample(8, 1024, seed=2)
+        >>> paths = mm.MGDM(energy, target, step_size=10.0).sample(x0, n_steps=50)
+        >>> paths.shape
+        torch.Size([8, 1024])
+    """
+
+    def __init__(self, energy: Energy, target: Target, step_size: float) -> None:
+        super().__init__(energy, target, step_size, ensemble_size=1)
+
+
+class MFMGDM(Descent):
+    """Mean-field microcanonical gradient descent, paper eq. (6): an ensemble moves by its mean energy.
+
+    With `ensemble_size` the paths are cut, in order, into ensembles of that size (Figure 4).
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, n_samples=1000, seed=1)
+        >>> x0 = mm.initial_distribution(process).sample(8, 1024, seed=2)
+        >>> model = mm.MFMGDM(energy, target, step_size=10.0)
+        >>> losses = [float(state.loss.mean()) for state in model.steps(x0, n_steps=50)]
+        >>> losses[0] > losses[-1]
+        True
+    """

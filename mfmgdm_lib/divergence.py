@@ -1,0 +1,158 @@
+"""The ruler: entropy, log-likelihood and reverse KL divergence along a descent, with standard errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mfmgdm_lib.descent import Descent, State
+from mfmgdm_lib.errors import DescentError, NotInvertibleError
+from mfmgdm_lib.jacobian import StepDeterminant, choose_backend, log_determinant
+from mfmgdm_lib.processes.base import Process, Seed
+
+__all__ = ["DivergenceTrace", "reverse_kl_trace"]
+
+
+@dataclass(frozen=True)
+class DivergenceTrace:
+    """What is known of the law q_t of a descent at t = 0, 1, …, T, from N sampled paths.
+
+    Attributes:
+        log_q: log q_t of each path at its place x_t, nats, (T + 1, N). An ensemble's log-density is shared
+            out evenly where it is joint, so a mean over paths is the ensemble's value divided by its size.
+        log_p: log-likelihood of each path under the process, nats, (T + 1, N).
+        loss: mean over ensembles of L = ½‖Φ̄ − α‖² / ‖α‖², (T + 1,).
+        mean_energy: energies averaged over all paths, (T + 1, K).
+        paths: x_T, the paths where the descent ended, (N, length).
+        members: paths in each ensemble.
+        jacobian: the backend that calculated the determinants.
+    """
+
+    log_q: np.ndarray
+    log_p: np.ndarray
+    loss: np.ndarray
+    mean_energy: np.ndarray
+    paths: Tensor
+    members: int
+    jacobian: str
+
+    @property
+    def entropy(self) -> np.ndarray:
+        """Estimate of H(q_t) for each path, nats, (T + 1,)."""
+        return np.asarray(-self.log_q.mean(-1))
+
+    @property
+    def log_likelihood(self) -> np.ndarray:
+        """Estimate of E_q[log p(X)] for each path, nats, (T + 1,)."""
+        return np.asarray(self.log_p.mean(-1))
+
+    @property
+    def reverse_kl(self) -> np.ndarray:
+        """Estimate of KL(q_t ‖ p) for each path, nats, (T + 1,): −entropy − log_likelihood."""
+        return np.asarray((self.log_q - self.log_p).mean(-1))
+
+    @property
+    def standard_error(self) -> np.ndarray:
+        """Standard error of `reverse_kl`, nats, (T + 1,), from the spread of the N paths.
+
+        It treats paths as independent. Those of a coupled ensemble are not quite: the notebooks compare it with
+        the spread over independent ensembles.
+        """
+        return np.asarray((self.log_q - self.log_p).std(-1, ddof=1) / math.sqrt(self.log_q.shape[-1]))
+
+    @property
+    def best_step(self) -> int:
+        """The step at which `reverse_kl` is smallest."""
+        return int(self.reverse_kl.argmin())
+
+
+def reverse_kl_trace(
+    model: Descent,
+    process: Process,
+    initial: Process,
+    *,
+    n_steps: int,
+    n_particles: int = 128,
+    length: int = 1024,
+    seed: Seed,
+    jacobian: str = "auto",
+) -> DivergenceTrace:
+    r"""Follow the reverse KL divergence of a model's law from a process through a descent (Section 3.2).
+
+    .. math:: \log q_T(x_T) = \log q_0(x_0) - \sum_{t<T} \log |\det J_g(x_t)|, \qquad
+              \mathrm{KL}(q_T \| p) = \mathbb E[\log q_T(X) - \log p(X)]
+
+    Args:
+        model: the descent, `MGDM` or `MFMGDM`.
+        process: the law p.
+        initial: the law q_0 of the starting paths.
+        n_steps: number of steps T.
+        n_particles: number of paths N, at least 2.
+        length: points d of each path.
+        seed: whatever `numpy.random.default_rng` takes; the paper's is (2, 12345).
+        jacobian: backend of the determinants: "auto", "structured" or "dense".
+
+    Returns:
+        The trace; its arrays have one entry for each of t = 0 … n_steps.
+
+    Raises:
+        NotInvertibleError: a step whose Jacobian is not positive definite. Its `trace` holds what came before.
+        DivergedError: an energy stopped being finite. Its `trace` holds what came before.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, seed=(3, 12345))
+        >>> initial = mm.initial_distribution(process)
+        >>> model = mm.MGDM(energy, target, step_size=10.0)
+        >>> trace = mm.reverse_kl_trace(model, process, initial, n_steps=40, seed=(2, 12345))
+        >>> trace.best_step, round(float(trace.reverse_kl.min()), 2), trace.jacobian
+        (36, 2.76, 'structured')
+    """
+    if n_particles < 2:
+        raise ValueError(f"n_particles is {n_particles}; expected at least 2, for a standard error.")
+    backend = choose_backend(model, jacobian)
+    x0 = initial.sample(n_particles, length, seed)
+    log_q = initial.log_prob(x0)
+    records: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    state = None
+    try:
+        for state in model.steps(x0, n_steps):
+            records.append((log_q, process.log_prob(state.paths), state.loss.mean(), state.energies.mean(0)))
+            if state.step < n_steps:
+                determinant = log_determinant(model, state, backend)
+                _check_invertible(determinant, state, model)
+                log_q = log_q - determinant.per_path
+    except DescentError as error:
+        error.trace = _collect(records, state, model, backend) if state is not None else None
+        raise
+    assert state is not None  # `steps` yields at least the start
+    return _collect(records, state, model, backend)
+
+
+def _collect(
+    records: list[tuple[Tensor, Tensor, Tensor, Tensor]], state: State, model: Descent, backend: str
+) -> DivergenceTrace:
+    columns = (torch.stack(column).cpu().numpy() for column in zip(*records, strict=True))
+    return DivergenceTrace(
+        *columns, paths=state.paths, members=model.members(len(state.paths)), jacobian=backend
+    )
+
+
+def _check_invertible(determinant: StepDeterminant, state: State, model: Descent) -> None:
+    if not determinant.non_positive.any():
+        return
+    ensemble = int(determinant.non_positive.nonzero()[0])
+    members = model.members(len(state.paths))
+    who = f"path {ensemble}" if members == 1 else f"the ensemble of paths {ensemble * members} to {(ensemble + 1) * members - 1}"
+    raise NotInvertibleError(
+        f"the Jacobian of step {state.step} has {int(determinant.non_positive[ensemble])} eigenvalues at or below 0"
+        f" for {who} with step_size {model.step_size:g}; expected all above 0, so that the step can be inverted."
+        " Use a smaller step size.",
+        step=state.step,
+        particle=ensemble if members == 1 else None,
+    )

@@ -1,0 +1,81 @@
+"""What every energy can do: map paths to labelled numbers, and say how they change with the path."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_paths
+
+__all__ = ["BandedEnergy", "Energy"]
+
+
+class Energy(ABC):
+    """A map Φ from a path to K numbers, each a time average (paper Section 1).
+
+    To add one, set `labels` and write `_evaluate`; everything else follows by automatic differentiation.
+    Override `gradient` where a closed form is faster, derive from `BandedEnergy` where the Hessians are banded,
+    and list an instance in `tests/test_contracts.py`. Energies hold no state that changes.
+    """
+
+    labels: tuple[str, ...]
+    """One name for each of the K energies, in order."""
+
+    minimum_length: int = 2
+    """Shortest path, in points, for which the energy is defined."""
+
+    @property
+    def dim(self) -> int:
+        """Number of energies K."""
+        return len(self.labels)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Evaluate Φ on paths x (*, time): a tensor (*, K) of the same dtype and device."""
+        return self._evaluate(check_paths("x", x, minimum_length=self.minimum_length))
+
+    @abstractmethod
+    def _evaluate(self, x: Tensor) -> Tensor:
+        """Map checked paths (*, time) to energies (*, K), differentiably and without in-place writes."""
+
+    def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the force J_Φᵀw = Σ_k w_k ∇Φ_k on each path.
+
+        Args:
+            x: paths (*, time).
+            weights: one weight for each energy, (*, K).
+
+        Returns:
+            A tensor (*, time).
+        """
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            (force,) = torch.autograd.grad((self(leaf) * weights).sum(), leaf)
+        return force
+
+
+class BandedEnergy(Energy):
+    """An energy whose Hessians vanish beyond a fixed distance from the diagonal, which makes determinants exact in O(d)."""
+
+    @property
+    @abstractmethod
+    def bandwidth(self) -> int:
+        """Largest |i − j| at which a Hessian entry (i, j) can differ from zero."""
+
+    @abstractmethod
+    def jacobian(self, x: Tensor) -> Tensor:
+        """Return J_Φ, one row for each energy: (*, K, time) for paths (*, time)."""
+
+    @abstractmethod
+    def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the lower bands of Σ_k w_k H_k.
+
+        Args:
+            x: paths (*, time).
+            weights: one weight for each energy, (*, K).
+
+        Returns:
+            A tensor (*, bandwidth + 1, time) whose entry (j, i) is the matrix entry (i + j, i); zero where i + j
+            falls off the end.
+        """

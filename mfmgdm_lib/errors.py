@@ -1,0 +1,35 @@
+"""The alarm room: the two ways in which a descent can stop short."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mfmgdm_lib.divergence import DivergenceTrace
+
+__all__ = ["DescentError", "DivergedError", "NotInvertibleError"]
+
+
+class DescentError(ValueError):
+    """A descent that had to stop before its last step.
+
+    Attributes:
+        step: index t of the step at which it stopped; the paths x_0 … x_{t} were still computed.
+        particle: index of the first path concerned, or None where the whole ensemble is.
+        trace: the divergence trace up to and including step t, or None outside `reverse_kl_trace`
+            (and where nothing was recorded before the stop).
+    """
+
+    def __init__(self, message: str, *, step: int, particle: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step
+        self.particle = particle
+        self.trace: DivergenceTrace | None = None
+
+
+class DivergedError(DescentError):
+    """An energy stopped being finite: the step size is too large for these paths."""
+
+
+class NotInvertibleError(DescentError):
+    """The Jacobian of a step has an eigenvalue that is not positive: the change of variables breaks down there."""

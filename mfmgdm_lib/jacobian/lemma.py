@@ -1,0 +1,86 @@
+"""The determinant lemma: from the blocks of the single paths to the Jacobian of a whole ensemble."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Blocks", "StepDeterminant", "apply_lemma", "factor_symmetric"]
+
+
+class Blocks(NamedTuple):
+    """What the lemma needs of each path's block A_n = I − Σ_k w_k H_k and its rows J_n."""
+
+    log_abs: Tensor
+    """log|det A_n|, (N,)."""
+    non_positive: Tensor
+    """Number of eigenvalues of A_n that are not above 0, (N,)."""
+    gram: Tensor
+    """J_n A_n⁻¹ J_nᵀ, (N, K, K)."""
+
+
+@dataclass(frozen=True)
+class StepDeterminant:
+    """Determinant of one descent step for E ensembles of M paths, N = E·M.
+
+    Attributes:
+        blocks: log|det A_n| for each path, nats, (N,).
+        capacitance: log|det| of each ensemble's capacitance matrix, nats, (E,).
+        non_positive: eigenvalues of each ensemble's Jacobian that are not above 0, (E,). The Jacobian is symmetric;
+            where there is any, the step folds space, and the change of variables no longer counts every preimage.
+        sign: sign of each ensemble's determinant, (E,).
+    """
+
+    blocks: Tensor
+    capacitance: Tensor
+    non_positive: Tensor
+
+    @property
+    def per_path(self) -> Tensor:
+        """log|det| shared out to the paths, nats, (N,): a path's own block and its part of the capacitance matrix."""
+        members = len(self.blocks) // len(self.capacitance)
+        return self.blocks + self.capacitance.repeat_interleave(members) / members
+
+    @property
+    def sign(self) -> Tensor:
+        """Sign of each ensemble's determinant, (E,)."""
+        parity = 1.0 - 2.0 * (self.non_positive % 2).to(self.blocks.dtype)
+        return torch.where(torch.isfinite(self.capacitance), parity, torch.zeros_like(parity))
+
+
+def apply_lemma(
+    log_abs: Tensor, non_positive: Tensor, gram: Tensor, rate: float, members: int
+) -> StepDeterminant:
+    """Join the blocks of each ensemble by its capacitance matrix I_K − (γ/M) Σ_n J_n A_n⁻¹ J_nᵀ.
+
+    The Jacobian and this pair are the two Schur complements of one symmetric matrix with a positive definite
+    corner, so their counts of negative eigenvalues add up (Haynsworth's inertia formula).
+    """
+    grams = gram.unflatten(0, (-1, members)).sum(1)
+    identity = torch.eye(grams.shape[-1], dtype=grams.dtype, device=grams.device)
+    capacitance, folds, _ = factor_symmetric(identity - (rate / members) * grams)
+    return StepDeterminant(log_abs, capacitance, non_positive.unflatten(0, (-1, members)).sum(1) + folds)
+
+
+def factor_symmetric(matrices: Tensor, rows: Tensor | None = None) -> Blocks:
+    """Factor symmetric matrices A (N, m, m), by Cholesky where they are positive definite, else by eigenvalues.
+
+    Args:
+        matrices: A, (N, m, m).
+        rows: J, (N, K, m), for which J A⁻¹ Jᵀ is wanted; K = 0 without.
+    """
+    rows = matrices.new_zeros((len(matrices), 0, matrices.shape[-1])) if rows is None else rows
+    root, info = torch.linalg.cholesky_ex(matrices)
+    log_abs = 2.0 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    half = torch.linalg.solve_triangular(root, rows.mT, upper=False)
+    gram, non_positive = half.mT @ half, torch.zeros_like(info, dtype=torch.int64)
+    for n in info.nonzero().flatten().tolist():
+        eigenvalues, basis = torch.linalg.eigh(matrices[n])
+        projected = rows[n] @ basis
+        log_abs[n] = eigenvalues.abs().log().sum()
+        gram[n] = (projected / eigenvalues) @ projected.mT
+        non_positive[n] = int((eigenvalues <= 0).sum())
+    return Blocks(log_abs, non_positive, gram)

@@ -1,0 +1,175 @@
+"""The other side of the comparison: what the paper states and contains, and where the book answers it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import pandas as pd
+
+__all__ = ["Finding", "compare", "contents", "coverage", "numbers", "to_html", "verdict"]
+
+_ANCHOR = re.compile(r"^\(paper-([a-z0-9-]+)\)=$", re.MULTILINE)
+_TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A number of ours.
+
+    Attributes:
+        value: the number, in the unit of the paper's.
+        standard_error: its standard error, or None where it has none: a count, or an exact value.
+        page: path of the page that shows it, relative to the root of the book, without its suffix.
+    """
+
+    value: float
+    standard_error: float | None = None
+    page: str | None = None
+
+
+@cache
+def _table(name: str) -> pd.DataFrame:
+    source = resources.files(__name__) / name
+    with resources.as_file(source) as path:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def numbers() -> pd.DataFrame:
+    """Every number that the paper states as a result.
+
+    Returns:
+        Text columns `key`, `where`, `what`, `value` (as printed) and `unit`, in the order of the paper.
+
+    Example:
+        >>> numbers().set_index("key").loc["table1-ar01-acf-mgdm", "value"]
+        '2.76'
+    """
+    return _table("numbers.csv").copy()
+
+
+def contents() -> pd.DataFrame:
+    """Every section, figure, table and displayed equation of the paper.
+
+    Returns:
+        Text columns `key`, `kind`, `label` and `what`, in the order of the paper.
+
+    Example:
+        >>> contents()["kind"].value_counts()["equation"] >= 30
+        True
+    """
+    return _table("contents.csv").copy()
+
+
+def verdict(printed: str, finding: Finding | None) -> str:
+    """Say how a number of ours stands to one that the paper prints.
+
+    "same digits" means that ours rounds to the printed ones; "within 2 standard errors" that the difference is at
+    most that, the rounding of the print aside.
+
+    Args:
+        printed: the paper's number as it prints it, such as "2.76".
+        finding: ours, or None if it has not been run.
+
+    Example:
+        >>> verdict("2.76", Finding(2.7622, 0.09)), verdict("0.09", Finding(0.12, 0.02)), verdict("36", None)
+        ('same digits', 'within 2 standard errors', 'not run yet')
+    """
+    if finding is None:
+        return "not run yet"
+    digits = len(printed.partition(".")[2])
+    difference = abs(finding.value - float(printed))
+    if f"{finding.value:.{digits}f}" == printed:
+        return "same digits"
+    if finding.standard_error is not None and difference <= 2 * finding.standard_error + 0.5 * 10**-digits:
+        return "within 2 standard errors"
+    return "differs"
+
+
+def compare(findings: Mapping[str, Finding]) -> pd.DataFrame:
+    """Set every number of the paper beside ours.
+
+    Args:
+        findings: ours, by the paper's key; what is missing is shown as not run yet.
+
+    Returns:
+        A table of text, one row for each of the paper's numbers.
+
+    Raises:
+        ValueError: a key that the paper does not have.
+    """
+    stated = numbers()
+    if unknown := sorted(set(findings) - set(stated["key"])):
+        raise ValueError(f"findings has the keys {unknown}; expected keys of paper.numbers(), such as 'figure-1-best'.")
+    rows = []
+    for key, where, what, printed, unit in stated.itertuples(index=False):
+        finding = findings.get(key)
+        digits = len(printed.partition(".")[2])
+        error = None if finding is None else finding.standard_error
+        rows.append(
+            {
+                "where": where,
+                "what": what,
+                "paper": f"{printed} {unit}".strip(),
+                "this run": "" if finding is None else f"{finding.value:.{digits + 1 if error else digits}f}",
+                "standard error": "" if error is None else f"{error:.{digits + 1}f}",
+                "verdict": verdict(printed, finding),
+                "page": "" if finding is None or finding.page is None else finding.page,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def coverage(root: Path | str) -> pd.DataFrame:
+    """Find where the book answers each part of the paper.
+
+    A page claims a part by an anchor line such as `(paper-eq-3)=`, which is also the target of the link.
+
+    Args:
+        root: the root of the book, with `notebooks/` and `book/` below it.
+
+    Returns:
+        The columns of `contents()` with `page` (path without suffix, or empty) and `title` of that page.
+
+    Raises:
+        ValueError: two pages that claim the same part, or an anchor of a part that the paper does not have.
+    """
+    parts = contents()
+    pages: dict[str, tuple[str, str]] = {}
+    for path in sorted([*Path(root).glob("notebooks/*.md"), *Path(root).glob("book/*.md")]):
+        text = path.read_text(encoding="utf-8")
+        title = _TITLE.search(text)
+        for key in _ANCHOR.findall(text):
+            if key in pages:
+                raise ValueError(f"paper-{key} is claimed by {pages[key][0]} and {path.name}; expected one page only.")
+            page = path.relative_to(root).with_suffix("").as_posix()
+            pages[key] = (page, title.group(1) if title else path.stem)
+    if unknown := sorted(set(pages) - set(parts["key"])):
+        raise ValueError(f"the pages claim {unknown}; expected keys of paper.contents(), such as 'eq-3'.")
+    parts["page"] = [pages.get(key, ("", ""))[0] for key in parts["key"]]
+    parts["title"] = [pages.get(key, ("", ""))[1] for key in parts["key"]]
+    return parts
+
+
+def to_html(table: pd.DataFrame, links: Mapping[str, str] | None = None) -> str:
+    """Write a table of text as plain HTML, the same on every machine.
+
+    Args:
+        table: text columns.
+        links: for a column, the column that holds the addresses its entries link to; that one is left out.
+    """
+    links = links or {}
+    columns = [column for column in table.columns if column not in links.values()]
+    lines = ["<tr>" + "".join(f"<th>{html.escape(column)}</th>" for column in columns) + "</tr>"]
+    for row in table.to_dict("records"):
+        cells = []
+        for column in columns:
+            text, address = html.escape(row[column]), row[links[column]] if column in links else ""
+            cells.append(f'<td><a href="{html.escape(address)}">{text}</a></td>' if address else f"<td>{text}</td>")
+        lines.append("<tr>" + "".join(cells) + "</tr>")
+    return '<table class="paper-table">\n' + "\n".join(lines) + "\n</table>"

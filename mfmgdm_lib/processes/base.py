@@ -1,0 +1,54 @@
+"""What every law can do: draw paths, and say how likely a path is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.distributions import constraints
+
+__all__ = ["Process", "Seed"]
+
+Seed = Any
+"""Whatever `numpy.random.default_rng` takes: an int, a sequence of ints, a SeedSequence or a Generator."""
+
+
+class Process(ABC):
+    """A stationary law of real-valued paths in discrete time.
+
+    To add one, write `sample`, `log_prob`, `mean` and `stddev`, and list an instance of it in
+    `tests/test_contracts.py`, which puts it through the checks that every process has to pass.
+    """
+
+    support: constraints.Constraint = constraints.real
+    """Where the values of a path lie."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> float:
+        """Marginal mean, in the units of the path."""
+
+    @property
+    @abstractmethod
+    def stddev(self) -> float:
+        """Marginal standard deviation, in the units of the path."""
+
+    @abstractmethod
+    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
+        """Draw `n` independent paths: a float64 tensor (n, length)."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density, in nats, of paths x of shape (*, length): a tensor (*,)."""
+
+
+def generator(seed: Seed) -> np.random.Generator:
+    """Return the NumPy generator that `seed` names; a Generator is passed through and goes on from its state."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"seed is {seed!r}; expected what numpy.random.default_rng takes, such as 0 or (2, 12345). ({error})"
+        ) from error

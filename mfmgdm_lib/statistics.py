@@ -1,0 +1,47 @@
+"""What paths are compared by: autocorrelations, histograms and the spread of clouds of energies."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
+from mfmgdm_lib.energies.autocovariance import lagged_products
+
+__all__ = ["autocorrelation", "gaussian_contour", "histogram"]
+
+
+def autocorrelation(x: Tensor, lags: int = 20) -> Tensor:
+    """Sample autocorrelations of each path, centred on its own mean.
+
+    Args:
+        x: paths (*, time), longer than `lags`.
+        lags: the largest lag.
+
+    Returns:
+        A tensor (*, lags) for lags 1 … lags.
+
+    Example:
+        >>> alternating = torch.tensor([1.0, -1.0] * 50, dtype=torch.float64)
+        >>> autocorrelation(alternating, lags=2).numpy().round(2).tolist()
+        [-0.99, 0.98]
+    """
+    check_positive_int("lags", lags)
+    check_finite("x", check_paths("x", x, minimum_length=lags + 1))
+    centred = x - x.mean(-1, keepdim=True)
+    products = torch.stack([lagged_products(centred, lag) for lag in range(lags + 1)], dim=-1)
+    return products[..., 1:] / products[..., :1]
+
+
+def histogram(x: Tensor, edges: np.ndarray) -> np.ndarray:
+    """Density of all values in x on the bins between `edges` (B + 1,): a float64 array (B,)."""
+    counts, _ = np.histogram(x.detach().cpu().numpy(), bins=edges)
+    return counts / (x.numel() * np.diff(edges))
+
+
+def gaussian_contour(points: np.ndarray, n_std: float = 2.0, resolution: int = 128) -> np.ndarray:
+    """Contour at `n_std` standard deviations of the Gaussian fitted to points (N, 2): an array (resolution, 2)."""
+    root = np.linalg.cholesky(np.cov(points, rowvar=False))
+    angle = np.linspace(0.0, 2.0 * np.pi, resolution)
+    return np.asarray(points.mean(0) + n_std * np.column_stack((np.cos(angle), np.sin(angle))) @ root.T)

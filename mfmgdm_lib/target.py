@@ -1,0 +1,119 @@
+"""The target α: the mean energy that a descent steers to, how well it is known, and where it came from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import as_series, check_positive_int
+from mfmgdm_lib._progress import progress
+from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.processes.base import Process, Seed, generator
+
+__all__ = ["Target", "estimate_target", "target_from_data"]
+
+_CHUNK = 512
+"""Paths that are in memory at once while a process is averaged."""
+
+_BATCHES = 16
+"""Windows that a single series is cut into for its standard error (batch means)."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The mean energy vector α.
+
+    Attributes:
+        mean: α, a float64 tensor (K,).
+        standard_error: standard error of α, a float64 tensor (K,).
+        labels: one name for each energy.
+        source: where α came from, in words.
+    """
+
+    mean: Tensor
+    standard_error: Tensor
+    labels: tuple[str, ...]
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.mean.shape != (len(self.labels),) or self.standard_error.shape != self.mean.shape:
+            raise ValueError(
+                f"mean has shape {tuple(self.mean.shape)} and standard_error {tuple(self.standard_error.shape)};"
+                f" expected ({len(self.labels)},) for both, one entry for each label."
+            )
+        if not torch.isfinite(self.mean).all() or not self.mean.any():
+            raise ValueError(
+                f"mean is {self.mean.tolist()}; expected finite numbers, not all zero:"
+                " the loss is measured relative to ‖α‖²."
+            )
+
+    def __repr__(self) -> str:
+        return f"Target({len(self.labels)} energies from {self.source})"
+
+
+def estimate_target(
+    energy: Energy, process: Process, *, n_samples: int = 10_000, length: int = 1024, seed: Seed
+) -> Target:
+    """Average an energy over independent paths of a process (Section 5.1).
+
+    Args:
+        energy: Φ.
+        process: the law p whose mean energy is wanted.
+        n_samples: number of paths, at least 2.
+        length: points of each path.
+        seed: whatever `numpy.random.default_rng` takes; the paper's is (3, 12345).
+
+    Returns:
+        The target, with the standard error of a mean of independent draws.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process = mm.processes.AR([0.1])
+        >>> target = mm.estimate_target(mm.energies.Autocovariance(), process, seed=(3, 12345))
+        >>> target.mean.numpy().round(4).tolist()
+        [0.1002, 0.9998]
+    """
+    check_positive_int("n_samples", n_samples, minimum=2)
+    rng = generator(seed)
+    starts = progress(range(0, n_samples, _CHUNK), total=math.ceil(n_samples / _CHUNK), description="target")
+    energies = torch.cat([energy(process.sample(min(_CHUNK, n_samples - i), length, rng)) for i in starts])
+    return Target(
+        mean=energies.mean(0),
+        standard_error=energies.std(0) / math.sqrt(n_samples),
+        labels=energy.labels,
+        source=f"{n_samples} paths of {process!r}, {length} points each, seed {seed!r}",
+    )
+
+
+def target_from_data(energy: Energy, series: Any) -> Target:
+    """Take the energy of one observed series as the target (Section 5.2).
+
+    The standard error is that of batch means: the spread of the energy over 16 successive windows, which
+    allows for dependence that is short against a window.
+
+    Args:
+        energy: Φ.
+        series: one series (length,): a pandas Series, an array or a tensor, in the units in which paths are wanted.
+
+    Raises:
+        ValueError: a series that is constant, not finite, or shorter than 16 windows of the energy's minimum length.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> returns = mm.data.standardize(mm.data.sp500(n=4096))
+        >>> mm.target_from_data(mm.energies.StylizedFacts(), returns).mean[:2].numpy().round(3).tolist()
+        [1.0, -0.107]
+    """
+    values = as_series("series", series, minimum_length=_BATCHES * energy.minimum_length).double()
+    window = len(values) // _BATCHES
+    batches = energy(values[: _BATCHES * window].reshape(_BATCHES, window))
+    return Target(
+        mean=energy(values),
+        standard_error=batches.std(0) / math.sqrt(_BATCHES),
+        labels=energy.labels,
+        source=f"one series of {len(values)} points",
+    )

@@ -1,0 +1,25 @@
+"""Draw the picture that the README and the first page of the book share: `python tools/make_images.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mfmgdm_lib as mm
+
+IMAGES = Path(__file__).resolve().parents[1] / "book" / "images"
+
+
+def main() -> None:
+    """Draw the energies of both descents beside those of the true law."""
+    experiment = mm.experiments.AR_ILLUSTRATION
+    true = experiment.energy(experiment.process.sample(1024, 1024, seed=(3, 12345)))
+    panels = {}
+    for name, ensemble_size, step in (("MGDM", 1, 100), ("MF–MGDM", None, 157)):
+        clouds = experiment.clouds(ensemble_size, steps=(0, step))
+        panels[f"{name} after {step} steps"] = {"start": clouds[0], "true": true, name: clouds[step]}
+    IMAGES.mkdir(exist_ok=True)
+    mm.figures.energy_clouds(panels, experiment.target.mean).savefig(IMAGES / "two_descents.png", dpi=144)
+
+
+if __name__ == "__main__":
+    main()

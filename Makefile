@@ -41,7 +41,7 @@ book: $(INSTALLED) ## Execute the notebooks, build the site, check it
 	@$(BIN)/python tools/check_site.py $(SITE)
 	@echo
 	@echo "The book: file://$(CURDIR)/$(SITE)/index.html"
-	@echo "'make serve' shows it at http://localhost:$(PORT)/ (the search needs that)."
+	@echo "'make serve' shows it at http://localhost:$(PORT)/."
 
 test: lint unit validate ## Lint, types, unit tests, doctests, then the notebooks against their stored outputs
 
@@ -70,8 +70,8 @@ notebooks: $(INSTALLED) ## Execute notebooks/*.md into the committed notebooks/*
 	@$(BIN)/python tools/execute_notebooks.py
 
 bench: $(INSTALLED) ## Benchmarks (nothing is timed in the tests)
-	@MPLBACKEND=Agg $(BIN)/python -m pytest benchmarks -s --benchmark-only \
-		-o addopts= -o python_files='bench_*.py test_*.py'
+	@MPLBACKEND=Agg $(BIN)/python -m pytest benchmarks -s \
+		-o addopts= -o python_files='bench_*.py'
 
 serve: $(SITE)/index.html ## Serve the built book on this machine
 	@echo "http://localhost:$(PORT)/ (Ctrl-C stops)"
@@ -81,16 +81,19 @@ serve: $(SITE)/index.html ## Serve the built book on this machine
 $(SITE)/index.html:
 	@$(MAKE) book
 
-LOCK_PYTHONS ?= $(BIN)/python
-lock: $(INSTALLED) ## Resolve pyproject.toml afresh into constraints.txt and environment.yml
+# Every interpreter to resolve for, the oldest first; a newer Python, or one whose torch has CUDA, needs more packages.
+LOCK_PYTHONS ?= $(BIN)/python $(foreach p,python3.12 python3.13,$(shell $(p) -c '' 2>/dev/null && echo $(p)))
+lock: | $(BIN)/python ## Resolve pyproject.toml afresh into constraints.txt and environment.yml
 	@$(BIN)/python tools/lock.py $(LOCK_PYTHONS)
 
 venv: $(INSTALLED) ## Set up .venv only
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python $(OLDEST) or newer on the PATH; name one: make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c '$(RECENT_ENOUGH)' || { echo "$(PYTHON) is not Python $(OLDEST) or newer; name another: make PYTHON=..."; exit 1; }
-	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the pinned packages into $(VENV) (the first time takes some minutes) ..."
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,dev]'
 	@# Kernels warn on every start that they talk to this machine unencrypted; notebooks have nothing to hide from it.

@@ -27,7 +27,7 @@ def sp500(n: int | None = None, *, start: str | None = None, end: str | None = N
     Example:
         >>> returns = sp500(n=4096)
         >>> len(returns), str(returns.index[0].date()), str(returns.index[-1].date())
-        (4096, '2002-09-25', '2018-12-31')
+        (4096, '2002-09-24', '2018-12-31')
     """
     from arch.data import sp500 as embedded  # slow to import, and only this function needs it
 
@@ -64,7 +64,7 @@ def standardize(series: pd.Series) -> pd.Series:
     values = as_series("series", series).numpy()
     mean, stddev = float(values.mean()), float(values.std())
     scaled = pd.Series((values - mean) / stddev, index=series.index, name=series.name)
-    scaled.attrs.update(series.attrs, mean=mean, stddev=stddev, unit="standard deviations")
+    scaled.attrs = {**series.attrs, "mean": mean, "stddev": stddev, "unit": "standard deviations"}
     return scaled
 
 

@@ -52,9 +52,7 @@ class Descent:
         ValueError: a step size that is not above 0, or a target of other energies.
     """
 
-    def __init__(
-        self, energy: Energy, target: Target, step_size: float, *, ensemble_size: int | None = None
-    ) -> None:
+    def __init__(self, energy: Energy, target: Target, step_size: float, *, ensemble_size: int | None = None) -> None:
         if target.labels != energy.labels:
             raise ValueError(
                 f"target has the energies {target.labels}; expected those of {energy!r}: {energy.labels}."

@@ -118,7 +118,7 @@ def reverse_kl_trace(
     backend = choose_backend(model, jacobian)
     x0 = initial.sample(n_particles, length, seed)
     log_q = initial.log_prob(x0)
-    records: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    records: list[tuple[Tensor, ...]] = []
     state = None
     try:
         for state in model.steps(x0, n_steps):
@@ -134,13 +134,9 @@ def reverse_kl_trace(
     return _collect(records, state, model, backend)
 
 
-def _collect(
-    records: list[tuple[Tensor, Tensor, Tensor, Tensor]], state: State, model: Descent, backend: str
-) -> DivergenceTrace:
-    columns = (torch.stack(column).cpu().numpy() for column in zip(*records, strict=True))
-    return DivergenceTrace(
-        *columns, paths=state.paths, members=model.members(len(state.paths)), jacobian=backend
-    )
+def _collect(records: list[tuple[Tensor, ...]], state: State, model: Descent, backend: str) -> DivergenceTrace:
+    log_q, log_p, loss, energies = (torch.stack(column).cpu().numpy() for column in zip(*records, strict=True))
+    return DivergenceTrace(log_q, log_p, loss, energies, state.paths, model.members(len(state.paths)), backend)
 
 
 def _check_invertible(determinant: StepDeterminant, state: State, model: Descent) -> None:
@@ -148,7 +144,11 @@ def _check_invertible(determinant: StepDeterminant, state: State, model: Descent
         return
     ensemble = int(determinant.non_positive.nonzero()[0])
     members = model.members(len(state.paths))
-    who = f"path {ensemble}" if members == 1 else f"the ensemble of paths {ensemble * members} to {(ensemble + 1) * members - 1}"
+    who = (
+        f"path {ensemble}"
+        if members == 1
+        else f"the ensemble of paths {ensemble * members} to {(ensemble + 1) * members - 1}"
+    )
     raise NotInvertibleError(
         f"the Jacobian of step {state.step} has {int(determinant.non_positive[ensemble])} eigenvalues at or below 0"
         f" for {who} with step_size {model.step_size:g}; expected all above 0, so that the step can be inverted."

@@ -179,7 +179,9 @@ class MarketExperiment:
         The loss is that which the model descends: of each path's own mismatch in MGDM, of the mean one in MF–MGDM.
         """
         losses = []
-        for state in self.model(ensemble_size).steps(self.initial.sample(self.n_paths, self.length, self.seed), self.n_steps):
+        for state in self.model(ensemble_size).steps(
+            self.initial.sample(self.n_paths, self.length, self.seed), self.n_steps
+        ):
             losses.append(float(state.loss.mean()))
         return state.paths, losses
 

@@ -1,5 +1,6 @@
-"""The drawing room: results in, matplotlib figures out; nothing is saved, and no more is calculated here
-than a plot is made of: histograms, correlations and contours, all from `statistics`.
+"""The drawing room: results in, matplotlib figures out.
+
+Nothing is saved, and no more is calculated here than what a plot is made of, by `statistics`.
 
 Colours mean the same everywhere: black is the true law, grey the start, orange MGDM, blue MF–MGDM.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,7 +35,7 @@ __all__ = [
 
 COLOURS = {"true": "#1a1a1a", "start": "#8a8a8a", "MGDM": "#d55e00", "MF–MGDM": "#0072b2"}
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.dpi": 144,
     "figure.constrained_layout.use": True,
     "font.size": 9,
@@ -165,8 +166,8 @@ def violins(models: Mapping[str, Tensor], series: Tensor, *, lags: int = 20) -> 
     figure, axes = _subplots(2, 1, height=5.2, sharex=True)
     at = np.arange(1, lags + 1)
     for axis, power, title in zip(axes, (1, 2), ("autocorrelation of x", "autocorrelation of x²"), strict=True):
-        for side, (name, paths) in zip(("low", "high"), models.items(), strict=True):
-            _half_violin(axis, autocorrelation(paths**power, lags).numpy(), at, side, COLOURS[name])
+        for i, (name, paths) in enumerate(models.items()):
+            _half_violin(axis, autocorrelation(paths**power, lags).numpy(), at, "high" if i else "low", COLOURS[name])
         axis.plot(at, autocorrelation(series**power, lags).numpy(), "o", color=COLOURS["true"], markersize=3.5)
         axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)
         axis.set(title=title, ylabel="correlation")
@@ -205,7 +206,7 @@ def loss_curves(losses: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def _subplots(rows: int, columns: int, *, height: float, **kwargs: bool) -> tuple[Figure, np.ndarray]:
+def _subplots(rows: int, columns: int, *, height: float, **kwargs: Any) -> tuple[Figure, np.ndarray]:
     """A figure for a page's width; closed, so that a notebook shows it once: as the value of its cell."""
     figure, axes = plt.subplots(rows, columns, figsize=(7.2, height), squeeze=False, **kwargs)
     plt.close(figure)
@@ -237,8 +238,8 @@ def _cloud(axis: Axes, points: np.ndarray, name: str) -> None:
     axis.plot(*gaussian_contour(points).T, color=COLOURS[name])
 
 
-def _half_violin(axis: Axes, values: np.ndarray, at: np.ndarray, side: str, colour: str) -> None:
-    parts = axis.violinplot(values, at, widths=0.85, side=side, showextrema=False)
+def _half_violin(axis: Axes, values: np.ndarray, at: np.ndarray, side: Literal["low", "high"], colour: str) -> None:
+    parts: dict[str, Any] = dict(axis.violinplot(values, at, widths=0.85, side=side, showextrema=False))
     for body in parts["bodies"]:
         body.set(facecolor=colour, alpha=0.6, edgecolor="none")
 

@@ -106,7 +106,7 @@ def target_from_data(energy: Energy, series: Any) -> Target:
         >>> import mfmgdm_lib as mm
         >>> returns = mm.data.standardize(mm.data.sp500(n=4096))
         >>> mm.target_from_data(mm.energies.StylizedFacts(), returns).mean[:2].numpy().round(3).tolist()
-        [1.0, -0.107]
+        [1.0, -0.098]
     """
     values = as_series("series", series, minimum_length=_BATCHES * energy.minimum_length).double()
     window = len(values) // _BATCHES

@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 ENVIRONMENT = ROOT / "environment.yml"
+# What the dependencies need on macOS and on Windows only, and a resolution on Linux would not come across.
+OTHER_PLATFORMS = ["appnope", "colorama"]
 HEADER = """\
 # Every package of the environment, direct or not, at the exact version this project was run with.
 # Written by `make lock` (tools/lock.py) from the ranges in pyproject.toml; run that instead of editing by hand.
@@ -75,7 +77,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pythons", nargs="+", help="interpreters to resolve for, oldest Python first")
     pythons: list[str] = parser.parse_args().pythons
-    requirements = direct_requirements(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = direct_requirements(project) + OTHER_PLATFORMS
     pins: dict[str, str] = {}
     for python in pythons:
         pins = resolve(python, requirements, pins) | pins

@@ -21,7 +21,10 @@ def add_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[st
         return
     build, name = Path(app.outdir).parent, f"{pagename}.ipynb"
     cells = nbformat.read(build / "jupyter_execute" / name, as_version=4)
-    _, notebook = get_cache(build / ".jupyter_cache").merge_match_into_notebook(cells)
+    try:
+        _, notebook = get_cache(build / ".jupyter_cache").merge_match_into_notebook(cells)
+    except KeyError:  # built without executing: there is nothing to offer
+        return
     notebook.metadata.pop("source_map", None)  # line numbers of the .md
     offered = Path(app.outdir) / "_sources" / name
     offered.parent.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ class Energy(ABC):
 
 
 class BandedEnergy(Energy):
-    """An energy whose Hessians vanish beyond a fixed distance from the diagonal, which makes determinants exact in O(d)."""
+    """An energy whose Hessians are banded, which makes determinants exact in O(d)."""
 
     @property
     @abstractmethod

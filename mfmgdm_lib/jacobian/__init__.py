@@ -65,5 +65,9 @@ def log_determinant(model: Descent, state: State, backend: str = "auto") -> Step
         True
     """
     weights = model.rate * state.mismatch
-    blocks = structured_blocks if choose_backend(model, backend) == "structured" else dense_blocks
-    return apply_lemma(*blocks(model.energy, state.paths, weights), model.rate, model.members(len(state.paths)))
+    if choose_backend(model, backend) == "structured":
+        assert isinstance(model.energy, BandedEnergy)  # `choose_backend` has made sure
+        blocks = structured_blocks(model.energy, state.paths, weights)
+    else:
+        blocks = dense_blocks(model.energy, state.paths, weights)
+    return apply_lemma(blocks, model.rate, model.members(len(state.paths)))

@@ -19,7 +19,11 @@ def dense_blocks(energy: Energy, x: Tensor, weights: Tensor) -> Blocks:
     identity = torch.eye(x.shape[-1], dtype=torch.float64, device=x.device)
     parts = []
     for path, weight in zip(x.double(), weights.double(), strict=True):
-        hessian = torch.func.jacrev(torch.func.grad(lambda y, w=weight: energy(y) @ w))(path)
         rows = torch.func.jacrev(energy)(path)
+        hessian = torch.func.jacrev(torch.func.grad(_weighted))(path, energy, weight)
         parts.append(factor_symmetric((identity - hessian)[None], rows[None]))
     return Blocks(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _weighted(path: Tensor, energy: Energy, weight: Tensor) -> Tensor:
+    return energy(path) @ weight

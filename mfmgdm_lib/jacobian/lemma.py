@@ -19,7 +19,7 @@ class Blocks(NamedTuple):
     non_positive: Tensor
     """Number of eigenvalues of A_n that are not above 0, (N,)."""
     gram: Tensor
-    """J_n A_n⁻¹ J_nᵀ, (N, K, K)."""
+    """J_n A_n⁻¹ J_nᵀ, (N, K, K); not finite where A_n is singular."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ class StepDeterminant:
         return torch.where(torch.isfinite(self.capacitance), parity, torch.zeros_like(parity))
 
 
-def apply_lemma(
-    log_abs: Tensor, non_positive: Tensor, gram: Tensor, rate: float, members: int
-) -> StepDeterminant:
+def apply_lemma(blocks: Blocks, rate: float, members: int) -> StepDeterminant:
     """Join the blocks of each ensemble by its capacitance matrix I_K − (γ/M) Σ_n J_n A_n⁻¹ J_nᵀ.
 
     The Jacobian and this pair are the two Schur complements of one symmetric matrix with a positive definite
-    corner, so their counts of negative eigenvalues add up (Haynsworth's inertia formula).
+    corner, so their counts of negative eigenvalues add up (Haynsworth's inertia formula). Where a block is singular the
+    lemma has no answer: the capacitance is NaN, and the count is that of the blocks, which the ensemble's is not below.
     """
-    grams = gram.unflatten(0, (-1, members)).sum(1)
+    grams = blocks.gram.unflatten(0, (-1, members)).sum(1)
     identity = torch.eye(grams.shape[-1], dtype=grams.dtype, device=grams.device)
     capacitance, folds, _ = factor_symmetric(identity - (rate / members) * grams)
-    return StepDeterminant(log_abs, capacitance, non_positive.unflatten(0, (-1, members)).sum(1) + folds)
+    folds = folds + blocks.non_positive.unflatten(0, (-1, members)).sum(1)
+    return StepDeterminant(blocks.log_abs, capacitance, folds)
 
 
 def factor_symmetric(matrices: Tensor, rows: Tensor | None = None) -> Blocks:
@@ -78,6 +78,9 @@ def factor_symmetric(matrices: Tensor, rows: Tensor | None = None) -> Blocks:
     half = torch.linalg.solve_triangular(root, rows.mT, upper=False)
     gram, non_positive = half.mT @ half, torch.zeros_like(info, dtype=torch.int64)
     for n in info.nonzero().flatten().tolist():
+        if not torch.isfinite(matrices[n]).all():
+            log_abs[n], gram[n] = torch.nan, torch.nan
+            continue
         eigenvalues, basis = torch.linalg.eigh(matrices[n])
         projected = rows[n] @ basis
         log_abs[n] = eigenvalues.abs().log().sum()

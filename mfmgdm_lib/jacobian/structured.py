@@ -74,14 +74,17 @@ def _factor_banded(bands: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _factor_indefinite(bands: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Blocks of one path whose A_n is not positive definite: eigenvalues for the count, a pivoted solve for the rest."""
+    """Blocks of one path whose A_n is not positive definite: eigenvalues for the count, pivots for the solve."""
     width = len(bands) - 1
     eigenvalues = scipy.linalg.eigvals_banded(bands, lower=True)
     upper = np.zeros_like(bands[1:])
     for j in range(1, width + 1):
         upper[width - j, j:] = bands[j, : bands.shape[1] - j]
-    solved = scipy.linalg.solve_banded((width, width), np.concatenate((upper, bands)), rows.T).T
-    log_abs = np.log(np.abs(eigenvalues)).sum()
+    try:
+        solved = scipy.linalg.solve_banded((width, width), np.concatenate((upper, bands)), rows.T).T
+    except scipy.linalg.LinAlgError:  # singular to the last bit
+        solved = np.full_like(rows, np.nan)
+    log_abs = _log(np.abs(eigenvalues)).sum()
     return np.array([log_abs]), np.array([(eigenvalues <= 0).sum()]), (rows @ solved.T)[None]
 
 

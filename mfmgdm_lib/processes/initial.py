@@ -26,7 +26,7 @@ class WhiteNoise(Process):
         >>> noise.sample(1, 3, seed=(2, 12345)).shape
         torch.Size([1, 3])
         >>> round(noise.entropy(1024), 2)
-        1453.01
+        1452.99
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:

@@ -13,28 +13,32 @@ from torch import Tensor
 __all__ = ["as_series", "check_finite", "check_member", "check_paths", "check_positive", "check_positive_int"]
 
 
-def check_positive(name: str, value: float, mend: str = "") -> float:
+def check_positive(name: str, value: float) -> float:
     """Return `value` as a float if it is a finite number above zero."""
     if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); expected a number above 0.{_gap(mend)}")
+        raise TypeError(
+            f"{name} is {value!r} ({type(value).__name__}); expected a number above 0. Use a positive number."
+        )
     if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.{_gap(mend)}")
+        raise ValueError(f"{name} is {value!r}; expected a finite number above 0. Use a positive number.")
     return float(value)
 
 
 def check_positive_int(name: str, value: int, *, minimum: int = 1) -> int:
     """Return `value` as an int if it is a whole number of at least `minimum`."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); expected a whole number of at least {minimum}.")
+        raise TypeError(
+            f"{name} is {value!r} ({type(value).__name__}); expected a whole number of at least {minimum}. Use an int."
+        )
     if value < minimum:
-        raise ValueError(f"{name} is {value}; expected a whole number of at least {minimum}.")
+        raise ValueError(f"{name} is {value}; expected a whole number of at least {minimum}. Use a larger number.")
     return int(value)
 
 
 def check_member(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of the names `allowed`."""
     if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, allowed))}.")
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, allowed))}. Choose one of them.")
     return value
 
 
@@ -69,24 +73,21 @@ def as_series(name: str, series: Any, *, minimum_length: int = 2) -> Tensor:
 
     The series has to be one-dimensional, finite, not constant and at least `minimum_length` long.
     """
-    if isinstance(series, Tensor):
-        values = series if series.is_floating_point() else series.double()
+    raw = series if isinstance(series, (Tensor, pd.Series)) else np.asarray(series)
+    real = not raw.is_complex() and raw.dtype != torch.bool if isinstance(raw, Tensor) else raw.dtype.kind in "fiu"
+    if not real:
+        raise TypeError(f"{name} has dtype {raw.dtype}; expected real numbers. Convert it to float64 first.")
+    if isinstance(raw, Tensor):
+        values = raw if raw.is_floating_point() else raw.double()
     else:
-        raw = series.to_numpy() if isinstance(series, pd.Series) else np.asarray(series)
-        if raw.dtype.kind not in "fiu":
-            raise TypeError(f"{name} has dtype {raw.dtype}; expected real numbers. Convert it to float64 first.")
         values = torch.as_tensor(np.array(raw, dtype=np.float64))
     if values.ndim != 1:
-        raise ValueError(f"{name} has shape {tuple(values.shape)}; expected one series of shape (length,).")
+        raise ValueError(f"{name} has shape {tuple(values.shape)}; expected (length,). Pass one series at a time.")
     if len(values) < minimum_length:
         raise ValueError(
             f"{name} has {len(values)} points; expected at least {minimum_length}. Use a longer series or fewer lags."
         )
     check_finite(name, values)
     if bool((values == values[0]).all()):
-        raise ValueError(f"{name} is constant at {float(values[0])}; expected a series that varies.")
+        raise ValueError(f"{name} is constant at {float(values[0])}; expected a series that varies. Use another one.")
     return values
-
-
-def _gap(mend: str) -> str:
-    return f" {mend}" if mend else ""

@@ -61,6 +61,8 @@ def standardize(series: pd.Series) -> pd.Series:
         >>> bool(abs(restored - returns).max() < 1e-15)
         True
     """
+    if not isinstance(series, pd.Series):
+        raise TypeError(f"series is a {type(series).__name__}; expected a pandas Series. Use pd.Series(...) first.")
     values = as_series("series", series).numpy()
     mean, stddev = float(values.mean()), float(values.std())
     scaled = pd.Series((values - mean) / stddev, index=series.index, name=series.name)
@@ -71,5 +73,5 @@ def standardize(series: pd.Series) -> pd.Series:
 def _date(name: str, value: str | None) -> pd.Timestamp | None:
     try:
         return None if value is None else pd.Timestamp(value)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is {value!r}; expected a date such as '2003-01-01'. ({error})") from error

@@ -122,6 +122,8 @@ class Descent:
         check_finite("x0", check_paths("x0", x0, minimum_length=self.energy.minimum_length))
         if x0.ndim != 2:
             raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected (paths, time). Use x0[None] for one path.")
+        if len(x0) == 0:
+            raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected at least one path. Use x0[None] for one path.")
         state = self.evaluate(x0)
         yield state
         for step in progress(range(1, n_steps + 1), total=n_steps, description=type(self).__name__):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.descent import Descent, State
 from mfmgdm_lib.errors import DescentError, NotInvertibleError
 from mfmgdm_lib.jacobian import StepDeterminant, choose_backend, log_determinant
@@ -113,8 +114,7 @@ def reverse_kl_trace(
         >>> trace.best_step, round(float(trace.reverse_kl.min()), 2), trace.jacobian
         (36, 2.76, 'structured')
     """
-    if n_particles < 2:
-        raise ValueError(f"n_particles is {n_particles}; expected at least 2, for a standard error.")
+    check_positive_int("n_particles", n_particles, minimum=2)
     backend = choose_backend(model, jacobian)
     x0 = initial.sample(n_particles, length, seed)
     log_q = initial.log_prob(x0)

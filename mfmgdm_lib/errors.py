@@ -16,8 +16,9 @@ class DescentError(ValueError):
     Attributes:
         step: index t of the step at which it stopped; the paths x_0 … x_{t} were still computed.
         particle: index of the first path concerned, or None where the whole ensemble is.
-        trace: the divergence trace up to and including step t, or None outside `reverse_kl_trace`
-            (and where nothing was recorded before the stop).
+        trace: the divergence trace of all steps with finite energies: up to and including step t for
+            `NotInvertibleError`, up to the one before for `DivergedError`. None outside `reverse_kl_trace`, and where
+            there is no such step.
     """
 
     def __init__(self, message: str, *, step: int, particle: int | None = None) -> None:

@@ -48,7 +48,7 @@ class Target:
         if not torch.isfinite(self.mean).all() or not self.mean.any():
             raise ValueError(
                 f"mean is {self.mean.tolist()}; expected finite numbers, not all zero:"
-                " the loss is measured relative to ‖α‖²."
+                " the loss is measured relative to ‖α‖². Use another process, series or energy."
             )
 
     def __repr__(self) -> str:

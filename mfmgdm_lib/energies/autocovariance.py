@@ -16,7 +16,7 @@ class Autocovariance(BandedEnergy):
     .. math:: \Phi(x) = \frac1d \Bigl(\sum_{i=2}^d x_i x_{i-1}, \; \sum_{i=1}^d x_i^2\Bigr)
 
     Both are quadratic, so the Hessians are constant: tridiagonal Toeplitz, 1/d beside the diagonal for the
-    first and 2/d on it for the second.
+    first and 2/d on it for the second. Such matrices commute.
 
     Example:
         >>> energy = Autocovariance()
@@ -28,6 +28,7 @@ class Autocovariance(BandedEnergy):
 
     labels = ("lag 1", "lag 0")
     bandwidth = 1
+    commuting = True
 
     def __repr__(self) -> str:
         return "Autocovariance()"

@@ -58,6 +58,12 @@ class Energy(ABC):
 class BandedEnergy(Energy):
     """An energy whose Hessians are banded, which makes determinants exact in O(d)."""
 
+    commuting: bool = False
+    """Whether Φ is made of quadratic forms whose matrices H_k commute.
+
+    Then J(x) has the rows H_k x, and A⁻¹J(x)ᵀ = J(A⁻¹x)ᵀ for any A made of the H_k: one solve does for K.
+    """
+
     @property
     @abstractmethod
     def bandwidth(self) -> int:

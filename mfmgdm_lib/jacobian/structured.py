@@ -26,72 +26,118 @@ def structured_blocks(energy: BandedEnergy, x: Tensor, weights: Tensor) -> Block
     chunk = max(1, _CHUNK_POINTS // x.shape[-1])
     parts = []
     for paths, scale in zip(x.split(chunk), weights.split(chunk), strict=True):
-        paths, scale = paths.double(), scale.double()
-        bands = energy.hessian_bands(paths, scale).neg_()
+        bands = energy.hessian_bands(paths.double(), scale.double()).neg_()
         bands[..., 0, :] += 1.0
-        parts.append(_factor(_energy_first(bands), _energy_first(energy.jacobian(paths))))
+        parts.append(_factor(energy, paths.double(), _rows_first(bands)))
     columns = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Blocks(*(torch.from_numpy(column).to(x.device) for column in columns))
 
 
-def _energy_first(rows: Tensor) -> np.ndarray:
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""The three fields of `Blocks` for some of the paths."""
+
+
+def _factor(energy: BandedEnergy, x: Tensor, bands: np.ndarray) -> Parts:
+    """Blocks of paths x (N, d) with A_n in lower bands (b + 1, N, d); path by path if one is not positive definite."""
+    factor = _Tridiagonal(bands) if len(bands) == 2 else _Banded(bands)
+    if factor.is_definite:
+        log_abs = factor.log_pivots().sum(-1)
+        return log_abs, np.zeros(len(log_abs), dtype=np.int64), _gram(energy, x, factor)
+    if len(x) > 1:
+        singles = (_factor(energy, x[n : n + 1], bands[:, n : n + 1]) for n in range(len(x)))
+        log_abs, non_positive, gram = (np.concatenate(column) for column in zip(*singles, strict=True))
+        return log_abs, non_positive, gram
+    indefinite = _Indefinite(bands)
+    non_positive = np.array([(indefinite.eigenvalues <= 0).sum()])
+    return _log(np.abs(indefinite.eigenvalues)).sum(keepdims=True), non_positive, _gram(energy, x, indefinite)
+
+
+def _gram(energy: BandedEnergy, x: Tensor, factor: _Tridiagonal | _Banded | _Indefinite) -> np.ndarray:
+    """J A⁻¹ Jᵀ for each path, (N, K, K)."""
+    if not energy.commuting:
+        return factor.gram(_rows_first(energy.jacobian(x)))
+    solved = torch.from_numpy(factor.solve(_rows_first(x.unsqueeze(-2)))[0])
+    return (energy.jacobian(x).cpu() @ energy.jacobian(solved).mT).numpy()
+
+
+class _Tridiagonal:
+    """LDLᵀ of tridiagonal blocks."""
+
+    def __init__(self, bands: np.ndarray) -> None:
+        self._pivots, self._lower, info = lapack.dpttrf(bands[0].ravel(), bands[1].ravel()[:-1])
+        self.is_definite = info == 0
+        self._shape = bands.shape[1:]
+
+    def log_pivots(self) -> np.ndarray:
+        return _log(self._pivots).reshape(self._shape)
+
+    def solve(self, rows: np.ndarray) -> np.ndarray:
+        """A⁻¹ applied to each row, (R, N, d) to (R, N, d)."""
+        solved, _ = lapack.dpttrs(self._pivots, self._lower, rows.reshape(len(rows), -1).T)
+        return solved.T.reshape(rows.shape)
+
+    def gram(self, rows: np.ndarray) -> np.ndarray:
+        """Products of rows under A⁻¹, (R, N, d) to (N, R, R)."""
+        return _products(rows, self.solve(rows))
+
+
+class _Banded:
+    """Cholesky factor of banded blocks."""
+
+    def __init__(self, bands: np.ndarray) -> None:
+        self._root, info = lapack.dpbtrf(bands.reshape(len(bands), -1), lower=1)
+        self.is_definite = info == 0
+        self._shape = bands.shape[1:]
+
+    def log_pivots(self) -> np.ndarray:
+        return 2.0 * _log(self._root[0]).reshape(self._shape)
+
+    def solve(self, rows: np.ndarray) -> np.ndarray:
+        """A⁻¹ applied to each row, (R, N, d) to (R, N, d)."""
+        solved, _ = lapack.dpbtrs(self._root, rows.reshape(len(rows), -1).T, lower=1)
+        return solved.T.reshape(rows.shape)
+
+    def gram(self, rows: np.ndarray) -> np.ndarray:
+        """Products of rows under A⁻¹ by the forward half of the solve alone: J A⁻¹ Jᵀ = (L⁻¹Jᵀ)ᵀ(L⁻¹Jᵀ)."""
+        half, _ = lapack.dtbtrs(self._root, rows.reshape(len(rows), -1).T, uplo="L")
+        half = half.T.reshape(rows.shape)
+        return _products(half, half)
+
+
+class _Indefinite:
+    """One block that is not positive definite: its eigenvalues, and a solve with pivots."""
+
+    def __init__(self, bands: np.ndarray) -> None:
+        lower = bands[:, 0]
+        self._width = len(lower) - 1
+        upper = np.zeros_like(lower[1:])
+        for j in range(1, len(lower)):
+            upper[self._width - j, j:] = lower[j, : lower.shape[1] - j]
+        self._bands = np.concatenate((upper, lower))
+        self.eigenvalues = scipy.linalg.eigvals_banded(lower, lower=True)
+
+    def solve(self, rows: np.ndarray) -> np.ndarray:
+        """A⁻¹ applied to each row, (R, 1, d) to (R, 1, d); NaN if A is singular to the last bit."""
+        try:
+            return scipy.linalg.solve_banded((self._width, self._width), self._bands, rows[:, 0].T).T[:, None]
+        except scipy.linalg.LinAlgError:
+            return np.full_like(rows, np.nan)
+
+    def gram(self, rows: np.ndarray) -> np.ndarray:
+        """Products of rows under A⁻¹, (R, 1, d) to (1, R, R)."""
+        return _products(rows, self.solve(rows))
+
+
+def _rows_first(rows: Tensor) -> np.ndarray:
     """(N, R, d) as a contiguous array (R, N, d): the order in which banded energies store their rows anyway."""
     return np.ascontiguousarray(rows.movedim(-2, 0).cpu().numpy())
 
 
-def _factor(bands: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Blocks of a chunk with lower bands (b + 1, N, d) and rows (K, N, d); path by path if one is not definite."""
-    factor = _factor_tridiagonal if len(bands) == 2 else _factor_banded
-    joint = factor(bands, rows)
-    if joint is not None:
-        log_pivots, gram = joint
-        return log_pivots.sum(-1), np.zeros(len(log_pivots), dtype=np.int64), gram
-    if bands.shape[1] == 1:
-        return _factor_indefinite(bands[:, 0], rows[:, 0])
-    singles = (_factor(bands[:, n : n + 1], rows[:, n : n + 1]) for n in range(bands.shape[1]))
-    log_abs, non_positive, gram = (np.concatenate(column) for column in zip(*singles, strict=True))
-    return log_abs, non_positive, gram
-
-
-def _factor_tridiagonal(bands: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Log pivots (N, d) and J A⁻¹ Jᵀ (N, K, K) by LDLᵀ; None if a pivot is not above 0."""
-    pivots, lower, info = lapack.dpttrf(bands[0].ravel(), bands[1].ravel()[:-1])
-    if info:
-        return None
-    solved, _ = lapack.dpttrs(pivots, lower, rows.reshape(len(rows), -1).T)
-    return _log(pivots).reshape(rows.shape[1:]), _gram(rows, solved.T.reshape(rows.shape))
-
-
-def _factor_banded(bands: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Log pivots (N, d) and J A⁻¹ Jᵀ (N, K, K) by Cholesky; None if a pivot is not above 0."""
-    root, info = lapack.dpbtrf(bands.reshape(len(bands), -1), lower=1)
-    if info:
-        return None
-    # The forward half of the solve is enough: J A⁻¹ Jᵀ = (L⁻¹Jᵀ)ᵀ(L⁻¹Jᵀ).
-    half, _ = lapack.dtbtrs(root, rows.reshape(len(rows), -1).T, uplo="L")
-    half = half.T.reshape(rows.shape)
-    return 2.0 * _log(root[0]).reshape(rows.shape[1:]), _gram(half, half)
-
-
-def _factor_indefinite(bands: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Blocks of one path whose A_n is not positive definite: eigenvalues for the count, pivots for the solve."""
-    width = len(bands) - 1
-    eigenvalues = scipy.linalg.eigvals_banded(bands, lower=True)
-    upper = np.zeros_like(bands[1:])
-    for j in range(1, width + 1):
-        upper[width - j, j:] = bands[j, : bands.shape[1] - j]
-    try:
-        solved = scipy.linalg.solve_banded((width, width), np.concatenate((upper, bands)), rows.T).T
-    except scipy.linalg.LinAlgError:  # singular to the last bit
-        solved = np.full_like(rows, np.nan)
-    log_abs = _log(np.abs(eigenvalues)).sum()
-    return np.array([log_abs]), np.array([(eigenvalues <= 0).sum()]), (rows @ solved.T)[None]
-
-
-def _gram(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Σ over time of products of rows: (K, N, d) twice to (N, K, K)."""
+def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Sums over time of products of rows, (R, N, d) twice to (N, R, R)."""
     return left.transpose(1, 0, 2) @ right.transpose(1, 2, 0)
 
 
 def _log(values: np.ndarray) -> np.ndarray:
+    """Logarithm by torch, which uses every core."""
     return torch.from_numpy(values).log().numpy()

@@ -118,9 +118,15 @@ class AR(Process):
 
 
 def _stationary(coefficients: Sequence[float]) -> np.ndarray:
-    values = np.atleast_1d(np.asarray(coefficients, dtype=np.float64))
+    try:
+        values = np.atleast_1d(np.asarray(coefficients, dtype=np.float64))
+    except (TypeError, ValueError):
+        values = np.array([])
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
-        raise ValueError(f"coefficients is {coefficients!r}; expected a non-empty sequence of finite numbers.")
+        raise ValueError(
+            f"coefficients is {coefficients!r}; expected a non-empty sequence of finite numbers."
+            " Give one coefficient for each lag, such as [0.2, -0.1]."
+        )
     largest = float(np.abs(np.linalg.eigvals(scipy.linalg.companion(np.concatenate(([1.0], -values))))).max())
     if largest >= 1.0:
         raise ValueError(

@@ -31,7 +31,7 @@ class WhiteNoise(Process):
 
     def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:
         if not math.isfinite(mean):
-            raise ValueError(f"mean is {mean!r}; expected a finite number.")
+            raise ValueError(f"mean is {mean!r}; expected a finite number. Use one such as 0.0.")
         self._mean, self._stddev = float(mean), check_positive("stddev", stddev)
 
     def __repr__(self) -> str:

@@ -1,5 +1,6 @@
 """The front door: every public name of the companion to *Mean-Field Microcanonical Gradient Descent*."""
 
+from mfmgdm_lib import _environment as _environment
 from mfmgdm_lib import data, energies, errors, experiments, figures, paper, processes, statistics
 from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, State
 from mfmgdm_lib.divergence import DivergenceTrace, reverse_kl_trace

@@ -43,16 +43,17 @@ class Autocovariance(BandedEnergy):
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, 2, time) for paths (*, time)."""
-        rows = x.new_zeros((2, *x.shape))
-        add_neighbours(rows[0], x, 1)
-        torch.mul(x, 2.0, out=rows[1])
-        return rows.div_(x.shape[-1]).movedim(0, -2)
+        rows = x.new_empty((2, *x.shape))
+        add_neighbours(rows[0].zero_(), x, 1, 1.0 / x.shape[-1])
+        torch.mul(x, 2.0 / x.shape[-1], out=rows[1])
+        return rows.movedim(0, -2)
 
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the two lower bands of Σ_k w_k H_k: (*, 2, time)."""
-        bands = x.new_zeros((2, *x.shape))
+        bands = x.new_empty((2, *x.shape))
         bands[0] = (2.0 / x.shape[-1]) * weights[..., 1:]
-        bands[1, ..., :-1] = (1.0 / x.shape[-1]) * weights[..., :1]
+        bands[1] = (1.0 / x.shape[-1]) * weights[..., :1]
+        bands[1, ..., -1] = 0.0
         return bands.movedim(0, -2)
 
 

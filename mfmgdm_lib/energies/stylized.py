@@ -58,13 +58,13 @@ class StylizedFacts(BandedEnergy):
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, K, time) for paths (*, time)."""
-        squares = x * x
+        squares, scaled = x * x, (2.0 / x.shape[-1]) * x
         rows = x.new_zeros((self.dim, *x.shape))
-        rows[0] = 2.0 * x
-        add_neighbours(rows[1], x, 1)
+        rows[0] = scaled
+        add_neighbours(rows[1], x, 1, 1.0 / x.shape[-1])
         for lag, row in enumerate(rows[2:], start=1):
-            add_neighbours(row, squares, lag).mul_(2.0 * x)
-        return rows.div_(x.shape[-1]).movedim(0, -2)
+            add_neighbours(row, squares, lag).mul_(scaled)
+        return rows.movedim(0, -2)
 
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the lower bands of Σ_k w_k H_k: (*, lags + 1, time)."""

@@ -26,7 +26,7 @@ def structured_blocks(energy: BandedEnergy, x: Tensor, weights: Tensor) -> Block
     chunk = max(1, _CHUNK_POINTS // x.shape[-1])
     parts = []
     for paths, scale in zip(x.split(chunk), weights.split(chunk), strict=True):
-        bands = energy.hessian_bands(paths.double(), scale.double()).neg_()
+        bands = energy.hessian_bands(paths.double(), -scale.double())
         bands[..., 0, :] += 1.0
         parts.append(_factor(energy, paths.double(), _rows_first(bands)))
     columns = (np.concatenate(column) for column in zip(*parts, strict=True))

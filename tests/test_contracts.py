@@ -1,0 +1,377 @@
+"""The checks that every process, every energy and every Jacobian backend has to pass: a new class costs one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.func import grad, jacrev, vjp
+
+import mfmgdm_lib as mm
+from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy, StylizedFacts
+from mfmgdm_lib.processes import AR, Process, WhiteNoise
+
+PROCESSES: dict[str, Process] = {
+    "AR(0.1)": AR([0.1]),
+    "AR(0.999)": AR([0.999]),
+    "AR(0.2, -0.1), own innovations": AR([0.2, -0.1], innovation_std=2.5),
+    "AR(5)": AR([0.5, 0.0, 0.0, 0.0, 0.3]),
+    "white noise": WhiteNoise(),
+    "white noise, moved": WhiteNoise(mean=-3.0, stddev=0.2),
+}
+
+ENERGIES: dict[str, Callable[[int], Energy]] = {  # by the length of the paths, which bounds the lags
+    "autocovariance": lambda length: Autocovariance(),
+    "stylised": lambda length: StylizedFacts(lags=min(20, length - 1)),
+    "stylised, 1 lag": lambda length: StylizedFacts(lags=1),
+}
+
+BACKENDS = ["structured", "dense"]
+
+LENGTHS = [5, 8, 16, 64]
+ENSEMBLES = {"MGDM": (3, 1), "MF-MGDM": (3, 3), "ensembles of 2": (4, 2)}  # paths, and paths in an ensemble
+REGIMES = {  # step size over length, and the scale of each path: a large mismatch bends a block
+    "small steps": (0.005, [1.0, 1.0, 1.0, 1.0]),
+    "moderate steps": (0.1, [1.0, 1.0, 1.0, 1.0]),
+    "some blocks indefinite": (1.0, [0.1, 3.0, 0.1, 4.0]),
+    "all blocks indefinite": (2.0, [3.0, 3.5, 4.0, 3.0]),
+}
+
+process_contract = pytest.mark.parametrize("process", PROCESSES.values(), ids=list(PROCESSES))
+energy_contract = pytest.mark.parametrize("build", ENERGIES.values(), ids=list(ENERGIES))
+backend_contract = pytest.mark.parametrize("backend", BACKENDS)
+length_contract = pytest.mark.parametrize("length", LENGTHS)
+
+
+# --- processes ---------------------------------------------------------------------------------------------------
+
+
+@process_contract
+def test_sample_is_finite_float64_of_the_shape_asked_for(process: Process) -> None:
+    x = process.sample(3, 17, seed=0)
+    assert (tuple(x.shape), x.dtype) == ((3, 17), torch.float64)
+    assert torch.isfinite(x).all()
+    assert process.support.check(x).all()
+
+
+@process_contract
+def test_same_seed_gives_the_same_bits_and_another_seed_others(process: Process) -> None:
+    first = process.sample(4, 30, seed=(2, 12345))
+    assert torch.equal(first, process.sample(4, 30, seed=(2, 12345)))
+    assert not torch.isclose(first, process.sample(4, 30, seed=(3, 12345))).any()
+
+
+@process_contract
+def test_drawing_in_chunks_from_one_generator_is_drawing_at_once(process: Process) -> None:
+    rng = np.random.default_rng(5)
+    chunks = torch.cat([process.sample(n, 30, rng) for n in (1, 3, 2)])
+    # The same draws; a matrix product may sum them in another order when there are more rows.
+    torch.testing.assert_close(chunks, process.sample(6, 30, seed=5), rtol=0, atol=1e-13 * process.stddev)
+
+
+@process_contract
+@pytest.mark.parametrize("at", [0, 5, -1])
+def test_mean_and_stddev_are_those_of_the_sample_at_every_time(process: Process, at: int) -> None:
+    n = 20_000
+    values = process.sample(n, 12, seed=7)[:, at]
+    # Paths are independent: the mean's standard error is σ/√n, the sd's σ/√(2n) for a normal law; 4.5 of each.
+    assert float(values.mean()) == pytest.approx(process.mean, abs=4.5 * process.stddev / n**0.5)
+    assert float(values.std()) == pytest.approx(process.stddev, rel=4.5 / (2 * n) ** 0.5)
+
+
+@process_contract
+def test_log_prob_is_the_law_that_sample_draws_from(process: Process) -> None:
+    n, length = 20_000, 6
+    x = process.sample(n, length, seed=8).requires_grad_()
+    (score,) = torch.autograd.grad(process.log_prob(x).sum(), x)
+    # Stein's identity, by parts: E[score_i · (x_j − mean)] = −δ_ij; 5 standard errors for 36 entries at once.
+    products = score[:, :, None] * (x.detach() - process.mean)[:, None, :]
+    error = (products.mean(0) + torch.eye(length, dtype=torch.float64)).abs()
+    assert (error < 5 * products.std(0) / n**0.5).all()
+
+
+@process_contract
+def test_log_prob_takes_any_leading_axes_and_keeps_the_dtype(process: Process) -> None:
+    x = process.sample(6, 9, seed=0)
+    one_by_one = torch.stack([process.log_prob(path) for path in x])
+    torch.testing.assert_close(process.log_prob(x.unflatten(0, (2, 3))).flatten(), one_by_one, rtol=0, atol=1e-12)
+    single = process.log_prob(x.float())
+    assert single.dtype == torch.float32
+    # Rounding moves a path by 2⁻²⁴ relative; the slope of log p in that is at most length · |x|² / σ_ε² here.
+    slope = float(torch.autograd.functional.jacobian(lambda y: process.log_prob(y).sum(), x).mul(x).abs().sum())
+    torch.testing.assert_close(single.double(), one_by_one, rtol=1e-5, atol=slope * 2.0**-22)
+
+
+@process_contract
+def test_process_says_what_it_is(process: Process) -> None:
+    assert repr(process).startswith(type(process).__name__ + "(")
+
+
+# --- energies ----------------------------------------------------------------------------------------------------
+
+
+@energy_contract
+def test_energies_are_labelled_one_by_one(build: Callable[[int], Energy]) -> None:
+    energy = build(32)
+    assert energy.dim == len(energy.labels) == len(set(energy.labels))
+    assert repr(energy).startswith(type(energy).__name__)
+
+
+@energy_contract
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_energy_keeps_dtype_and_leading_axes_and_leaves_its_input_alone(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor], dtype: torch.dtype
+) -> None:
+    energy, x = build(32), noise(2, 3, 32).to(dtype)
+    before = x.clone()
+    values = energy(x)
+    assert (tuple(values.shape), values.dtype) == ((2, 3, energy.dim), dtype)
+    assert torch.equal(x, before)
+    tolerance = 32 * torch.finfo(dtype).eps * float(x.abs().max()) ** 4  # a sum of 32 products of up to 4 factors
+    torch.testing.assert_close(values[1, 2], energy(x[1, 2]), rtol=0, atol=tolerance)
+    torch.testing.assert_close(values.double(), energy(x.double()), rtol=0, atol=tolerance)
+
+
+@energy_contract
+def test_energy_is_defined_from_its_shortest_path_on(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor]
+) -> None:
+    energy = build(32)
+    assert torch.isfinite(energy(noise(2, energy.minimum_length))).all()
+    with pytest.raises(ValueError, match=rf"at least {energy.minimum_length} points in time.*Use longer paths"):
+        energy(noise(2, energy.minimum_length - 1))
+
+
+@energy_contract
+@length_contract
+def test_gradient_is_that_of_automatic_differentiation(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor], length: int
+) -> None:
+    energy, x = build(length), noise(2, 3, length)
+    weights = noise(2, 3, energy.dim, seed=1)
+    force = energy.gradient(x, weights)
+    torch.testing.assert_close(force, Energy.gradient(energy, x, weights), rtol=0, atol=1e-12)
+    by_jacobian = torch.einsum("abkt,abk->abt", jacobian_by_autodiff(energy, x), weights)
+    torch.testing.assert_close(force, by_jacobian, rtol=0, atol=1e-12)
+
+
+@energy_contract
+def test_gradient_keeps_dtype_and_leaves_its_input_alone(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor]
+) -> None:
+    energy = build(32)
+    x, weights = noise(4, 32).float(), noise(4, energy.dim, seed=1).float()
+    before = x.clone(), weights.clone()
+    force = energy.gradient(x, weights)
+    assert force.dtype == torch.float32 and not force.requires_grad
+    assert torch.equal(x, before[0]) and torch.equal(weights, before[1])
+    exact = energy.gradient(x.double(), weights.double())
+    scale = float((x.abs().max() + 1) ** 3 * weights.abs().max())
+    torch.testing.assert_close(force.double(), exact, rtol=0, atol=32 * torch.finfo(torch.float32).eps * scale)
+
+
+def banded(build: Callable[[int], Energy], length: int) -> BandedEnergy:
+    energy = build(length)
+    if not isinstance(energy, BandedEnergy):
+        pytest.skip("no banded Hessians")
+    return energy
+
+
+def jacobian_by_autodiff(energy: Energy, x: Tensor) -> Tensor:
+    """J_Φ, (*, K, time), from `energy.__call__` alone."""
+    rows = torch.stack([jacrev(energy)(path) for path in x.reshape(-1, x.shape[-1])])
+    return rows.reshape(*x.shape[:-1], energy.dim, x.shape[-1])
+
+
+@energy_contract
+@length_contract
+def test_rows_of_the_jacobian_are_those_of_automatic_differentiation(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor], length: int
+) -> None:
+    energy, x = banded(build, length), noise(2, 3, length)
+    torch.testing.assert_close(energy.jacobian(x), jacobian_by_autodiff(energy, x), rtol=0, atol=1e-12)
+    assert energy.jacobian(x.float()).dtype == torch.float32
+
+
+@energy_contract
+@length_contract
+def test_bands_of_the_hessian_are_those_of_automatic_differentiation(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor], length: int
+) -> None:
+    energy, x = banded(build, length), noise(2, 3, length)
+    weights = noise(2, 3, energy.dim, seed=1)
+    bands = energy.hessian_bands(x, weights)
+    assert bands.shape == (2, 3, energy.bandwidth + 1, length)
+    assert energy.hessian_bands(x.float(), weights.float()).dtype == torch.float32
+    for band, path, weight in zip(bands.flatten(0, 1), x.flatten(0, 1), weights.flatten(0, 1), strict=True):
+        full = jacrev(grad(lambda y, w=weight: energy(y) @ w))(path)
+        expected = torch.zeros_like(band)
+        for j in range(energy.bandwidth + 1):
+            expected[j, : length - j] = full.diagonal(-j)
+        torch.testing.assert_close(band, expected, rtol=0, atol=1e-12)
+        beyond = full.tril(-energy.bandwidth - 1)
+        assert torch.equal(beyond, torch.zeros_like(beyond))
+
+
+@energy_contract
+def test_energy_that_calls_its_hessians_commuting_is_made_of_quadratic_forms_that_do(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor]
+) -> None:
+    energy, (x, y) = banded(build, 16), noise(2, 16)
+    hessians, elsewhere = (jacrev(jacrev(energy))(path) for path in (x, y))
+    constant = torch.allclose(hessians, elsewhere, rtol=0, atol=1e-13)
+    products = hessians[:, None] @ hessians
+    commute = torch.allclose(products, products.transpose(0, 1), rtol=0, atol=1e-13)
+    homogeneous = torch.allclose(energy.jacobian(x), hessians @ x, rtol=0, atol=1e-13)
+    assert energy.commuting == (constant and commute and homogeneous)
+
+
+# --- Jacobians ---------------------------------------------------------------------------------------------------
+
+
+def step_by_autodiff(model: mm.Descent, x: Tensor, members: int) -> Tensor:
+    """One step of all paths (N, d), from `energy.__call__`, the target and the step size alone."""
+    target = model.target.mean
+    energies, pull_back = vjp(model.energy, x)
+    mismatch = energies.unflatten(0, (-1, members)).mean(1).repeat_interleave(members, 0) - target
+    return x - model.step_size / (target @ target) * pull_back(mismatch)[0]
+
+
+def full_jacobian(model: mm.Descent, x: Tensor, members: int) -> Tensor:
+    """Jacobian of the step of each ensemble, (E, M·d, M·d); asserts that ensembles leave each other alone."""
+    n, d = x.shape
+    whole = jacrev(lambda y: step_by_autodiff(model, y, members))(x).reshape(n * d, n * d)
+    blocks = whole.unflatten(0, (-1, members * d)).unflatten(2, (-1, members * d)).movedim(1, 2)
+    own = torch.eye(n // members, dtype=torch.bool)
+    assert not blocks[~own].any()
+    return blocks[own]
+
+
+def blocks_by_autodiff(model: mm.Descent, state: mm.State) -> Tensor:
+    """A_n = I − Σ_k w_k H_k of each path, (N, d, d)."""
+    identity, weights = torch.eye(state.paths.shape[-1]), model.rate * state.mismatch
+    return torch.stack(
+        [
+            identity - jacrev(grad(lambda y, w=weight: model.energy(y) @ w))(path)
+            for path, weight in zip(state.paths, weights, strict=True)
+        ]
+    )
+
+
+def make_case(
+    energy: Energy, regime: str, shape: tuple[int, int, int], noise: Callable[..., Tensor], make_target: Callable
+) -> tuple[mm.Descent, mm.State]:
+    """Return a model and a state of (paths, paths in an ensemble, length); the target is the energy of another path."""
+    n_paths, members, length = shape
+    step, scales = REGIMES[regime]
+    target = make_target(energy, energy(noise(length, seed=99)).tolist())
+    model = mm.Descent(energy, target, step * length, ensemble_size=members)
+    return model, model.evaluate(noise(n_paths, length, seed=length) * torch.tensor(scales[:n_paths])[:, None])
+
+
+def assert_regime(regime: str, members: int, eigenvalues: Tensor, indefinite: Tensor) -> None:
+    """Check that a case is what its name promises: eigenvalues of each ensemble, and which blocks are indefinite."""
+    if regime == "small steps":
+        assert (eigenvalues > 0).all()
+    elif regime == "some blocks indefinite" and members == 1:
+        assert indefinite.tolist() == [False, True, False]
+    elif regime == "all blocks indefinite":
+        assert indefinite.all()
+
+
+@energy_contract
+@length_contract
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("ensemble", ENSEMBLES.values(), ids=list(ENSEMBLES))
+def test_every_backend_has_the_determinant_of_the_whole_step(
+    build: Callable[[int], Energy],
+    length: int,
+    regime: str,
+    ensemble: tuple[int, int],
+    noise: Callable[..., Tensor],
+    make_target: Callable[..., mm.Target],
+) -> None:
+    n_paths, members = ensemble
+    model, state = make_case(build(length), regime, (n_paths, members, length), noise, make_target)
+    whole, blocks = full_jacobian(model, state.paths, members), blocks_by_autodiff(model, state)
+    eigenvalues, (sign, log_abs) = torch.linalg.eigvalsh(whole), torch.linalg.slogdet(whole)
+    block_log_abs = torch.linalg.slogdet(blocks).logabsdet
+    assert_regime(regime, members, eigenvalues, (torch.linalg.eigvalsh(blocks) <= 0).any(-1))
+    torch.testing.assert_close(whole, whole.mT, rtol=1e-13, atol=1e-13 * float(whole.abs().max()))
+
+    results = [mm.log_determinant(model, state, name) for name in backends_for(model)]
+    for result in results:
+        # Round-off of a log-determinant is about d · ε · (condition number) ≤ 64 · 10⁻¹⁶ · 10⁴ here.
+        exact = partial(torch.testing.assert_close, rtol=0, atol=1e-10)
+        exact(result.per_path.unflatten(0, (-1, members)).sum(1), log_abs)
+        exact(result.blocks, block_log_abs)
+        exact(result.capacitance, log_abs - block_log_abs.unflatten(0, (-1, members)).sum(1))
+        exact(result.per_path, results[0].per_path)
+        assert torch.equal(result.non_positive, (eigenvalues <= 0).sum(-1))
+        assert torch.equal(result.sign, sign)
+
+
+def backends_for(model: mm.Descent) -> list[str]:
+    return [name for name in BACKENDS if name != "structured" or isinstance(model.energy, BandedEnergy)]
+
+
+@energy_contract
+@backend_contract
+def test_backend_calculates_in_float64_whatever_the_paths_are(
+    build: Callable[[int], Energy],
+    backend: str,
+    noise: Callable[..., Tensor],
+    make_target: Callable[..., mm.Target],
+) -> None:
+    model, state = make_case(build(16), "small steps", (4, 2, 16), noise, make_target)
+    if backend not in backends_for(model):
+        pytest.skip("not for this energy")
+    single = mm.log_determinant(model, model.evaluate(state.paths.float()), backend)
+    rounded = model.evaluate(state.paths.float())
+    mimic = replace(rounded, paths=rounded.paths.double(), mismatch=rounded.mismatch.double())
+    assert single.per_path.dtype == torch.float64
+    # Only the product rate · mismatch, ε of float32 relative, is still made in the dtype of the paths.
+    expected = mm.log_determinant(model, mimic, backend).per_path
+    torch.testing.assert_close(single.per_path, expected, rtol=1e-6, atol=1e-9)
+
+
+@energy_contract
+@backend_contract
+def test_path_at_rest_is_left_with_the_capacitance_only(
+    build: Callable[[int], Energy],
+    backend: str,
+    noise: Callable[..., Tensor],
+    make_target: Callable[..., mm.Target],
+) -> None:
+    energy, x = build(16), noise(1, 16)
+    model = mm.MGDM(energy, make_target(energy, energy(x[0]).tolist()), step_size=0.1)
+    if backend not in backends_for(model):
+        pytest.skip("not for this energy")
+    result = mm.log_determinant(model, model.evaluate(x), backend)
+    rows = jacobian_by_autodiff(energy, x)[0]
+    capacitance = torch.eye(energy.dim) - model.rate * rows @ rows.T
+    assert float(result.blocks) == pytest.approx(0.0, abs=1e-14)
+    assert float(result.per_path) == pytest.approx(float(torch.linalg.slogdet(capacitance).logabsdet), abs=1e-13)
+
+
+@energy_contract
+@backend_contract
+def test_vanishing_step_has_a_log_determinant_of_minus_its_trace(
+    build: Callable[[int], Energy],
+    backend: str,
+    noise: Callable[..., Tensor],
+    make_target: Callable[..., mm.Target],
+) -> None:
+    energy, x = build(8), noise(2, 8)
+    model = mm.MFMGDM(energy, make_target(energy), step_size=1e-6)
+    if backend not in backends_for(model):
+        pytest.skip("not for this energy")
+    result = mm.log_determinant(model, model.evaluate(x), backend)
+    excess = full_jacobian(model, x, 2)[0] - torch.eye(16)
+    # log det(I + E) = tr E − ½ tr E² + …, so what is left is of the order of |E|².
+    assert float(result.per_path.sum()) == pytest.approx(float(excess.trace()), abs=float(excess.square().sum()))

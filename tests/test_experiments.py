@@ -1,0 +1,130 @@
+"""The frozen specifications, and the summaries that are made of their runs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import mfmgdm_lib as mm
+from mfmgdm_lib.energies import Autocovariance, StylizedFacts
+from mfmgdm_lib.experiments import AR_ILLUSTRATION, SP500_FIRST_LOOK, MarketExperiment, SyntheticExperiment
+from mfmgdm_lib.processes import AR, WhiteNoise
+
+SMALL = SyntheticExperiment(
+    AR([0.3]), Autocovariance(), step_size=0.3, n_steps=6, n_particles=4, length=32, target_samples=100
+)
+SMALL_MARKET = MarketExperiment(
+    n_points=512, energy=StylizedFacts(3), step_size=0.5, n_steps=4, n_paths=6, length=64, seed=1
+)
+
+
+def test_ar_illustration_is_the_papers() -> None:
+    settings = AR_ILLUSTRATION
+    assert settings.process.coefficients.tolist() == [0.1] and settings.process.stddev == pytest.approx(1.0, abs=1e-15)
+    assert (settings.step_size, settings.n_steps, settings.n_particles, settings.length) == (10.0, 200, 128, 1024)
+    assert (settings.target_samples, settings.initial_seed, settings.target_seed) == (10_000, (2, 12345), (3, 12345))
+    assert isinstance(settings.energy, Autocovariance)
+
+
+def test_market_experiment_is_the_papers_and_the_first_look_a_shorter_one() -> None:
+    full = MarketExperiment()
+    assert (full.n_points, full.energy.dim, full.step_size) == (4096, 22, 50.0)
+    assert (full.n_steps, full.n_paths, full.length) == (20_000, 1024, 1024)
+    assert SP500_FIRST_LOOK.n_steps * SP500_FIRST_LOOK.n_paths < full.n_steps * full.n_paths
+    assert (SP500_FIRST_LOOK.step_size, SP500_FIRST_LOOK.length) == (full.step_size, full.length)
+
+
+@pytest.mark.parametrize("experiment", [SMALL, SMALL_MARKET], ids=["synthetic", "market"])
+def test_specification_is_frozen(experiment: SyntheticExperiment | MarketExperiment) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        experiment.n_steps = 1  # type: ignore[misc]
+
+
+def test_start_is_the_maximum_entropy_law_of_the_process() -> None:
+    wide = dataclasses.replace(SMALL, process=AR([0.3], innovation_std=2.0))
+    assert wide.initial.stddev == wide.process.stddev
+
+
+def test_target_is_estimated_once_from_its_own_seed() -> None:
+    expected = mm.estimate_target(SMALL.energy, SMALL.process, n_samples=100, length=32, seed=(3, 12345))
+    assert torch.equal(SMALL.target.mean, expected.mean)
+    assert SMALL.target is SMALL.target
+
+
+@pytest.mark.parametrize("size", [1, 2, None])
+def test_trace_is_that_of_the_specification(size: int | None) -> None:
+    expected = mm.reverse_kl_trace(
+        SMALL.model(size), SMALL.process, WhiteNoise(), n_steps=6, n_particles=4, length=32, seed=(2, 12345)
+    )
+    np.testing.assert_array_equal(SMALL.trace(size).reverse_kl, expected.reverse_kl)
+
+
+def test_seed_and_steps_can_stand_in_for_the_specifications() -> None:
+    own = SMALL.trace(1)
+    np.testing.assert_array_equal(SMALL.trace(1, n_steps=2).reverse_kl, own.reverse_kl[:3])
+    np.testing.assert_array_equal(SMALL.trace(1, seed=(2, 12345)).reverse_kl, own.reverse_kl)
+    assert SMALL.trace(1, seed=0).reverse_kl[0] != own.reverse_kl[0]
+    assert len(SMALL.trace(1, n_steps=0).reverse_kl) == 1
+
+
+def test_clouds_are_the_energies_along_one_descent() -> None:
+    clouds = SMALL.clouds(None, steps=(0, 2, 5), n_paths=7)
+    states = list(SMALL.model(None).steps(WhiteNoise().sample(7, 32, seed=(2, 12345)), 5))
+    assert list(clouds) == [0, 2, 5]
+    assert all(torch.equal(cloud, states[step].energies) for step, cloud in clouds.items())
+
+
+def test_summary_of_replicates_sets_the_claimed_beside_the_found_spread() -> None:
+    runs = {"MGDM": [SMALL.trace(1, seed=seed) for seed in range(3)]}
+    summary = mm.experiments.replicate_summary(runs)
+    last = [trace.reverse_kl[-1] for trace in runs["MGDM"]]
+    assert list(summary.index) == ["MGDM"]
+    assert summary.loc["MGDM", "mean divergence"] == pytest.approx(np.mean(last), abs=1e-14)
+    assert summary.loc["MGDM", "spread over seeds"] == pytest.approx(np.std(last, ddof=1), abs=1e-14)
+    claimed = np.mean([trace.standard_error[-1] for trace in runs["MGDM"]])
+    assert summary.loc["MGDM", "mean standard error"] == pytest.approx(claimed, abs=1e-14)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_final_slope_is_the_growth_of_the_divergence_at_rest(size: int) -> None:
+    # Lag 1 of the target is the mean of the start, so the ensembles come to rest without folding.
+    trace = dataclasses.replace(SMALL, step_size=3.0).trace(size, n_steps=600)
+    slope = mm.experiments.final_slope(dataclasses.replace(SMALL, step_size=3.0), trace)
+    assert trace.loss[-1] < 1e-24
+    # Differences of values of order 10² after 600 sums of round-off 10⁻¹⁴.
+    assert slope > 0.001
+    assert float(trace.reverse_kl[-1] - trace.reverse_kl[-2]) == pytest.approx(slope, abs=1e-10)
+
+
+def test_market_series_is_standardised_and_its_target_the_energy_of_all_of_it() -> None:
+    series = SMALL_MARKET.series
+    assert series.shape == (512,) and series.dtype == torch.float64
+    assert float(series.mean()) == pytest.approx(0.0, abs=1e-14)
+    torch.testing.assert_close(SMALL_MARKET.target.mean, SMALL_MARKET.energy(series), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [1, None], ids=["MGDM", "MF-MGDM"])
+def test_market_descent_gives_the_paths_of_the_model_and_a_loss_at_every_step(size: int | None) -> None:
+    paths, losses = SMALL_MARKET.descend(size)
+    model = mm.Descent(SMALL_MARKET.energy, SMALL_MARKET.target, 0.5, ensemble_size=size)
+    states = list(model.steps(WhiteNoise().sample(6, 64, seed=1), 4))
+    assert torch.equal(paths, states[-1].paths)
+    assert losses == [float(state.loss.mean()) for state in states]
+
+
+@pytest.mark.parametrize(("size", "most"), [(1, 6), (2, 3), (None, 1)])
+def test_market_experiment_counts_the_ensembles_that_fold(size: int | None, most: int) -> None:
+    paths = WhiteNoise().sample(6, 64, seed=1)
+    assert dataclasses.replace(SMALL_MARKET, step_size=1e-3).non_invertible(paths, size) == 0
+    assert dataclasses.replace(SMALL_MARKET, step_size=1e4).non_invertible(paths, size) == most
+
+
+def test_findings_agree_with_what_the_paper_prints() -> None:
+    found = mm.experiments.findings()
+    printed = mm.paper.numbers().set_index("key")["value"]
+    verdicts = {key: mm.paper.verdict(printed[key], finding) for key, finding in found.items()}
+    assert {"table1-ar01-acf-mgdm", "table1-ar01-acf-mf", "figure-1-best", "figure-3-best"} <= set(found)
+    assert [key for key, verdict in verdicts.items() if verdict == "differs"] == []

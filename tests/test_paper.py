@@ -1,0 +1,140 @@
+"""The paper's numbers and parts, the verdicts on ours, and what the book claims to answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mfmgdm_lib import paper
+from mfmgdm_lib.paper import Finding
+
+
+@pytest.mark.parametrize("table", [paper.numbers, paper.contents], ids=["numbers", "contents"])
+def test_keys_are_unique_and_fit_an_anchor(table: object) -> None:
+    keys = table()["key"]  # type: ignore[operator]
+    assert keys.is_unique
+    assert all(re.fullmatch(r"[a-z0-9-]+", key) for key in keys)
+
+
+def test_table_1_has_its_40_numbers() -> None:
+    numbers = paper.numbers().set_index("key")
+    table = numbers[numbers.index.str.startswith("table1-")]
+    assert len(table) == 40
+    assert (table["unit"] == "nats").all()
+    first_row = [numbers.loc[f"table1-ar01-acf-{model}", "value"] for model in ("mgdm", "mf")]
+    assert first_row == ["2.76", "0.09"]
+
+
+def test_every_number_is_one() -> None:
+    for printed in paper.numbers()["value"]:
+        assert float(printed) == float(printed)
+
+
+def test_contents_cover_every_kind_of_part() -> None:
+    kinds = paper.contents()["kind"].value_counts()
+    assert set(kinds.index) >= {"section", "figure", "table", "equation"}
+    labels = set(paper.contents()["label"])
+    assert labels >= {f"Eq. ({n})" for n in range(1, 7)} | {"Table 1", "Figure 2", "Figure 6"}
+
+
+def test_tables_are_copies_that_can_be_changed() -> None:
+    table = paper.numbers()
+    table.loc[0, "value"] = "wrong"
+    assert paper.numbers().loc[0, "value"] != "wrong"
+
+
+@pytest.mark.parametrize(
+    ("printed", "finding", "expected"),
+    [
+        ("2.76", None, "not run yet"),
+        ("2.76", Finding(2.7622), "same digits"),
+        ("2.76", Finding(2.7649, 0.001), "same digits"),
+        ("2.76", Finding(2.766), "differs"),
+        ("2.76", Finding(2.866, 0.1), "within 2 standard errors"),
+        ("2.76", Finding(2.9649, 0.1), "within 2 standard errors"),  # 0.2 away at most, and half a unit of print
+        ("2.76", Finding(2.9651, 0.1), "differs"),
+        ("2.76", Finding(2.5549, 0.1), "differs"),
+        ("-0.1", Finding(-0.12), "same digits"),
+        ("36", Finding(36.0), "same digits"),
+        ("36", Finding(37.0), "differs"),
+        ("0.10", Finding(0.1), "same digits"),
+    ],
+)
+def test_verdict_weighs_digits_and_standard_errors(printed: str, finding: Finding | None, expected: str) -> None:
+    assert paper.verdict(printed, finding) == expected
+
+
+def test_comparison_has_a_row_for_every_number_of_the_paper() -> None:
+    findings = {
+        "table1-ar01-acf-mgdm": Finding(2.76221, 0.0912, page="notebooks/01_ar_illustration"),
+        "figure-1-best": Finding(36.0),
+    }
+    table = paper.compare(findings)
+    assert len(table) == len(paper.numbers())
+    assert (table["verdict"] == "not run yet").sum() == len(table) - 2
+    row = table[table["page"] != ""].iloc[0]
+    assert (row["paper"], row["this run"], row["standard error"]) == ("2.76 nats", "2.762", "0.091")
+    exact = table[(table["verdict"] == "same digits") & (table["page"] == "")].iloc[0]
+    assert (exact["paper"], exact["this run"], exact["standard error"]) == ("36 steps", "36", "")
+
+
+def test_comparison_refuses_a_number_that_the_paper_does_not_state() -> None:
+    with pytest.raises(ValueError, match=r"'table-9'.*expected keys of paper\.numbers\(\)"):
+        paper.compare({"table-9": Finding(1.0)})
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "book").mkdir()
+    (tmp_path / "notebooks" / "01_first.md").write_text(
+        "# First steps\n\n(paper-eq-3)=\n## Descent\n", encoding="utf-8"
+    )
+    (tmp_path / "book" / "untitled.md").write_text("(paper-section-2)=\nno title, and (paper-eq-1)= inline\n")
+    return tmp_path
+
+
+def test_coverage_finds_the_page_that_answers_each_part(book: Path) -> None:
+    parts = paper.coverage(book).set_index("key")
+    assert list(parts.index) == list(paper.contents()["key"])
+    assert parts.loc["eq-3", ["page", "title"]].tolist() == ["notebooks/01_first", "First steps"]
+    assert parts.loc["section-2", ["page", "title"]].tolist() == ["book/untitled", "untitled"]
+    assert (parts.drop(["eq-3", "section-2"])[["page", "title"]] == "").all(axis=None)
+
+
+def test_pages_are_the_sources_below_the_root_in_order(book: Path) -> None:
+    assert [path.relative_to(book).as_posix() for path in paper.pages(book)] == [
+        "book/untitled.md",
+        "notebooks/01_first.md",
+    ]
+
+
+def test_coverage_refuses_two_pages_for_one_part(book: Path) -> None:
+    (book / "book" / "again.md").write_text("(paper-eq-3)=\n")
+    with pytest.raises(ValueError, match=r"paper-eq-3 is claimed by book/again and 01_first\.md; expected one page"):
+        paper.coverage(book)
+
+
+def test_coverage_refuses_a_part_that_the_paper_does_not_have(book: Path) -> None:
+    (book / "book" / "again.md").write_text("(paper-eq-99)=\n")
+    with pytest.raises(ValueError, match=r"'eq-99'.*expected keys of paper\.contents\(\)"):
+        paper.coverage(book)
+
+
+def test_html_escapes_text_and_addresses_and_links_what_has_one() -> None:
+    table = pd.DataFrame({"a<b": ["1 & 2", "<i>"], "to": ['x.html?"q"&r', ""]})
+    assert paper.to_html(table, links={"a<b": "to"}) == (
+        '<table class="paper-table">\n'
+        "<tr><th>a&lt;b</th></tr>\n"
+        '<tr><td><a href="x.html?&quot;q&quot;&amp;r">1 &amp; 2</a></td></tr>\n'
+        "<tr><td>&lt;i&gt;</td></tr>\n"
+        "</table>"
+    )
+
+
+def test_html_without_links_shows_every_column() -> None:
+    html = paper.to_html(pd.DataFrame({"a": ["1"], "b": ["2"]}))
+    assert "<th>a</th><th>b</th>" in html and "<td>1</td><td>2</td>" in html

@@ -1,0 +1,96 @@
+"""The names that other work calls, and the promises that every one of them makes."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from importlib import resources
+from types import ModuleType
+
+import pytest
+
+import mfmgdm_lib as mm
+
+STABLE = [
+    "processes.AR",
+    "initial_distribution",
+    "energies.Autocovariance",
+    "energies.StylizedFacts",
+    "estimate_target",
+    "target_from_data",
+    "MGDM",
+    "MFMGDM",
+    "reverse_kl_trace",
+    "data.sp500",
+]
+
+
+def modules() -> Iterator[ModuleType]:
+    """Every module that is not private."""
+    yield mm
+    for found in pkgutil.walk_packages(mm.__path__, prefix="mfmgdm_lib."):
+        if "._" not in found.name:
+            yield importlib.import_module(found.name)
+
+
+every_module = pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
+
+
+@pytest.mark.parametrize("name", STABLE)
+def test_stable_name_is_there(name: str) -> None:
+    found = mm
+    for part in name.split("."):
+        assert part in found.__all__
+        found = getattr(found, part)
+    assert callable(found)
+
+
+@pytest.mark.parametrize(
+    ("call", "parameters"),
+    [
+        (mm.processes.AR, ["coefficients", "innovation_std"]),
+        (mm.processes.AR.sample, ["self", "n", "length", "seed"]),
+        (mm.energies.StylizedFacts, ["lags"]),
+        (mm.estimate_target, ["energy", "process", "n_samples", "length", "seed"]),
+        (mm.target_from_data, ["energy", "series"]),
+        (mm.MGDM, ["energy", "target", "step_size"]),
+        (mm.MFMGDM, ["energy", "target", "step_size", "ensemble_size"]),
+        (mm.MFMGDM.sample, ["self", "x0", "n_steps"]),
+        (
+            mm.reverse_kl_trace,
+            ["model", "process", "initial", "n_steps", "n_particles", "length", "seed", "jacobian"],
+        ),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_stable_name_keeps_its_parameters(call: object, parameters: list[str]) -> None:
+    assert list(inspect.signature(call).parameters)[: len(parameters)] == parameters  # type: ignore[arg-type]
+
+
+@every_module
+def test_module_opens_with_a_docstring_and_lists_what_is_public(module: ModuleType) -> None:
+    assert module.__doc__
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+@every_module
+def test_every_public_function_class_and_method_is_documented(module: ModuleType) -> None:
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            assert inspect.getdoc(value), name
+        if inspect.isclass(value) and value.__module__.startswith("mfmgdm_lib"):
+            for attribute, member in vars(value).items():
+                if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+                    assert inspect.getdoc(member), f"{name}.{attribute}"
+
+
+def test_package_is_marked_as_typed() -> None:
+    assert (resources.files(mm) / "py.typed").is_file()
+
+
+def test_version_is_a_version() -> None:
+    assert [part.isdigit() for part in mm.__version__.split(".")] == [True] * 3

@@ -214,16 +214,16 @@ def _subplots(rows: int, columns: int, *, height: float, **kwargs: Any) -> tuple
 
 
 def _mark_minimum(axis: Axes, trace: DivergenceTrace, colour: str) -> None:
-    """A dot and its value: below the dot if there is room, else above."""
+    """A dot and its value: beside and below the dot if there is room under the curve, else above it."""
     best, least = trace.best_step, trace.reverse_kl.min()
     below = least > 0.15 * trace.reverse_kl.max()
     axis.plot(best, least, "o", color=colour, markersize=5)
     axis.annotate(
         f"{least:.2f} at step {best}",
         (best, least),
-        xytext=(0, -8 if below else 8),
+        xytext=(8, -4) if below else (0, 8),
         textcoords="offset points",
-        ha="center",
+        ha="left" if below else "center",
         va="top" if below else "bottom",
         color=colour,
     )

@@ -76,7 +76,7 @@ def test_comparison_has_a_row_for_every_number_of_the_paper() -> None:
     assert len(table) == len(paper.numbers())
     assert (table["verdict"] == "not run yet").sum() == len(table) - 2
     row = table[table["page"] != ""].iloc[0]
-    assert (row["paper"], row["this run"], row["standard error"]) == ("2.76 nats", "2.762", "0.091")
+    assert (row["paper"], row["this run"], row["standard error"]) == ("2.76\u00a0nats", "2.762", "0.091")
     exact = table[(table["verdict"] == "same digits") & (table["page"] == "")].iloc[0]
     assert (exact["paper"], exact["this run"], exact["standard error"]) == ("36 steps", "36", "")
 
@@ -127,7 +127,7 @@ def test_coverage_refuses_a_part_that_the_paper_does_not_have(book: Path) -> Non
 def test_html_escapes_text_and_addresses_and_links_what_has_one() -> None:
     table = pd.DataFrame({"a<b": ["1 & 2", "<i>"], "to": ['x.html?"q"&r', ""]})
     assert paper.to_html(table, links={"a<b": "to"}) == (
-        '<table class="paper-table">\n'
+        '<table class="table">\n'
         "<tr><th>a&lt;b</th></tr>\n"
         '<tr><td><a href="x.html?&quot;q&quot;&amp;r">1 &amp; 2</a></td></tr>\n'
         "<tr><td>&lt;i&gt;</td></tr>\n"

@@ -115,7 +115,7 @@ def compare(findings: Mapping[str, Finding]) -> pd.DataFrame:
             {
                 "where": where,
                 "what": what,
-                "paper": f"{printed} {unit}".strip(),
+                "paper": f"{printed}\u00a0{unit}".strip(),
                 "this run": "" if finding is None else f"{finding.value:.{digits + 1 if error else digits}f}",
                 "standard error": "" if error is None else f"{error:.{digits + 1}f}",
                 "verdict": verdict(printed, finding),
@@ -177,4 +177,4 @@ def to_html(table: pd.DataFrame, links: Mapping[str, str] | None = None) -> str:
             text, address = html.escape(row[column]), row[links[column]] if column in links else ""
             cells.append(f'<td><a href="{html.escape(address)}">{text}</a></td>' if address else f"<td>{text}</td>")
         lines.append("<tr>" + "".join(cells) + "</tr>")
-    return '<table class="paper-table">\n' + "\n".join(lines) + "\n</table>"
+    return '<table class="table">\n' + "\n".join(lines) + "\n</table>"

@@ -78,7 +78,7 @@ def test_comparison_has_a_row_for_every_number_of_the_paper() -> None:
     row = table[table["page"] != ""].iloc[0]
     assert (row["paper"], row["this run"], row["standard error"]) == ("2.76\u00a0nats", "2.762", "0.091")
     exact = table[(table["verdict"] == "same digits") & (table["page"] == "")].iloc[0]
-    assert (exact["paper"], exact["this run"], exact["standard error"]) == ("36 steps", "36", "")
+    assert (exact["paper"], exact["this run"], exact["standard error"]) == ("36\u00a0steps", "36", "")
 
 
 def test_comparison_refuses_a_number_that_the_paper_does_not_state() -> None:

@@ -184,3 +184,10 @@ def test_site_check(tmp_path: Path, before: str, after: str, complaint: str) -> 
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == bool(complaint), run.stdout + run.stderr
     assert complaint in run.stderr
+
+
+def test_the_readme_example_prints_what_it_says() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    said = example.rstrip().rpartition("# ")[2]
+    run = subprocess.run([sys.executable, "-c", example], capture_output=True, check=True, text=True)
+    assert run.stdout.strip() == said

@@ -14,10 +14,11 @@ import mfmgdm_lib as mm
 EXPERIMENT = mm.experiments.AR_ILLUSTRATION
 MODELS = {"MGDM": 1, "MF-MGDM": None}
 
+# The high-water mark of the new process alone: ru_maxrss would begin at that of the process which started it.
 MEMORY_SCRIPT = """
-import resource, mfmgdm_lib as mm
+import mfmgdm_lib as mm
 mm.experiments.AR_ILLUSTRATION.trace({size})
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
@@ -29,13 +30,13 @@ def test_trace(benchmark, name):
     assert np.isfinite(trace.reverse_kl).all()
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("name", MODELS)
 def test_peak_memory(name):
     """Peak memory of a process that imports the library, estimates the target and runs the trace: under 500 MB."""
     script = MEMORY_SCRIPT.format(size=MODELS[name])
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout
-    scale = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
-    print(f"\n{name}: peak memory {int(output) * scale / 1e6:.0f} MB")
+    print(f"\n{name}: peak memory {int(output) * 1024 / 1e6:.0f} MB")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -50,9 +51,9 @@ def test_determinants_cost_little(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_growth_with_length(name):
-    """Cost of one step with its determinant for d = 2^10 … 2^16, 16 paths: the exponent should be near 1."""
+    """Cost of one step with its determinant for d = 2^10 … 2^16, 128 paths: the exponent should be near 1."""
     lengths = [2**k for k in range(10, 17)]
-    times = [_step_time(MODELS[name], 16, length) for length in lengths]
+    times = [_step_time(MODELS[name], 128, length) for length in lengths]
     print(f"\n{name}: cost grows as d^{fitted_exponent(lengths, times):.2f} from d = 2^10 to 2^16")
 
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive_int
@@ -115,14 +114,18 @@ def reverse_kl_trace(
         (36, 2.76, 'structured')
     """
     check_positive_int("n_particles", n_particles, minimum=2)
+    check_positive_int("n_steps", n_steps, minimum=0)
     backend = choose_backend(model, jacobian)
     x0 = initial.sample(n_particles, length, seed)
     log_q = initial.log_prob(x0)
-    records: list[tuple[Tensor, ...]] = []
+    # Arrays made beforehand: small ones left behind by every step would keep the large ones' memory from being reused.
+    records = [np.empty((n_steps + 1, *shape)) for shape in ((n_particles,), (n_particles,), (), (model.energy.dim,))]
     state = None
     try:
         for state in model.steps(x0, n_steps):
-            records.append((log_q, process.log_prob(state.paths), state.loss.mean(), state.energies.mean(0)))
+            values = (log_q, process.log_prob(state.paths), state.loss.mean(), state.energies.mean(0))
+            for record, value in zip(records, values, strict=True):
+                record[state.step] = value.cpu()
             if state.step < n_steps:
                 determinant = log_determinant(model, state, backend)
                 _check_invertible(determinant, state, model)
@@ -134,8 +137,8 @@ def reverse_kl_trace(
     return _collect(records, state, model, backend)
 
 
-def _collect(records: list[tuple[Tensor, ...]], state: State, model: Descent, backend: str) -> DivergenceTrace:
-    log_q, log_p, loss, energies = (torch.stack(column).cpu().numpy() for column in zip(*records, strict=True))
+def _collect(records: list[np.ndarray], state: State, model: Descent, backend: str) -> DivergenceTrace:
+    log_q, log_p, loss, energies = (record[: state.step + 1] for record in records)
     return DivergenceTrace(log_q, log_p, loss, energies, state.paths, model.members(len(state.paths)), backend)
 
 

@@ -36,7 +36,7 @@ def sp500(n: int | None = None, *, start: str | None = None, end: str | None = N
     if returns.empty:
         raise ValueError(
             f"start {start!r} and end {end!r} leave no returns; expected a window that overlaps"
-            f" {closes.index[1].date()} to {closes.index[-1].date()}."
+            f" {closes.index[1].date()} to {closes.index[-1].date()}. Move one of the two."
         )
     if n is not None and check_positive_int("n", n) > len(returns):
         raise ValueError(f"n is {n}; expected at most the {len(returns)} returns there are. Widen the window.")

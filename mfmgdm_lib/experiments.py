@@ -204,7 +204,7 @@ def findings() -> dict[str, Finding]:
         least, error = float(trace.reverse_kl.min()), float(trace.standard_error[trace.best_step])
         found[f"table1-ar01-acf-{name}"] = Finding(least, error, page)
         found[f"figure-{figure}-best"] = Finding(trace.best_step, page=page)
-    for name, power in (("long", 12), ("middle", 11), ("short", 10)):
+    for name, power, shown_on in (("long", 12, market_page), ("middle", 11, None), ("short", 10, None)):
         dates = data.sp500(2**power).index
-        found[f"section-5-2-years-{name}"] = Finding((dates[-1] - dates[0]).days / 365.25, page=market_page)
+        found[f"section-5-2-years-{name}"] = Finding((dates[-1] - dates[0]).days / 365.25, page=shown_on)
     return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -86,6 +88,27 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
             for attribute, member in vars(value).items():
                 if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
                     assert inspect.getdoc(member), f"{name}.{attribute}"
+
+
+# Each may import from what stands before it: the way through, from a process to a figure.
+ORDER = [
+    *("_environment", "errors", "_checks", "_progress", "paper", "data"),
+    *("processes", "energies", "statistics", "target", "descent", "jacobian", "divergence", "experiments", "figures"),
+]
+
+
+def test_nothing_imports_backwards() -> None:
+    root = Path(mm.__file__).parent
+    sources = {path: path.relative_to(root).parts[0].removesuffix(".py") for path in root.rglob("*.py")}
+    del sources[root / "__init__.py"]  # the front door takes from every room
+    assert set(sources.values()) == set(ORDER)
+    for path, room in sources.items():
+        # Statements of the top level alone: what only type checkers see is indented.
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("mfmgdm_lib"):
+                package, _, rest = statement.module.partition(".")
+                for name in [rest.partition(".")[0]] if rest else [alias.name for alias in statement.names]:
+                    assert ORDER.index(name) <= ORDER.index(room), f"{path.relative_to(root)} imports {package}.{name}"
 
 
 def test_package_is_marked_as_typed() -> None:

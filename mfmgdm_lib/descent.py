@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.errors import DivergedError
+from mfmgdm_lib.errors import DivergedError, StuckError
 from mfmgdm_lib.target import Target
 
-__all__ = ["MFMGDM", "MGDM", "Descent", "State"]
+__all__ = ["MFMGDM", "MGDM", "Descent", "Move", "State"]
 
 
 @dataclass(frozen=True)
@@ -36,23 +38,47 @@ class State:
     loss: Tensor
 
 
+class Move(NamedTuple):
+    """Where one step leads."""
+
+    paths: Tensor
+    """The paths after the step, (N, time)."""
+    moved: Tensor | None
+    """Which entries moved, (N, time) of bool; None where all did. The others would have left the support."""
+
+
 class Descent:
     """Gradient descent of ensembles of paths by their mean energy, paper eqs. (3) and (6).
 
     One rule covers both models: a path moves by −γ J_Φᵀ times the mismatch Φ − α averaged over its ensemble.
     With ensembles of one path that is MGDM, eq. (3); with all paths in one ensemble it is MF–MGDM, eq. (6).
 
+    On the support [0, ∞) an entry that a step would make negative keeps its value (App. B).
+
     Args:
         energy: Φ.
         target: α, of the same K energies.
         step_size: s, dimensionless; the rate of eqs. (3) and (6) is γ = s / ‖α‖², because the loss is relative.
         ensemble_size: paths in each ensemble, taken in order; None puts all in one.
+        support: where the values of a path lie: `constraints.real` or `constraints.nonnegative` of
+            `torch.distributions`, best passed on as `process.support`.
+        inner_steps: iterations, at the rate γ, of the inner problem of Section 4: to bring Φ(x') to Φ(x) less the
+            mismatch. The paper's models have one, and so must a model whose divergence is wanted.
 
     Raises:
-        ValueError: a step size that is not above 0, or a target of other energies.
+        ValueError: a step size that is not above 0, a target of other energies, or another support.
     """
 
-    def __init__(self, energy: Energy, target: Target, step_size: float, *, ensemble_size: int | None = None) -> None:
+    def __init__(
+        self,
+        energy: Energy,
+        target: Target,
+        step_size: float,
+        *,
+        ensemble_size: int | None = None,
+        support: constraints.Constraint = constraints.real,
+        inner_steps: int = 1,
+    ) -> None:
         if target.labels != energy.labels:
             raise ValueError(
                 f"target has the energies {target.labels}; expected those of {energy!r}: {energy.labels}."
@@ -62,6 +88,13 @@ class Descent:
         self.target = target
         self.step_size = check_positive("step_size", step_size)
         self.ensemble_size = None if ensemble_size is None else check_positive_int("ensemble_size", ensemble_size)
+        if support is not constraints.real and support is not constraints.nonnegative:
+            raise ValueError(
+                f"support is {support!r}; expected constraints.real or constraints.nonnegative of torch.distributions."
+                " Map the series to one of them first."
+            )
+        self.support = support
+        self.inner_steps = check_positive_int("inner_steps", inner_steps)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.energy!r}, step_size={self.step_size:g})"
@@ -105,15 +138,66 @@ class Descent:
         return State(step, paths, energies, mismatch, loss)
 
     def update(self, state: State) -> Tensor:
-        """Return the paths (N, time) one step after `state`: x − γ J_Φᵀ(x) · mismatch; a pure function."""
-        return state.paths - self.energy.gradient(state.paths, self.rate * state.mismatch)
+        """Return the paths (N, time) one step after `state`: x − γ J_Φᵀ(x) · mismatch; a pure function.
 
-    def steps(self, x0: Tensor, n_steps: int) -> Iterator[State]:
+        Raises:
+            StuckError: every entry of an ensemble would leave the support.
+        """
+        move = self.move(state)
+        wanted = state.energies - state.mismatch
+        for _ in range(self.inner_steps - 1):
+            residual = self.energy(move.paths) - wanted
+            force = self.energy.gradient(move.paths, self.rate * residual)
+            move = self._stay_inside(move.paths, move.paths - force)
+        return move.paths
+
+    def move(self, state: State, force: Tensor | None = None) -> Move:
+        """Return the first inner step from `state`, and the entries that it moved (App. B); a pure function.
+
+        Args:
+            state: where the paths stand.
+            force: γ J_Φᵀ(x) · mismatch, (N, time), by a caller who has it already.
+
+        Raises:
+            StuckError: every entry of an ensemble would leave the support.
+        """
+        if force is None:
+            force = self.energy.gradient(state.paths, self.rate * state.mismatch)
+        move = self._stay_inside(state.paths, state.paths - force)
+        if move.moved is not None:
+            self._check_not_stuck(move.moved, state.step)
+        return move
+
+    def _stay_inside(self, paths: Tensor, proposal: Tensor) -> Move:
+        """Keep the value of each entry that the proposal takes out of the support."""
+        if self.support is constraints.real:
+            return Move(proposal, None)
+        inside = proposal >= 0
+        if inside.all():
+            return Move(proposal, None)
+        return Move(torch.where(inside, proposal, paths), inside)
+
+    def _check_not_stuck(self, moved: Tensor, step: int) -> None:
+        members = self.members(len(moved))
+        stuck = ~moved.unflatten(0, (-1, members)).flatten(1).any(-1)
+        if not stuck.any():
+            return
+        first = int(stuck.nonzero()[0]) * members
+        who = f"path {first}" if members == 1 else f"the ensemble of paths {first} to {first + members - 1}"
+        raise StuckError(
+            f"step {step} would take every entry of {who} out of the support with step_size {self.step_size:g};"
+            " expected at least one that can move, for without it no step ever will. Use a smaller step size.",
+            step=step,
+            particle=first if members == 1 else None,
+        )
+
+    def steps(self, x0: Tensor, n_steps: int, update: Callable[[State], Tensor] | None = None) -> Iterator[State]:
         """Yield the states at t = 0, 1, …, n_steps, so a caller can watch what it likes.
 
         Args:
-            x0: starting paths (N, time); their dtype and device are kept.
+            x0: starting paths (N, time), inside the support; their dtype and device are kept.
             n_steps: number of steps T.
+            update: stands in for `self.update` where a caller calculates more along with it.
 
         Raises:
             DivergedError: an energy stopped being finite; the error names the step.
@@ -124,10 +208,15 @@ class Descent:
             raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected (paths, time). Use x0[None] for one path.")
         if len(x0) == 0:
             raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected at least one path. Use x0[None] for one path.")
+        if self.support is constraints.nonnegative and (x0 < 0).any():
+            raise ValueError(
+                f"x0 has the value {float(x0.min()):g}; expected values of at least 0, the support of the model."
+                " Start from `initial_distribution(process)`, or leave the model's support at the real line."
+            )
         state = self.evaluate(x0)
         yield state
         for step in progress(range(1, n_steps + 1), total=n_steps, description=type(self).__name__):
-            state = self.evaluate(self.update(state), step)
+            state = self.evaluate((update or self.update)(state), step)
             yield state
 
     def sample(self, x0: Tensor, n_steps: int) -> Tensor:
@@ -154,8 +243,16 @@ class MGDM(Descent):
         torch.Size([8, 1024])
     """
 
-    def __init__(self, energy: Energy, target: Target, step_size: float) -> None:
-        super().__init__(energy, target, step_size, ensemble_size=1)
+    def __init__(
+        self,
+        energy: Energy,
+        target: Target,
+        step_size: float,
+        *,
+        support: constraints.Constraint = constraints.real,
+        inner_steps: int = 1,
+    ) -> None:
+        super().__init__(energy, target, step_size, ensemble_size=1, support=support, inner_steps=inner_steps)
 
 
 class MFMGDM(Descent):

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
+from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.descent import Descent, State
 from mfmgdm_lib.errors import DescentError, NotInvertibleError
-from mfmgdm_lib.jacobian import StepDeterminant, choose_backend, log_determinant
-from mfmgdm_lib.processes.base import Process, Seed
+from mfmgdm_lib.jacobian import Backend, StepDeterminant, choose_backend
+from mfmgdm_lib.processes.base import Process, Seed, generator
 
 __all__ = ["DivergenceTrace", "reverse_kl_trace"]
 
@@ -27,6 +28,10 @@ class DivergenceTrace:
         log_p: log-likelihood of each path under the process, nats, (T + 1, N).
         loss: mean over ensembles of L = ½‖Φ̄ − α‖² / ‖α‖², (T + 1,).
         mean_energy: energies averaged over all paths, (T + 1, K).
+        determinant_error: standard error of `reverse_kl` that comes from estimating determinants, nats, (T + 1,); 0 for
+            an exact backend. Where every path has probes of its own it is a part of `standard_error`, not added to it.
+        moved: share of the entries that step t moves, (T + 1,): below 1 where some would have left the support; 1 at
+            the end, after which there is no step.
         paths: x_T, the paths where the descent ended, (N, length).
         members: paths in each ensemble.
         jacobian: the backend that calculated the determinants.
@@ -36,6 +41,8 @@ class DivergenceTrace:
     log_p: np.ndarray
     loss: np.ndarray
     mean_energy: np.ndarray
+    determinant_error: np.ndarray
+    moved: np.ndarray
     paths: Tensor
     members: int
     jacobian: str
@@ -79,7 +86,7 @@ def reverse_kl_trace(
     n_particles: int = 128,
     length: int = 1024,
     seed: Seed,
-    jacobian: str = "auto",
+    jacobian: str | Backend = "auto",
 ) -> DivergenceTrace:
     r"""Follow the reverse KL divergence of a model's law from a process through a descent (Section 3.2).
 
@@ -87,21 +94,25 @@ def reverse_kl_trace(
               \mathrm{KL}(q_T \| p) = \mathbb E[\log q_T(X) - \log p(X)]
 
     Args:
-        model: the descent, `MGDM` or `MFMGDM`.
+        model: the descent, `MGDM` or `MFMGDM`, with the support of the process and one inner step.
         process: the law p.
         initial: the law q_0 of the starting paths.
         n_steps: number of steps T.
         n_particles: number of paths N, at least 2.
         length: points d of each path.
-        seed: whatever `numpy.random.default_rng` takes; the paper's is (2, 12345).
-        jacobian: backend of the determinants: "auto", "structured" or "dense".
+        seed: whatever `numpy.random.default_rng` takes; the paper's is (2, 12345). Random probes come after the
+            starting paths from the same generator.
+        jacobian: backend of the determinants: "auto", "structured", "dense", "stochastic", or a `Stochastic` with
+            settings of its own.
 
     Returns:
         The trace; its arrays have one entry for each of t = 0 … n_steps.
 
     Raises:
         NotInvertibleError: a step whose Jacobian is not positive definite. Its `trace` holds what came before.
+        StuckError: a step would take every entry of an ensemble out of the support.
         DivergedError: an energy stopped being finite. Its `trace` holds what came before.
+        ValueError: a model or a start whose support is not that of the process, or several inner steps.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -115,31 +126,56 @@ def reverse_kl_trace(
     """
     check_positive_int("n_particles", n_particles, minimum=2)
     check_positive_int("n_steps", n_steps, minimum=0)
-    backend = choose_backend(model, jacobian)
-    x0 = initial.sample(n_particles, length, seed)
-    log_q = initial.log_prob(x0)
+    backend = choose_backend(model, jacobian, length=length)
+    _check_supports(model, process, initial)
+    rng = generator(seed)
+    x0 = initial.sample(n_particles, length, rng)
+    log_q, variance = initial.log_prob(x0), 0.0
     # Arrays made beforehand: small ones left behind by every step would keep the large ones' memory from being reused.
-    records = [np.empty((n_steps + 1, *shape)) for shape in ((n_particles,), (n_particles,), (), (model.energy.dim,))]
+    shapes = ((n_particles,), (n_particles,), (), (model.energy.dim,), ())
+    records = [np.empty((n_steps + 1, *shape)) for shape in shapes]
+    moved = np.ones(n_steps + 1)
+
+    def update(state: State) -> Tensor:
+        nonlocal log_q, variance
+        move, determinant = backend.step(model, state, None if seed is None else rng)
+        _check_invertible(determinant, state, model)
+        log_q = log_q - determinant.per_path
+        variance += determinant.mean_error**2
+        if move.moved is not None:
+            moved[state.step] = float(move.moved.double().mean())
+        return move.paths
+
     state = None
     try:
-        for state in model.steps(x0, n_steps):
+        for state in model.steps(x0, n_steps, update):
             values = (log_q, process.log_prob(state.paths), state.loss.mean(), state.energies.mean(0))
-            for record, value in zip(records, values, strict=True):
+            for record, value in zip(records, values, strict=False):
                 record[state.step] = value.cpu()
-            if state.step < n_steps:
-                determinant = log_determinant(model, state, backend)
-                _check_invertible(determinant, state, model)
-                log_q = log_q - determinant.per_path
+            records[-1][state.step] = math.sqrt(variance)
     except DescentError as error:
-        error.trace = _collect(records, state, model, backend) if state is not None else None
+        error.trace = _collect(records, moved, state, model, backend) if state is not None else None
         raise
     assert state is not None  # `steps` yields at least the start
-    return _collect(records, state, model, backend)
+    return _collect(records, moved, state, model, backend)
 
 
-def _collect(records: list[np.ndarray], state: State, model: Descent, backend: str) -> DivergenceTrace:
-    log_q, log_p, loss, energies = (record[: state.step + 1] for record in records)
-    return DivergenceTrace(log_q, log_p, loss, energies, state.paths, model.members(len(state.paths)), backend)
+def _collect(
+    records: list[np.ndarray], moved: np.ndarray, state: State, model: Descent, backend: Backend
+) -> DivergenceTrace:
+    log_q, log_p, loss, energies, error, moved = (record[: state.step + 1] for record in (*records, moved))
+    members = model.members(len(state.paths))
+    return DivergenceTrace(log_q, log_p, loss, energies, error, moved, state.paths, members, backend.name)
+
+
+def _check_supports(model: Descent, process: Process, initial: Process) -> None:
+    if process.support is constraints.real or model.support is process.support is initial.support:
+        return
+    raise ValueError(
+        f"{process!r} lives on {process.support}, the model on {model.support} and the start on {initial.support};"
+        " expected the same for all three. Pass support=process.support to the model, and start from"
+        " initial_distribution(process)."
+    )
 
 
 def _check_invertible(determinant: StepDeterminant, state: State, model: Descent) -> None:

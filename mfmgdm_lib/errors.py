@@ -1,4 +1,4 @@
-"""The alarm room: the two ways in which a descent can stop short."""
+"""The alarm room: the three ways in which a descent can stop short."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mfmgdm_lib.divergence import DivergenceTrace
 
-__all__ = ["DescentError", "DivergedError", "NotInvertibleError"]
+__all__ = ["DescentError", "DivergedError", "NotInvertibleError", "StuckError"]
 
 
 class DescentError(ValueError):
@@ -17,8 +17,8 @@ class DescentError(ValueError):
         step: index t of the step at which it stopped; the paths x_0 … x_{t} were still computed.
         particle: index of the first path concerned, or None where the whole ensemble is.
         trace: the divergence trace of all steps with finite energies: up to and including step t for
-            `NotInvertibleError`, up to the one before for `DivergedError`. None outside `reverse_kl_trace`, and where
-            there is no such step.
+            `NotInvertibleError` and `StuckError`, up to the one before for `DivergedError`. None outside
+            `reverse_kl_trace`, and where there is no such step.
     """
 
     def __init__(self, message: str, *, step: int, particle: int | None = None) -> None:
@@ -34,3 +34,7 @@ class DivergedError(DescentError):
 
 class NotInvertibleError(DescentError):
     """The Jacobian of a step has an eigenvalue that is not positive: the change of variables breaks down there."""
+
+
+class StuckError(DescentError):
+    """A step would take every entry of an ensemble out of the support, so that none of them can ever move again."""

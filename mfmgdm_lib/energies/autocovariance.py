@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -40,6 +42,10 @@ class Autocovariance(BandedEnergy):
         """Return Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
         scaled = weights.unsqueeze(-2) / x.shape[-1]
         return add_neighbours(2.0 * scaled[..., 1] * x, x, 1, scaled[..., 0])
+
+    def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the force and the product with Σ_k w_k H_k, which is the force itself as a linear map."""
+        return self.gradient(x, weights), lambda vectors: self.gradient(vectors, weights)
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, 2, time) for paths (*, time)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,8 +17,8 @@ class Energy(ABC):
     """A map Φ from a path to K numbers, each a time average (paper Section 1).
 
     To add one, set `labels` and write `_evaluate`; everything else follows by automatic differentiation.
-    Override `gradient` where a closed form is faster, derive from `BandedEnergy` where the Hessians are banded,
-    and list an instance in `tests/test_contracts.py`. Energies hold no state that changes.
+    Override `gradient`, `linearize` and `jacobian` where a closed form is faster, derive from `BandedEnergy` where the
+    Hessians are banded, and list an instance in `tests/test_contracts.py`. Energies hold no state that changes.
     """
 
     labels: tuple[str, ...]
@@ -54,6 +55,36 @@ class Energy(ABC):
             (force,) = torch.autograd.grad((self(leaf) * weights).sum(), leaf)
         return force
 
+    def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the force J_Φᵀw and its derivative: a function that multiplies vectors by Σ_k w_k H_k.
+
+        Args:
+            x: paths (*, time).
+            weights: one weight for each energy, (*, K).
+
+        Returns:
+            The force (*, time), and a function from (*, time) to (*, time), to be called as often as needed.
+        """
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            (force,) = torch.autograd.grad((self(leaf) * weights).sum(), leaf, create_graph=True)
+
+        def product(vectors: Tensor) -> Tensor:
+            if not force.requires_grad:  # an energy linear in the path has no Hessian
+                return torch.zeros_like(vectors)
+            (curved,) = torch.autograd.grad(force, leaf, vectors, retain_graph=True, materialize_grads=True)
+            return curved
+
+        return force.detach(), product
+
+    def jacobian(self, x: Tensor) -> Tensor:
+        """Return J_Φ, one row for each energy: (*, K, time) for paths (*, time)."""
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            columns = self(leaf).reshape(-1, self.dim).sum(0)  # a path's energies do not depend on other paths
+            rows = [torch.autograd.grad(value, leaf, retain_graph=True)[0] for value in columns]
+        return torch.stack(rows, dim=-2)
+
 
 class BandedEnergy(Energy):
     """An energy whose Hessians are banded, which makes determinants exact in O(d)."""
@@ -68,10 +99,6 @@ class BandedEnergy(Energy):
     @abstractmethod
     def bandwidth(self) -> int:
         """Largest |i − j| at which a Hessian entry (i, j) can differ from zero."""
-
-    @abstractmethod
-    def jacobian(self, x: Tensor) -> Tensor:
-        """Return J_Φ, one row for each energy: (*, K, time) for paths (*, time)."""
 
     @abstractmethod
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:

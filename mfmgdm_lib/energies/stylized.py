@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -55,6 +57,19 @@ class StylizedFacts(BandedEnergy):
         scaled = weights.unsqueeze(-2) / x.shape[-1]
         force = self._curvature(x * x, scaled).mul_(x)
         return add_neighbours(force, x, 1, scaled[..., 1])
+
+    def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the force Σ_k w_k ∇Φ_k, (*, time), and the product with Σ_k w_k H_k."""
+        scaled = weights.unsqueeze(-2) / x.shape[-1]
+        curvature = self._curvature(x * x, scaled)
+
+        def product(vectors: Tensor) -> Tensor:
+            products, curved = x * vectors, torch.zeros_like(x)
+            for lag in range(1, self.lags + 1):
+                add_neighbours(curved, products, lag, 4.0 * scaled[..., lag + 1])
+            return add_neighbours(curved.mul_(x).addcmul_(curvature, vectors), vectors, 1, scaled[..., 1])
+
+        return add_neighbours(curvature * x, x, 1, scaled[..., 1]), product
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, K, time) for paths (*, time)."""

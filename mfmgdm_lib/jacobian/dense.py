@@ -10,17 +10,24 @@ from mfmgdm_lib.jacobian.lemma import Blocks, factor_symmetric
 
 __all__ = ["dense_blocks"]
 
+_CHUNK_ENTRIES = 2**17
+"""Entries of a Hessian that are differentiated at once: bounds the memory that automatic differentiation takes."""
 
-def dense_blocks(energy: Energy, x: Tensor, weights: Tensor) -> Blocks:
+
+def dense_blocks(energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | None = None) -> Blocks:
     """Return the blocks of paths x (N, d) under weights (N, K), a path at a time to bound the memory.
 
+    With `moved` (N, d) the block is that of the entries that move, its other rows and columns those of the identity.
     Only `energy.__call__` is used, so no hand-written derivative can hide an error here.
     """
-    identity = torch.eye(x.shape[-1], dtype=torch.float64, device=x.device)
+    length = x.shape[-1]
+    identity = torch.eye(length, dtype=torch.float64, device=x.device)
+    hessian_of = torch.func.jacrev(torch.func.grad(_weighted), chunk_size=max(1, _CHUNK_ENTRIES // length))
     parts = []
-    for path, weight in zip(x.double(), weights.double(), strict=True):
-        rows = torch.func.jacrev(energy)(path)
-        hessian = torch.func.jacrev(torch.func.grad(_weighted))(path, energy, weight)
+    for n, (path, weight) in enumerate(zip(x.double(), weights.double(), strict=True)):
+        rows, hessian = torch.func.jacrev(energy)(path), hessian_of(path, energy, weight)
+        if moved is not None:
+            rows, hessian = rows * moved[n], hessian * moved[n] * moved[n][:, None]
         parts.append(factor_symmetric((identity - hessian)[None], rows[None]))
     return Blocks(*(torch.cat(column) for column in zip(*parts, strict=True)))
 

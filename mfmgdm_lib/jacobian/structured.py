@@ -17,43 +17,59 @@ _CHUNK_POINTS = 2**17
 """Points (paths × time) in work at once: bounds the memory and keeps the bands near the processor."""
 
 
-def structured_blocks(energy: BandedEnergy, x: Tensor, weights: Tensor) -> Blocks:
+def structured_blocks(energy: BandedEnergy, x: Tensor, weights: Tensor, moved: Tensor | None = None) -> Blocks:
     """Return the blocks of paths x (N, d) under weights (N, K).
 
+    With `moved` (N, d) the block is that of the entries that move, its other rows and columns those of the identity.
     No d×d matrix is formed. LAPACK has no batched band solver, but bands that are zero where one path ends and
     the next begins make a single matrix of all of them, so one call serves a chunk.
     """
     chunk = max(1, _CHUNK_POINTS // x.shape[-1])
+    masks = [None] * len(x.split(chunk)) if moved is None else moved.split(chunk)
     parts = []
-    for paths, scale in zip(x.split(chunk), weights.split(chunk), strict=True):
+    for paths, scale, mask in zip(x.split(chunk), weights.split(chunk), masks, strict=True):
         bands = energy.hessian_bands(paths.double(), -scale.double())
+        if mask is not None:
+            _cut(bands, mask)
         bands[..., 0, :] += 1.0
-        parts.append(_factor(energy, paths.double(), _rows_first(bands)))
+        parts.append(_factor(energy, paths.double(), _rows_first(bands), mask))
     columns = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Blocks(*(torch.from_numpy(column).to(x.device) for column in columns))
+
+
+def _cut(bands: Tensor, moved: Tensor) -> None:
+    """Set the rows and columns of entries that stay to 0, in place."""
+    bands *= moved[..., None, :]
+    for j in range(1, bands.shape[-2]):
+        bands[..., j, :-j] *= moved[..., j:]
 
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 """The three fields of `Blocks` for some of the paths."""
 
 
-def _factor(energy: BandedEnergy, x: Tensor, bands: np.ndarray) -> Parts:
+def _factor(energy: BandedEnergy, x: Tensor, bands: np.ndarray, moved: Tensor | None) -> Parts:
     """Blocks of paths x (N, d) with A_n in lower bands (b + 1, N, d); path by path if one is not positive definite."""
     factor = _Tridiagonal(bands) if len(bands) == 2 else _Banded(bands)
     if factor.is_definite:
         log_abs = factor.log_pivots().sum(-1)
-        return log_abs, np.zeros(len(log_abs), dtype=np.int64), _gram(energy, x, factor)
+        return log_abs, np.zeros(len(log_abs), dtype=np.int64), _gram(energy, x, factor, moved)
     if len(x) > 1:
-        singles = (_factor(energy, x[n : n + 1], bands[:, n : n + 1]) for n in range(len(x)))
+        masks = [None] * len(x) if moved is None else moved.split(1)
+        singles = (_factor(energy, x[n : n + 1], bands[:, n : n + 1], masks[n]) for n in range(len(x)))
         log_abs, non_positive, gram = (np.concatenate(column) for column in zip(*singles, strict=True))
         return log_abs, non_positive, gram
     indefinite = _Indefinite(bands)
     non_positive = np.array([(indefinite.eigenvalues <= 0).sum()])
-    return _log(np.abs(indefinite.eigenvalues)).sum(keepdims=True), non_positive, _gram(energy, x, indefinite)
+    return _log(np.abs(indefinite.eigenvalues)).sum(keepdims=True), non_positive, _gram(energy, x, indefinite, moved)
 
 
-def _gram(energy: BandedEnergy, x: Tensor, factor: _Tridiagonal | _Banded | _Indefinite) -> np.ndarray:
-    """J A⁻¹ Jᵀ for each path, (N, K, K)."""
+def _gram(
+    energy: BandedEnergy, x: Tensor, factor: _Tridiagonal | _Banded | _Indefinite, moved: Tensor | None
+) -> np.ndarray:
+    """J A⁻¹ Jᵀ for each path, (N, K, K), over the entries that move."""
+    if moved is not None:  # rows and columns left out: what commuted no longer does
+        return factor.gram(_rows_first(energy.jacobian(x) * moved[..., None, :]))
     if not energy.commuting:
         return factor.gram(_rows_first(energy.jacobian(x)))
     solved = torch.from_numpy(factor.solve(_rows_first(x.unsqueeze(-2)))[0])

@@ -6,13 +6,26 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["Finding", "compare", "contents", "coverage", "numbers", "pages", "to_html", "verdict"]
+from mfmgdm_lib.paper.tables import contents, numbers
+from mfmgdm_lib.paper.verification import Check, Checks, checks
+
+__all__ = [
+    "Check",
+    "Checks",
+    "Finding",
+    "checks",
+    "compare",
+    "contents",
+    "coverage",
+    "numbers",
+    "pages",
+    "to_html",
+    "verdict",
+]
 
 _ANCHOR = re.compile(r"^\(paper-([a-z0-9-]+)\)=$", re.MULTILINE)
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
@@ -31,39 +44,6 @@ class Finding:
     value: float
     standard_error: float | None = None
     page: str | None = None
-
-
-@cache
-def _table(name: str) -> pd.DataFrame:
-    source = resources.files(__name__) / name
-    with resources.as_file(source) as path:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def numbers() -> pd.DataFrame:
-    """Every number that the paper states as a result.
-
-    Returns:
-        Text columns `key`, `where`, `what`, `value` (as printed) and `unit`, in the order of the paper.
-
-    Example:
-        >>> numbers().set_index("key").loc["table1-ar01-acf-mgdm", "value"]
-        '2.76'
-    """
-    return _table("numbers.csv").copy()
-
-
-def contents() -> pd.DataFrame:
-    """Every section, figure, table and displayed equation of the paper.
-
-    Returns:
-        Text columns `key`, `kind`, `label` and `what`, in the order of the paper.
-
-    Example:
-        >>> int((contents()["kind"] == "equation").sum())
-        37
-    """
-    return _table("contents.csv").copy()
 
 
 def verdict(printed: str, finding: Finding | None) -> str:

@@ -1,10 +1,10 @@
 """The front door: every public name of the companion to *Mean-Field Microcanonical Gradient Descent*."""
 
 from mfmgdm_lib import _environment as _environment
-from mfmgdm_lib import data, energies, errors, experiments, figures, paper, processes, statistics
-from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, State
+from mfmgdm_lib import analytic, data, energies, errors, experiments, figures, paper, processes, statistics
+from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, Move, State
 from mfmgdm_lib.divergence import DivergenceTrace, reverse_kl_trace
-from mfmgdm_lib.jacobian import StepDeterminant, log_determinant
+from mfmgdm_lib.jacobian import StepDeterminant, Stochastic, log_determinant
 from mfmgdm_lib.processes.initial import initial_distribution
 from mfmgdm_lib.target import Target, estimate_target, target_from_data
 
@@ -15,9 +15,12 @@ __all__ = [
     "MGDM",
     "Descent",
     "DivergenceTrace",
+    "Move",
     "State",
     "StepDeterminant",
+    "Stochastic",
     "Target",
+    "analytic",
     "data",
     "energies",
     "errors",

@@ -13,23 +13,30 @@ from typing import Any, Literal, ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.statistics import autocorrelation, gaussian_contour, histogram
 
 __all__ = [
+    "determinant_costs",
     "divergence",
     "energy_clouds",
     "energy_moves",
     "ensemble_sizes",
+    "jacobian_parts",
+    "last_line",
     "loss_curves",
     "marginals",
     "overshoot",
     "sample_paths",
+    "spread_ratios",
     "violins",
 ]
 
@@ -130,7 +137,7 @@ def ensemble_sizes(traces: Mapping[int, DivergenceTrace]) -> Figure:
 
 
 @_styled
-def overshoot(curves: Mapping[str, np.ndarray], *, slopes: Mapping[str, float]) -> Figure:
+def overshoot(curves: Mapping[str, np.ndarray], *, slopes: Mapping[str, float], top: float = 1.5) -> Figure:
     """Reverse KL long past its minimum, with a dashed line of the predicted slope through the end of each curve."""
     figure, (axis,) = _subplots(1, 1, height=3.4)
     shades = plt.get_cmap("viridis_r")(np.linspace(0.25, 1.0, len(curves)))
@@ -141,8 +148,23 @@ def overshoot(curves: Mapping[str, np.ndarray], *, slopes: Mapping[str, float]) 
         tail = steps[last // 3 :]
         axis.plot(tail, curve[last] + slopes[label] * (tail - last), "--", color="black", lw=1)
     lines.append(Line2D([], [], color="black", ls="--", lw=1, label="predicted slope"))
-    axis.set(xlabel="step t", ylabel="reverse KL, nats per path", xlim=(0, None), ylim=(0, 1.5))
+    axis.set(xlabel="step t", ylabel="reverse KL, nats per path", xlim=(0, None), ylim=(0, top))
     _outside_legend(axis, lines, "paths in an ensemble")
+    return figure
+
+
+@_styled
+def spread_ratios(panels: Mapping[str, tuple[np.ndarray, Sequence[float]]]) -> Figure:
+    """Growth of a variance against γ(Φ̄ − α): measured dots, and the fourth power that they should lie on (Section 4)."""
+    figure, axes = _subplots(1, len(panels), height=3.1, sharex=True, sharey=True)
+    line = np.linspace(-0.32, 1.2, 200)
+    for axis, (title, (at, ratios)) in zip(axes, panels.items(), strict=True):
+        axis.axvspan(0.0, 1.0, color="0.93", lw=0)
+        axis.axhline(1.0, color="0.5", lw=0.8)
+        axis.plot(line, (1.0 - 2.0 * line) ** 4, color=COLOURS["start"])
+        axis.plot(at, ratios, "o", color=COLOURS["MF–MGDM"], markersize=4)
+        axis.set(title=title, xlabel=r"$\gamma(\bar\Phi - \alpha)$", ylim=(-0.1, 4.0))
+    axes[0].set_ylabel("variance after / before")
     return figure
 
 
@@ -206,11 +228,146 @@ def loss_curves(losses: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
+@_styled
+def jacobian_parts(parts: Mapping[str, Tensor], *, n_paths: int, least: float = 1e-5) -> Figure:
+    """Sizes of the entries of matrices (N·d, N·d) on one logarithmic scale, white where 0, with lines between paths."""
+    widths = [*(1.0 for _ in parts), 0.05]
+    figure, axes = _subplots(1, len(parts) + 1, height=7.2 / (len(parts) + 0.35), width_ratios=widths)
+    norm = LogNorm(least, max(float(matrix.abs().max()) for matrix in parts.values()))
+    for axis, (title, matrix) in zip(axes, parts.items(), strict=False):
+        sizes = matrix.abs().numpy()
+        image = axis.imshow(np.where(sizes > 0, np.maximum(sizes, least), np.nan), norm=norm, cmap="viridis_r")
+        borders = np.arange(1, n_paths) * len(matrix) / n_paths - 0.5
+        axis.hlines(borders, -0.5, len(matrix) - 0.5, color="0.5", lw=0.6)
+        axis.vlines(borders, -0.5, len(matrix) - 0.5, color="0.5", lw=0.6)
+        ticks = (np.arange(n_paths) + 0.5) * len(matrix) / n_paths - 0.5
+        names = [f"path {n + 1}" for n in range(n_paths)]
+        axis.set_xticks(ticks, names, fontsize=7)
+        axis.set_yticks(ticks, names if axis is axes[0] else [""] * n_paths, fontsize=7, rotation=90, va="center")
+        axis.tick_params(length=0)
+        axis.set(title=title, xlabel="entry before the step")
+    axes[0].set_ylabel("entry after it")
+    figure.colorbar(image, cax=axes[-1]).ax.set_xlabel("size", fontsize=8)
+    return figure
+
+
+READINGS = {"mended": "#0072b2", "as printed": "#aa3377", "Σ over n, no 1/N": "#228833"}
+
+
+@_styled
+def last_line(errors: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+    """Errors of the readings of Appendix A's last line on some steps, and the divergence they would give on a descent.
+
+    Both have a column for each name in `READINGS`; errors are in nats, a row for each step.
+    """
+    figure, (left, right) = _subplots(1, 2, height=3.2)
+    for (name, colour), marker in zip(READINGS.items(), "osD", strict=True):
+        shown = np.maximum(errors[name].abs(), np.finfo(float).eps)
+        left.semilogy(np.arange(1, len(errors) + 1), shown, marker, color=colour, markersize=4, label=name)
+        right.plot(curves[name], color=colour, label=name)
+    right.axhspan(-100.0, 0.0, color="0.9", lw=0)
+    right.set(ylim=(1.3 * min(curves.min().min(), -1.0), 1.05 * curves.max().max()), xlim=(0, None))
+    right.annotate("impossible", (0.03, 0.02), xycoords="axes fraction", color="0.4", fontsize=8)
+    left.set(title="one step, ten random problems", xlabel="problem", ylabel="error of log|det|, nats")
+    left.set(xticks=np.arange(1, len(errors) + 1))
+    right.set(title="a whole descent, AR(0.1)", xlabel="step t", ylabel="reverse KL, nats per path")
+    right.legend(title="last line", fontsize=8)
+    return figure
+
+
+@_styled
+def determinant_costs(costs: pd.DataFrame, exponents: Mapping[tuple[str, str], float]) -> Figure:
+    """Time of one log-determinant against d and against N, on logarithmic axes, with fitted powers in the legend."""
+    axis_names = {"d": "points in a path, d", "N": "paths in the ensemble, N"}
+    figure, axes = _subplots(1, 2, height=4.2, sharey=True)
+    backends = list(dict.fromkeys(costs["backend"]))
+    shades = dict(zip(backends, plt.get_cmap("viridis")(np.linspace(0.0, 0.85, len(backends))), strict=True))
+    for axis, (name, label) in zip(axes, axis_names.items(), strict=True):
+        own = costs[costs["axis"] == name]
+        for marker, backend in zip("os^Dv", backends, strict=False):
+            rows = own[own["backend"] == backend]
+            power = f"{backend}: ∝ {name}$^{{{exponents[name, backend]:.1f}}}$"
+            axis.loglog(rows["size"], rows["seconds"], marker + "-", color=shades[backend], markersize=4, label=power)
+        fixed = "N" if name == "d" else "d"
+        axis.set(title=f"{fixed} = {own['fixed'].iloc[0]}", xlabel=label)
+        axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    axes[0].set_ylabel("seconds for one log-determinant")
+    return figure
+
+
+@_styled
+def pushed_densities(panels: Mapping[str, tuple[Tensor, np.ndarray]], grids: Mapping[str, Tensor]) -> Figure:
+    """Points (n, 2) coloured by their log-densities (n,), on the image (rows, columns, 2) of a grid in some panels."""
+    figure, axes = _subplots(1, len(panels), height=2.8, sharex=True, sharey=True)
+    low, high = np.quantile(np.concatenate([density for _, density in panels.values()]), (0.02, 1.0))
+    for axis, (title, (points, density)) in zip(axes, panels.items(), strict=True):
+        dots = axis.scatter(*points.T.numpy(), c=density, s=2, vmin=low, vmax=high, cmap="viridis", rasterized=True)
+        for lines in (grids[title], grids[title].transpose(0, 1)) if title in grids else ():
+            axis.plot(*lines.permute(2, 0, 1).numpy(), color="0.15", lw=0.4, alpha=0.7)
+        axis.set(title=title, xlabel="$x_1$", aspect="equal")
+    axes[0].set_ylabel("$x_2$")
+    figure.colorbar(dots, cax=axes[-1].inset_axes((1.06, 0.0, 0.05, 1.0)), label="log-density, nats")
+    return figure
+
+
+@_styled
+def joint_and_path(by_size: pd.DataFrame, by_step: Mapping[str, pd.DataFrame]) -> Figure:
+    """Divergence of an ensemble's joint law and of one path's law, and the gap between the two, shaded.
+
+    Args:
+        by_size: columns "joint" and "path", nats per path, for sizes N of an ensemble.
+        by_step: the same two for steps t, by the name of a colour.
+    """
+    figure, (left, right) = _subplots(1, 2, height=3.1, sharey=True)
+    for axis, name, frame in [(left, "MF–MGDM", by_size), *((right, *item) for item in by_step.items())]:
+        colour, at = COLOURS[name], frame.index.to_numpy()
+        axis.fill_between(at, frame["path"], frame["joint"], color=colour, alpha=0.15, lw=0)
+        marker = "o" if axis is left else None
+        axis.plot(at, frame["joint"], color=colour, marker=marker, ms=4, label=f"{name}: joint law, divided by N")
+        axis.plot(at, frame["path"], "--", color=colour, marker=marker, ms=4, label=f"{name}: one path")
+    left.set(xscale="log", yscale="log", xlabel="paths in an ensemble, N", ylabel="reverse KL, nats per path")
+    _name_ticks(left, by_size.index.to_numpy())
+    right.set(xlabel="step t")
+    figure.legend(handles=right.get_legend_handles_labels()[0], loc="outside lower center", ncols=2)
+    return figure
+
+
+@_styled
+def scaling(
+    series: Mapping[str, tuple[str, np.ndarray, np.ndarray, np.ndarray]], *, power: float, xlabel: str, ylabel: str
+) -> Figure:
+    """Values with bars of two standard errors on logarithmic axes, and a line of slope `power` through each series.
+
+    Args:
+        series: by its label: the name of a colour, sizes, values and their standard errors, (n,) each.
+        power: exponent of the lines; their level is the mean of value / size^power, weighted by precision.
+        xlabel: what the sizes are.
+        ylabel: what the values are, with their unit.
+    """
+    figure, (axis,) = _subplots(1, 1, height=3.2)
+    for marker, (label, (name, sizes, values, errors)) in zip("osDv", series.items(), strict=False):
+        style: dict[str, Any] = {"color": COLOURS[name], "fmt": marker, "mfc": "white", "markersize": 5, "capsize": 2.5}
+        axis.errorbar(sizes, values, 2.0 * errors, label=label, **style)
+        shape = np.float_power(sizes, power)
+        level = np.average(values / shape, weights=(shape / errors) ** 2)
+        axis.plot(sizes, level * shape, "--", color=COLOURS[name], lw=1, zorder=0)
+    axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    _name_ticks(axis, sizes)
+    axis.legend()
+    return figure
+
+
 def _subplots(rows: int, columns: int, *, height: float, **kwargs: Any) -> tuple[Figure, np.ndarray]:
     """A figure for a page's width; closed, so that a notebook shows it once: as the value of its cell."""
     figure, axes = plt.subplots(rows, columns, figsize=(7.2, height), squeeze=False, **kwargs)
     plt.close(figure)
     return figure, axes.ravel()
+
+
+def _name_ticks(axis: Axes, at: np.ndarray) -> None:
+    """Name the values of a logarithmic axis that were measured, and no others."""
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticks(at, [f"{value:g}" for value in at])
 
 
 def _mark_minimum(axis: Axes, trace: DivergenceTrace, colour: str) -> None:

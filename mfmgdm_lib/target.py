@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,15 +80,24 @@ def estimate_target(
         [0.1002, 0.9998]
     """
     check_positive_int("n_samples", n_samples, minimum=2)
-    rng = generator(seed)
-    starts = progress(range(0, n_samples, _CHUNK), total=math.ceil(n_samples / _CHUNK), description="target")
-    energies = torch.cat([energy(process.sample(min(_CHUNK, n_samples - i), length, rng)) for i in starts])
+    chunks = _draw_in_chunks(process, n_samples, length, generator(seed))
+    n_chunks = math.ceil(n_samples / _CHUNK)
+    energies = torch.cat([energy(paths) for paths in progress(chunks, total=n_chunks, description="target")])
     return Target(
         mean=energies.mean(0),
         standard_error=energies.std(0) / math.sqrt(n_samples),
         labels=energy.labels,
         source=f"{n_samples} paths of {process!r}, {length} points each, seed {seed!r}",
     )
+
+
+def _draw_in_chunks(process: Process, n_samples: int, length: int, rng: np.random.Generator) -> Iterator[Tensor]:
+    """Draw the paths that `process.sample` would draw at once."""
+    if process.draws_path_by_path:
+        for start in range(0, n_samples, _CHUNK):
+            yield process.sample(min(_CHUNK, n_samples - start), length, rng)
+    else:
+        yield from process.sample(n_samples, length, rng).split(_CHUNK)
 
 
 def target_from_data(energy: Energy, series: Any) -> Target:

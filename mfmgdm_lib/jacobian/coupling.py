@@ -83,7 +83,8 @@ def couple(
         doubt, bias = _error_of_members(found.gram[:, None] @ (grams.mean(1, keepdim=True) - grams), members)
         found = found._replace(log_abs=found.log_abs + bias)
     joint = _spread_over_ensembles(found, doubt, drawn, n_ensembles)
-    return Coupling(*(part.to(mask.device) for part in joint[:3]), joint.mean_error)
+    log_abs, error, folds = (part.to(mask.device) for part in joint[:3])
+    return Coupling(log_abs, error, folds, joint.mean_error)
 
 
 def _first_order(product: Product, rows: Tensor, grams: Tensor, rate: float, rng: np.random.Generator) -> Tensor:

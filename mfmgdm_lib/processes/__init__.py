@@ -2,6 +2,18 @@
 
 from mfmgdm_lib.processes.autoregressive import AR
 from mfmgdm_lib.processes.base import Process
-from mfmgdm_lib.processes.initial import WhiteNoise, initial_distribution
+from mfmgdm_lib.processes.cir import CIR
+from mfmgdm_lib.processes.garch import ARGARCH, GARCH
+from mfmgdm_lib.processes.initial import Exponential, TruncatedGaussian, WhiteNoise, initial_distribution
 
-__all__ = ["AR", "Process", "WhiteNoise", "initial_distribution"]
+__all__ = [
+    "AR",
+    "ARGARCH",
+    "CIR",
+    "GARCH",
+    "Exponential",
+    "Process",
+    "TruncatedGaussian",
+    "WhiteNoise",
+    "initial_distribution",
+]

@@ -25,6 +25,9 @@ class Process(ABC):
     support: constraints.Constraint = constraints.real
     """Where the values of a path lie."""
 
+    draws_path_by_path: bool = True
+    """Whether paths are drawn one after the other, so that chunks from one generator are the same as one draw."""
+
     @property
     @abstractmethod
     def mean(self) -> float:

@@ -1,0 +1,196 @@
+"""GARCH(1, 1), alone or around an AR(1) mean: the reference model of Section 5.2, whose spread has a memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.special
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
+from mfmgdm_lib.processes.base import Process, Seed, generator
+
+__all__ = ["ARGARCH", "GARCH"]
+
+
+class ARGARCH(Process):
+    r"""AR(1) process whose innovations are a GARCH(1, 1), the reference model of Section 5.2.
+
+    .. math:: x_t - \mu = \varphi (x_{t-1} - \mu) + e_t, \quad e_t = \sigma_t \varepsilon_t, \quad
+        \sigma_t^2 = \omega + \alpha e_{t-1}^2 + \beta \sigma_{t-1}^2
+
+    The ε_t are independent with mean 0 and variance 1, Gaussian or Student t (Bollerslev, 1986 and 1987).
+
+    The stationary law of σ² is not known in closed form. A path therefore starts where that law has its mean,
+    σ_1² = ω / (1 − α − β), and at x_1 = μ + e_1 / √(1 − φ²), and the density is that of this start, exactly.
+    Mean, variance and autocovariances are then the stationary ones at every time; the kurtosis builds up from that of
+    ε. For paths of the strictly stationary law drop a burn-in: `sample(n, burn_in + length, seed)[:, burn_in:]`.
+
+    Args:
+        phi: φ, the coefficient of the mean, between −1 and 1.
+        omega: ω, above 0, in the units of the path squared.
+        alpha: α, at least 0, the weight of the last innovation.
+        beta: β, at least 0, the weight of the last variance; α + β has to be below 1.
+        mean: μ, the marginal mean, in the units of the path.
+        degrees_of_freedom: of Student's t, above 2; without it, ε is Gaussian.
+
+    Raises:
+        ValueError: arguments for which there is no stationary law of finite variance.
+
+    Example:
+        >>> process = ARGARCH(-0.05, 0.03, 0.1, 0.87, degrees_of_freedom=6.0)
+        >>> round(process.stddev, 4)
+        1.0013
+        >>> process.sample(2, 4, seed=0).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        phi: float,
+        omega: float,
+        alpha: float,
+        beta: float,
+        *,
+        mean: float = 0.0,
+        degrees_of_freedom: float | None = None,
+    ) -> None:
+        if not abs(phi) < 1:
+            raise ValueError(f"phi is {phi!r}; expected a number between -1 and 1. Difference the series first.")
+        if not math.isfinite(mean):
+            raise ValueError(f"mean is {mean!r}; expected a finite number. Use one such as 0.0.")
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if not value >= 0:
+                raise ValueError(f"{name} is {value!r}; expected a number of at least 0. Use 0.0 to leave it out.")
+        if not alpha + beta < 1:
+            raise ValueError(
+                f"alpha + beta is {alpha!r} + {beta!r} = {alpha + beta!r}; expected below 1, where the variance is"
+                " finite. Use smaller ones."
+            )
+        if degrees_of_freedom is not None and not (degrees_of_freedom > 2 and math.isfinite(degrees_of_freedom)):
+            raise ValueError(
+                f"degrees_of_freedom is {degrees_of_freedom!r}; expected a finite number above 2, where the variance"
+                " is finite. Use more of them, or None for Gaussian innovations."
+            )
+        self.phi, self._mean = float(phi), float(mean)
+        self.omega, self.alpha, self.beta = check_positive("omega", omega), float(alpha), float(beta)
+        self.degrees_of_freedom = None if degrees_of_freedom is None else float(degrees_of_freedom)
+
+    def __repr__(self) -> str:
+        return f"ARGARCH({self.phi:g}, {self._variance_arguments}{f', mean={self.mean:g}' if self.mean else ''})"
+
+    @property
+    def _variance_arguments(self) -> str:
+        tails = "" if self.degrees_of_freedom is None else f", degrees_of_freedom={self.degrees_of_freedom:g}"
+        return f"{self.omega:g}, {self.alpha:g}, {self.beta:g}{tails}"
+
+    @property
+    def mean(self) -> float:
+        """Marginal mean: μ."""
+        return self._mean
+
+    @property
+    def stddev(self) -> float:
+        """Marginal standard deviation, in the units of the path."""
+        return math.sqrt(self._innovation_variance / (1.0 - self.phi**2))
+
+    @property
+    def _innovation_variance(self) -> float:
+        """Mean of σ_t² at every time."""
+        return self.omega / (1.0 - self.alpha - self.beta)
+
+    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
+        """Draw `n` independent paths, each from its start with the stationary variance.
+
+        Args:
+            n: number of paths.
+            length: number of points in time.
+            seed: whatever `numpy.random.default_rng` takes.
+
+        Returns:
+            A float64 tensor (n, length).
+        """
+        n, length = check_positive_int("n", n), check_positive_int("length", length)
+        rng, nu = generator(seed), self.degrees_of_freedom
+        if nu is None:
+            noise = rng.standard_normal((n, length))
+        else:
+            noise = rng.standard_t(nu, (n, length)) * math.sqrt((nu - 2.0) / nu)
+        variance = np.full(n, self._innovation_variance)
+        paths = np.empty_like(noise)
+        deviation = np.zeros(n)
+        for t in range(length):
+            innovation = np.sqrt(variance) * noise[:, t]
+            deviation = self.phi * deviation + innovation if t else innovation / math.sqrt(1.0 - self.phi**2)
+            paths[:, t] = self.mean + deviation
+            variance = self.omega + self.alpha * innovation**2 + self.beta * variance
+        return torch.from_numpy(paths)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Exact log-likelihood, in nats, of paths that start with the stationary variance.
+
+        Args:
+            x: paths (*, length), float32 or float64.
+
+        Returns:
+            A tensor (*,) of the dtype and on the device of `x`.
+        """
+        check_paths("x", x)
+        deviations, jacobian = x - self.mean, math.sqrt(1.0 - self.phi**2)
+        innovations = torch.cat(
+            [jacobian * deviations[..., :1], deviations[..., 1:] - self.phi * deviations[..., :-1]], dim=-1
+        )
+        variances = self._variances(innovations)
+        log_density = self._log_density(innovations.square() / variances) - 0.5 * variances.log()
+        return log_density.sum(-1) + math.log(jacobian)
+
+    def _variances(self, innovations: Tensor) -> Tensor:
+        """σ_t² of innovations (*, length), of the same shape."""
+        inputs = self.omega + self.alpha * innovations[..., :-1].square()
+        start = torch.full_like(innovations[..., :1], self._innovation_variance)
+        variances = torch.cat([start, inputs], dim=-1)
+        # Solved in log₂(length) steps: after each, a variance has the inputs of twice as many times before it.
+        lag, weight = 1, self.beta
+        while lag < variances.shape[-1] and weight > 0:
+            variances = variances + weight * pad(variances[..., :-lag], (lag, 0))
+            lag, weight = 2 * lag, weight**2
+        return variances
+
+    def _log_density(self, squares: Tensor) -> Tensor:
+        """Log-density of ε, from ε²."""
+        nu = self.degrees_of_freedom
+        if nu is None:
+            return -0.5 * (squares + math.log(2.0 * math.pi))
+        constant = -float(scipy.special.betaln(0.5 * nu, 0.5)) - 0.5 * math.log(nu - 2.0)
+        return constant - 0.5 * (nu + 1.0) * torch.log1p(squares / (nu - 2.0))
+
+
+class GARCH(ARGARCH):
+    r"""GARCH(1, 1) process, without a mean of its own.
+
+    .. math:: x_t = \sigma_t \varepsilon_t, \quad \sigma_t^2 = \omega + \alpha x_{t-1}^2 + \beta \sigma_{t-1}^2
+
+    A path starts with the stationary variance, as `ARGARCH` explains.
+
+    Args:
+        omega: ω, above 0, in the units of the path squared.
+        alpha: α, at least 0, the weight of the last square.
+        beta: β, at least 0, the weight of the last variance; α + β has to be below 1.
+        degrees_of_freedom: of Student's t, above 2; without it, ε is Gaussian.
+
+    Raises:
+        ValueError: arguments for which there is no stationary law of finite variance.
+
+    Example:
+        >>> round(GARCH(0.03, 0.1, 0.87).stddev, 12)
+        1.0
+    """
+
+    def __init__(self, omega: float, alpha: float, beta: float, *, degrees_of_freedom: float | None = None) -> None:
+        super().__init__(0.0, omega, alpha, beta, degrees_of_freedom=degrees_of_freedom)
+
+    def __repr__(self) -> str:
+        return f"GARCH({self._variance_arguments})"

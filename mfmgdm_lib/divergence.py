@@ -31,7 +31,8 @@ class DivergenceTrace:
         determinant_error: standard error of `reverse_kl` that comes from estimating determinants, nats, (T + 1,); 0 for
             an exact backend. Where every path has probes of its own it is a part of `standard_error`, not added to it.
         moved: share of the entries that step t moves, (T + 1,): below 1 where some would have left the support; 1 at
-            the end, after which there is no step.
+            the end, after which there is no step. A step that leaves entries where they are is not one-to-one: from
+            there on `log_q` counts one origin of each path, and `reverse_kl` is a lower bound.
         paths: x_T, the paths where the descent ended, (N, length).
         members: paths in each ensemble.
         jacobian: the backend that calculated the determinants.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,19 +18,26 @@ from mfmgdm_lib.divergence import DivergenceTrace, reverse_kl_trace
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
 from mfmgdm_lib.jacobian import log_determinant
 from mfmgdm_lib.paper import Finding
-from mfmgdm_lib.processes import AR, Process, WhiteNoise, initial_distribution
+from mfmgdm_lib.processes import AR, CIR, Process, WhiteNoise, initial_distribution
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.target import Target, estimate_target, target_from_data
 
 __all__ = [
     "AR_ILLUSTRATION",
+    "CIR_EXPONENTIAL",
+    "CIR_TRUNCATED",
     "SP500_FIRST_LOOK",
     "MarketExperiment",
     "SyntheticExperiment",
     "final_slope",
     "findings",
     "replicate_summary",
+    "stored",
+    "summarize",
 ]
+
+_RESULTS = Path(__file__).resolve().parent.parent / "results"
+"""Where runs that take too long for a page are kept: beside the library in a checkout of the repository."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class SyntheticExperiment:
     target_seed: Seed = (3, 12345)
 
     @property
-    def initial(self) -> WhiteNoise:
+    def initial(self) -> Process:
         """The law q_0 of the starting paths."""
         return initial_distribution(self.process)
 
@@ -72,7 +80,9 @@ class SyntheticExperiment:
 
     def model(self, ensemble_size: int | None = None) -> Descent:
         """The descent with ensembles of `ensemble_size` paths: 1 is MGDM, None is MF–MGDM with all in one."""
-        return Descent(self.energy, self.target, self.step_size, ensemble_size=ensemble_size)
+        return Descent(
+            self.energy, self.target, self.step_size, ensemble_size=ensemble_size, support=self.process.support
+        )
 
     def trace(
         self, ensemble_size: int | None = None, *, seed: Seed | None = None, n_steps: int | None = None
@@ -128,8 +138,50 @@ def final_slope(experiment: SyntheticExperiment, trace: DivergenceTrace) -> floa
     return -float(determinant.per_path.mean())
 
 
+def summarize(trace: DivergenceTrace) -> pd.DataFrame:
+    """Put in a table what a trace says at each step.
+
+    Returns:
+        A row for each of t = 0 … T: `reverse_kl`, `standard_error`, `entropy` and `log_likelihood`, nats per path, and
+        `least_moved`, the smallest share of entries that any step up to this one has moved (App. B).
+    """
+    return pd.DataFrame(
+        {
+            "reverse_kl": trace.reverse_kl,
+            "standard_error": trace.standard_error,
+            "entropy": trace.entropy,
+            "log_likelihood": trace.log_likelihood,
+            "least_moved": np.minimum.accumulate(trace.moved),
+        }
+    ).rename_axis("step")
+
+
+def stored(name: str) -> pd.DataFrame:
+    """Read a table of results that is kept in the repository.
+
+    Args:
+        name: the file's name in `results/`, without its suffix.
+
+    Raises:
+        FileNotFoundError: no such file: another name, or a library that is not in a checkout of the repository.
+    """
+    path = _RESULTS / f"{name}.csv"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is not there; expected a file of results/ in a checkout of the repository."
+            " Use one of its names, and the library from a checkout."
+        )
+    return pd.read_csv(path, comment="#")
+
+
 AR_ILLUSTRATION = SyntheticExperiment(AR([0.1]), Autocovariance(), step_size=10.0, n_steps=200)
 """Figures 1, 3 and 4: AR(0.1), its sufficient statistics, and 200 steps."""
+
+CIR_EXPONENTIAL = SyntheticExperiment(CIR(0.5, 1.0, 1.0), Autocovariance(), step_size=10.0, n_steps=500)
+"""Table 1: CIR(1/2, 1, 1), whose mean and standard deviation are equal, from an exponential start."""
+
+CIR_TRUNCATED = SyntheticExperiment(CIR(2**-0.5, 2**0.5, 1.0), Autocovariance(), step_size=10.0, n_steps=2000)
+"""Table 1: CIR(2^−½, 2^½, 1), from a Gaussian cut off below 0."""
 
 
 @dataclass(frozen=True)
@@ -196,14 +248,23 @@ SP500_FIRST_LOOK = MarketExperiment(n_paths=64)
 
 
 def findings() -> dict[str, Finding]:
-    """Recompute the paper's numbers, as far as they have been reproduced, by the keys of `paper.numbers()`."""
+    """The paper's numbers as far as they have been reproduced, by the keys of `paper.numbers()`.
+
+    They are recomputed here, except for those of long runs, which are read from `results/`.
+    """
     page, market_page = "notebooks/01_ar_illustration", "notebooks/02_sp500_first_look"
+    positive_page = "notebooks/05_positivity"
     found = {"figure-1-variance": Finding(AR([0.1]).innovation_std ** 2, page=page)}
     for name, figure, ensemble_size in (("mgdm", 1, 1), ("mf", 3, None)):
         trace = AR_ILLUSTRATION.trace(ensemble_size)
         least, error = float(trace.reverse_kl.min()), float(trace.standard_error[trace.best_step])
         found[f"table1-ar01-acf-{name}"] = Finding(least, error, page)
         found[f"figure-{figure}-best"] = Finding(trace.best_step, page=page)
+    for (process, model), run in stored("cir_autocovariance").groupby(["process", "model"]):
+        best = run.loc[run["reverse_kl"].idxmin()]
+        name = "mgdm" if model == "MGDM" else "mf"
+        value, error = float(best["reverse_kl"]), float(best["standard_error"])
+        found[f"table1-{process}-acf-{name}"] = Finding(value, error, positive_page)
     for name, power, shown_on in (("long", 12, market_page), ("middle", 11, None), ("short", 10, None)):
         dates = data.sp500(2**power).index
         found[f"section-5-2-years-{name}"] = Finding((dates[-1] - dates[0]).days / 365.25, page=shown_on)

@@ -9,10 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.distributions import constraints
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
-from mfmgdm_lib.processes import AR, WhiteNoise
+from mfmgdm_lib.processes import (
+    AR,
+    ARGARCH,
+    CIR,
+    GARCH,
+    Exponential,
+    Process,
+    TruncatedGaussian,
+    WhiteNoise,
+    initial_distribution,
+)
 
 ENERGY, PROCESS, START = Autocovariance(), AR([0.1]), WhiteNoise()
 TARGET = mm.Target(torch.tensor([0.1, 1.0]).double(), torch.zeros(2).double(), ENERGY.labels, "a test")
@@ -30,15 +41,18 @@ class Cubes(Energy):
 CUBES = mm.MGDM(Cubes(), mm.Target(torch.ones(1).double(), torch.ones(1).double(), ("cube",), "a test"), 0.1)
 
 
+STATE = CUBES.evaluate(PATHS)
+
+
 def spoiled(value: float) -> torch.Tensor:
     paths = PATHS.clone()
     paths[2, 5] = value
     return paths
 
 
-def trace(model: mm.Descent | None = None, **changes: object) -> mm.DivergenceTrace:
+def trace(model: mm.Descent | None = None, process: Process = PROCESS, **changes: object) -> mm.DivergenceTrace:
     settings: dict[str, object] = {"n_steps": 2, "n_particles": 4, "length": 16, "seed": 0, **changes}
-    return mm.reverse_kl_trace(model or mm.MGDM(ENERGY, TARGET, 0.1), PROCESS, START, **settings)  # type: ignore[arg-type]
+    return mm.reverse_kl_trace(model or mm.MGDM(ENERGY, TARGET, 0.1), process, START, **settings)  # type: ignore[arg-type]
 
 
 class Bad(NamedTuple):
@@ -70,6 +84,77 @@ CASES = {
     "zero stddev": Bad(lambda: WhiteNoise(stddev=0.0), ValueError, "stddev is 0.0", "above 0", "Use a positive number"),
     "infinite mean": Bad(
         lambda: WhiteNoise(mean=np.inf), ValueError, "mean is inf", "a finite number", "Use one such as 0.0"
+    ),
+    "negative kappa": Bad(lambda: CIR(-0.5, 1.0, 1.0), ValueError, "kappa is -0.5", "above 0", "Use a positive number"),
+    "zero theta": Bad(lambda: CIR(0.5, 0.0, 1.0), ValueError, "theta is 0.0", "above 0", "Use a positive number"),
+    "infinite sigma": Bad(lambda: CIR(0.5, 1.0, np.inf), ValueError, "sigma is inf", "finite", "Use a positive number"),
+    "NaN dt": Bad(lambda: CIR(0.5, 1.0, 1.0, dt=np.nan), ValueError, "dt is nan", "finite", "Use a positive number"),
+    "word for sigma": Bad(
+        lambda: CIR(0.5, 1.0, "1"), TypeError, "sigma is '1' (str)", "a number above 0", "Use a positive number"
+    ),
+    "zero omega": Bad(lambda: GARCH(0.0, 0.1, 0.8), ValueError, "omega is 0.0", "above 0", "Use a positive number"),
+    "negative alpha": Bad(
+        lambda: GARCH(0.1, -0.1, 0.8), ValueError, "alpha is -0.1", "at least 0", "Use 0.0 to leave it out"
+    ),
+    "NaN beta": Bad(
+        lambda: GARCH(0.1, 0.1, np.nan), ValueError, "beta is nan", "at least 0", "Use 0.0 to leave it out"
+    ),
+    "integrated variance": Bad(
+        lambda: GARCH(0.1, 0.25, 0.75), ValueError, "0.25 + 0.75 = 1.0", "below 1, where the variance", "Use smaller"
+    ),
+    "infinite beta": Bad(lambda: GARCH(0.1, 0.1, np.inf), ValueError, "0.1 + inf = inf", "below 1", "Use smaller ones"),
+    "unit root around a GARCH": Bad(
+        lambda: ARGARCH(-1.0, 0.1, 0.1, 0.8), ValueError, "phi is -1.0", "between -1 and 1", "Difference the series"
+    ),
+    "NaN phi": Bad(
+        lambda: ARGARCH(np.nan, 0.1, 0.1, 0.8), ValueError, "phi is nan", "between -1 and 1", "Difference the series"
+    ),
+    "NaN mean of a GARCH": Bad(
+        lambda: ARGARCH(0.1, 0.1, 0.1, 0.8, mean=np.nan), ValueError, "mean is nan", "a finite number", "such as 0.0"
+    ),
+    "two degrees of freedom": Bad(
+        lambda: GARCH(0.1, 0.1, 0.8, degrees_of_freedom=2),
+        ValueError,
+        "degrees_of_freedom is 2",
+        "above 2, where the variance is finite",
+        "None for Gaussian innovations",
+    ),
+    "infinite degrees of freedom": Bad(
+        lambda: GARCH(0.1, 0.1, 0.8, degrees_of_freedom=np.inf),
+        ValueError,
+        "degrees_of_freedom is inf",
+        "a finite number above 2",
+        "None for Gaussian innovations",
+    ),
+    "zero mean of an exponential": Bad(
+        lambda: Exponential(0.0), ValueError, "mean is 0.0", "above 0", "Use a positive number"
+    ),
+    "infinite location": Bad(
+        lambda: TruncatedGaussian(-np.inf, 1.0), ValueError, "location is -inf", "a finite number", "such as 0.0"
+    ),
+    "zero scale": Bad(
+        lambda: TruncatedGaussian(1.0, 0.0), ValueError, "scale is 0.0", "above 0", "Use a positive number"
+    ),
+    "spread of an exponential for a truncated Gaussian": Bad(
+        lambda: TruncatedGaussian.from_moments(1.5, 1.5),
+        ValueError,
+        "stddev is 1.5 with mean 1.5",
+        "a stddev below the mean",
+        "Use Exponential(mean)",
+    ),
+    "spread without a law of most entropy": Bad(
+        lambda: initial_distribution(CIR(0.25, 1.0, 1.0)),
+        ValueError,
+        "has stddev 1.41421 and mean 1",
+        "a stddev of at most the mean",
+        "Build the starting law yourself",
+    ),
+    "integer paths for CIR": Bad(
+        lambda: CIR(0.5, 1.0, 1.0).log_prob(torch.ones(2, 4, dtype=torch.int64)),
+        TypeError,
+        "x has dtype torch.int64",
+        "floating dtype",
+        "Use x.double()",
     ),
     "no paths": Bad(lambda: PROCESS.sample(0, 8, seed=0), ValueError, "n is 0", "at least 1", "Use a larger number"),
     "half a path": Bad(
@@ -260,12 +345,106 @@ CASES = {
         "at least 0",
         "Use a larger",
     ),
+    "no inner steps": Bad(
+        lambda: mm.MFMGDM(ENERGY, TARGET, 1.0, inner_steps=0),
+        ValueError,
+        "inner_steps is 0",
+        "at least 1",
+        "Use a larger number",
+    ),
+    "half an inner step": Bad(
+        lambda: mm.MGDM(ENERGY, TARGET, 1.0, inner_steps=0.5), TypeError, "inner_steps is 0.5", "whole number", "an int"
+    ),
+    "support of the unit interval": Bad(
+        lambda: mm.MGDM(ENERGY, TARGET, 1.0, support=constraints.unit_interval),
+        ValueError,
+        "support is Interval(lower_bound=0.0, upper_bound=1.0)",
+        "constraints.real or constraints.nonnegative",
+        "Map the series",
+    ),
+    "word for a support": Bad(
+        lambda: mm.MFMGDM(ENERGY, TARGET, 1.0, support="nonnegative"),
+        ValueError,
+        "support is 'nonnegative'",
+        "constraints.real or constraints.nonnegative",
+        "Map the series",
+    ),
+    "start outside the support": Bad(
+        lambda: mm.MGDM(ENERGY, TARGET, 1.0, support=constraints.nonnegative).sample(spoiled(-9.5), 1),
+        ValueError,
+        "x0 has the value -9.5",
+        "at least 0, the support of the model",
+        "Start from `initial_distribution(process)`",
+    ),
+    "step out of the support": Bad(
+        lambda: mm.MGDM(ENERGY, TARGET, 1e4, support=constraints.nonnegative).sample(9 + 0 * PATHS, 1),
+        mm.errors.StuckError,
+        "step 0 would take every entry of path 0 out of the support with step_size 10000",
+        "expected at least one that can move",
+        "Use a smaller step size",
+    ),
+    # determinants
+    "estimate without a seed": Bad(
+        lambda: mm.log_determinant(CUBES, STATE, "stochastic"),
+        ValueError,
+        "seed is None with the stochastic backend",
+        "expected a seed",
+        "Pass seed=0",
+    ),
+    "estimated trace without a seed": Bad(
+        lambda: trace(jacobian="stochastic", seed=None),
+        ValueError,
+        "seed is None with the stochastic backend",
+        "expected a seed",
+        "Pass seed=0",
+    ),
+    "fraction for the seed of an estimate": Bad(
+        lambda: mm.log_determinant(CUBES, STATE, "stochastic", seed=0.5),
+        TypeError,
+        "seed is 0.5",
+        "numpy.random.default_rng",
+        "such as 0",
+    ),
+    "no probes": Bad(lambda: mm.Stochastic(probes=0), ValueError, "probes is 0", "at least 1", "Use a larger number"),
+    "few paths for the coupling": Bad(
+        lambda: mm.Stochastic(coupling_paths=3), ValueError, "coupling_paths is 3", "at least 4", "Use a larger number"
+    ),
+    "no tolerance": Bad(
+        lambda: mm.Stochastic(tolerance=0), ValueError, "tolerance is 0", "above 0", "Use a positive number"
+    ),
+    "no products": Bad(
+        lambda: mm.Stochastic(max_products=0), ValueError, "max_products is 0", "at least 1", "Use a larger number"
+    ),
+    "number for a backend": Bad(
+        lambda: trace(jacobian=3), TypeError, "jacobian is 3", "structured, dense, stochastic or a Stochastic", "a name"
+    ),
+    "class for a backend": Bad(
+        lambda: mm.log_determinant(CUBES, STATE, mm.Stochastic, seed=0),
+        TypeError,
+        "jacobian is <class",
+        "structured, dense, stochastic or a Stochastic",
+        "a name",
+    ),
+    "determinant of several inner steps": Bad(
+        lambda: mm.log_determinant(mm.MGDM(ENERGY, TARGET, 0.1, inner_steps=2), STATE),
+        ValueError,
+        "inner_steps=2",
+        "expected 1 where a determinant is wanted",
+        "Use inner_steps=1",
+    ),
     # divergence
+    "supports that disagree": Bad(
+        lambda: trace(mm.MGDM(ENERGY, TARGET, 0.1), CIR(0.5, 1.0, 1.0)),
+        ValueError,
+        "CIR(kappa=0.5, theta=1, sigma=1) lives on GreaterThanEq(lower_bound=0.0), the model on Real()",
+        "expected the same for all three",
+        "Pass support=process.support",
+    ),
     "unknown backend": Bad(
         lambda: trace(jacobian="exact"),
         ValueError,
         "jacobian is 'exact'",
-        "'auto', 'structured', 'dense'",
+        "'auto', 'structured', 'dense', 'stochastic'",
         "Choose one",
     ),
     "structured without bands": Bad(
@@ -279,6 +458,13 @@ CASES = {
     ),
     "step too large": Bad(
         lambda: trace(mm.MGDM(ENERGY, TARGET, 1000.0)),
+        mm.errors.NotInvertibleError,
+        "the Jacobian of step 0 has",
+        "expected all above 0",
+        "Use a smaller step size",
+    ),
+    "estimated step too large": Bad(
+        lambda: trace(mm.MGDM(ENERGY, TARGET, 1000.0), jacobian="stochastic"),
         mm.errors.NotInvertibleError,
         "the Jacobian of step 0 has",
         "expected all above 0",

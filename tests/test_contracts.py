@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,19 +11,33 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 from torch.func import grad, jacrev, vjp
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy, StylizedFacts
-from mfmgdm_lib.processes import AR, Process, WhiteNoise
+from mfmgdm_lib.processes import AR, ARGARCH, CIR, GARCH, Exponential, Process, TruncatedGaussian, WhiteNoise
 
 PROCESSES: dict[str, Process] = {
     "AR(0.1)": AR([0.1]),
     "AR(0.999)": AR([0.999]),
     "AR(0.2, -0.1), own innovations": AR([0.2, -0.1], innovation_std=2.5),
     "AR(5)": AR([0.5, 0.0, 0.0, 0.0, 0.3]),
+    "CIR, order -1/2": CIR(0.25, 1.0, 1.0),
+    "CIR, order 0": CIR(0.5, 1.0, 1.0),
+    "CIR, order 1": CIR(2**-0.5, 2**0.5, 1.0),
+    "CIR, order 2.64, often seen": CIR(1.3, 0.7, 0.7071, dt=0.1),
+    "CIR, order 37.6": CIR(0.5, 9.65, 0.5, dt=0.25),
+    "GARCH": GARCH(0.03, 0.1, 0.87),
+    "GARCH, Student t": GARCH(0.1, 0.2, 0.5, degrees_of_freedom=12.0),  # its 8th moment exists: see the test of the sd
+    "AR-GARCH": ARGARCH(-0.3, 0.02, 0.15, 0.8, mean=0.5),
+    "AR-GARCH, Student t": ARGARCH(0.6, 1.5, 0.1, 0.6, mean=-2.0, degrees_of_freedom=15.0),
     "white noise": WhiteNoise(),
     "white noise, moved": WhiteNoise(mean=-3.0, stddev=0.2),
+    "exponential": Exponential(2.5),
+    "truncated Gaussian": TruncatedGaussian(1.0, 1.5),
+    "truncated Gaussian, mostly cut off": TruncatedGaussian(-8.0, 2.0),
+    "truncated Gaussian, hardly cut off": TruncatedGaussian(3.0, 0.5),
 }
 
 ENERGIES: dict[str, Callable[[int], Energy]] = {  # by the length of the paths, which bounds the lags
@@ -31,7 +46,40 @@ ENERGIES: dict[str, Callable[[int], Energy]] = {  # by the length of the paths, 
     "stylised, 1 lag": lambda length: StylizedFacts(lags=1),
 }
 
+
+class Smooth(Energy):
+    """What a user may write: no closed form of any derivative, and Hessians that depend on the path."""
+
+    labels = ("modulus", "bell", "triple")
+
+    def __repr__(self) -> str:
+        return "Smooth()"
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        parts = ((x * x + 0.25).sqrt(), torch.exp(-0.5 * x * x), x * x * x.roll(1, -1))
+        return torch.stack([part.mean(-1) for part in parts], dim=-1)
+
+
+class Waves(Energy):
+    """Linear in the path, so that there is no Hessian at all."""
+
+    labels = ("mean", "wave")
+
+    def __repr__(self) -> str:
+        return "Waves()"
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        wave = torch.cos(0.7 * torch.arange(x.shape[-1], dtype=x.dtype))
+        return torch.stack((x.mean(-1), (wave * x).mean(-1)), dim=-1)
+
+
+WITHOUT_CLOSED_FORMS: dict[str, Callable[[int], Energy]] = {
+    "smooth": lambda length: Smooth(),
+    "linear": lambda length: Waves(),
+}
+
 BACKENDS = ["structured", "dense"]
+SUPPORTS = {"real line": constraints.real, "half-line": constraints.nonnegative}
 
 LENGTHS = [5, 8, 16, 64]
 ENSEMBLES = {"MGDM": (3, 1), "MF-MGDM": (3, 3), "ensembles of 2": (4, 2)}  # paths, and paths in an ensemble
@@ -44,6 +92,10 @@ REGIMES = {  # step size over length, and the scale of each path: a large mismat
 
 process_contract = pytest.mark.parametrize("process", PROCESSES.values(), ids=list(PROCESSES))
 energy_contract = pytest.mark.parametrize("build", ENERGIES.values(), ids=list(ENERGIES))
+any_energy_contract = pytest.mark.parametrize(
+    "build", [*ENERGIES.values(), *WITHOUT_CLOSED_FORMS.values()], ids=[*ENERGIES, *WITHOUT_CLOSED_FORMS]
+)
+support_contract = pytest.mark.parametrize("support", SUPPORTS.values(), ids=list(SUPPORTS))
 backend_contract = pytest.mark.parametrize("backend", BACKENDS)
 length_contract = pytest.mark.parametrize("length", LENGTHS)
 
@@ -68,6 +120,8 @@ def test_same_seed_gives_the_same_bits_and_another_seed_others(process: Process)
 
 @process_contract
 def test_drawing_in_chunks_from_one_generator_is_drawing_at_once(process: Process) -> None:
+    if not process.draws_path_by_path:
+        pytest.skip("says that it is not")
     rng = np.random.default_rng(5)
     chunks = torch.cat([process.sample(n, 30, rng) for n in (1, 3, 2)])
     # The same draws; a matrix product may sum them in another order when there are more rows.
@@ -79,9 +133,11 @@ def test_drawing_in_chunks_from_one_generator_is_drawing_at_once(process: Proces
 def test_mean_and_stddev_are_those_of_the_sample_at_every_time(process: Process, at: int) -> None:
     n = 20_000
     values = process.sample(n, 12, seed=7)[:, at]
-    # Paths are independent: the mean's standard error is σ/√n, the sd's σ/√(2n) for a normal law; 4.5 of each.
-    assert float(values.mean()) == pytest.approx(process.mean, abs=4.5 * process.stddev / n**0.5)
-    assert float(values.std()) == pytest.approx(process.stddev, rel=4.5 / (2 * n) ** 0.5)
+    kurtosis = float((values - process.mean).pow(4).mean()) / process.stddev**4
+    # Paths are independent: the mean's standard error is σ/√n, the sd's σ √((kurtosis − 1) / 4n), which is σ/√(2n) for
+    # a normal law; 5 of each, for two numbers of many processes. The kurtosis has an error too, but of 1/√n.
+    assert float(values.mean()) == pytest.approx(process.mean, abs=5 * process.stddev / n**0.5)
+    assert float(values.std()) == pytest.approx(process.stddev, rel=5 * ((kurtosis - 1) / (4 * n)) ** 0.5)
 
 
 @process_contract
@@ -89,10 +145,24 @@ def test_log_prob_is_the_law_that_sample_draws_from(process: Process) -> None:
     n, length = 20_000, 6
     x = process.sample(n, length, seed=8).requires_grad_()
     (score,) = torch.autograd.grad(process.log_prob(x).sum(), x)
-    # Stein's identity, by parts: E[score_i · (x_j − mean)] = −δ_ij; 5 standard errors for 36 entries at once.
-    products = score[:, :, None] * (x.detach() - process.mean)[:, None, :]
-    error = (products.mean(0) + torch.eye(length, dtype=torch.float64)).abs()
-    assert (error < 5 * products.std(0) / n**0.5).all()
+    # Stein's identity, by parts: E[score_i f + ∂_i f] = 0 for f = w(x_i) and f = w(x_i) (x_j − mean), w = 1 on the real
+    # line. From 0 on, w(x) = x: f has to vanish at 0, and with it the products have a variance where the score is as
+    # large as 1/x_i.
+    x, ones = x.detach(), torch.ones(n, 1, dtype=torch.float64)
+    weight, slope = (torch.ones_like(x), 0.0) if process.support is constraints.real else (x, 1.0)
+    factors = torch.cat([ones, x - process.mean], dim=1)
+    products = (weight * score + slope)[:, :, None] * factors[:, None, :]
+    products[:, :, 1:] += torch.diag_embed(weight)
+    # 5 standard errors, for 42 entries at once.
+    assert (products.mean(0).abs() < 5 * products.std(0) / n**0.5).all()
+
+
+@process_contract
+def test_log_prob_is_minus_infinity_off_the_support(process: Process) -> None:
+    x = process.sample(3, 7, seed=9)
+    x[1, 4] = -1e-3
+    outside = torch.tensor([False, process.support is constraints.nonnegative, False])
+    assert torch.equal(process.log_prob(x) == -torch.inf, outside)
 
 
 @process_contract
@@ -188,14 +258,51 @@ def jacobian_by_autodiff(energy: Energy, x: Tensor) -> Tensor:
     return rows.reshape(*x.shape[:-1], energy.dim, x.shape[-1])
 
 
-@energy_contract
+@any_energy_contract
 @length_contract
 def test_rows_of_the_jacobian_are_those_of_automatic_differentiation(
     build: Callable[[int], Energy], noise: Callable[..., Tensor], length: int
 ) -> None:
-    energy, x = banded(build, length), noise(2, 3, length)
-    torch.testing.assert_close(energy.jacobian(x), jacobian_by_autodiff(energy, x), rtol=0, atol=1e-12)
-    assert energy.jacobian(x.float()).dtype == torch.float32
+    energy, x = build(length), noise(2, 3, length)
+    expected = jacobian_by_autodiff(energy, x)
+    for rows in (energy.jacobian, partial(Energy.jacobian, energy)):
+        torch.testing.assert_close(rows(x), expected, rtol=0, atol=1e-12)
+        torch.testing.assert_close(rows(x[1, 2]), expected[1, 2], rtol=0, atol=1e-12)
+        assert rows(x.float()).dtype == torch.float32
+        assert not rows(x).requires_grad
+
+
+@any_energy_contract
+@pytest.mark.parametrize("default", [False, True], ids=["own", "default"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_linearisation_is_the_force_and_its_derivative(
+    build: Callable[[int], Energy], default: bool, dtype: torch.dtype, noise: Callable[..., Tensor]
+) -> None:
+    energy = build(32)
+    x, weights, vectors = (noise(2, 3, n, seed=seed).to(dtype) for seed, n in enumerate((32, energy.dim, 32)))
+    before = x.clone(), weights.clone(), vectors.clone()
+    force, product = Energy.linearize(energy, x, weights) if default else energy.linearize(x, weights)
+    curved = product(vectors)
+    hessians = torch.stack(
+        [
+            jacrev(grad(lambda y, w=weight: energy(y) @ w))(path)
+            for path, weight in zip(x.double().flatten(0, 1), weights.double().flatten(0, 1), strict=True)
+        ]
+    )
+    exact = (hessians @ vectors.double().reshape(6, 32, 1)).reshape(2, 3, 32)
+    if dtype == torch.float64:
+        force_error = product_error = 1e-12
+    else:  # as for the gradient: sums of up to 32 terms, each of up to 4 factors and a weight
+        force_error = 32 * torch.finfo(dtype).eps * float((x.abs().max() + 1) ** 3 * weights.abs().max())
+        product_error = force_error * float(vectors.abs().max())
+    exact_force = Energy.gradient(energy, x.double(), weights.double())
+    torch.testing.assert_close(force.double(), exact_force, rtol=0, atol=force_error)
+    torch.testing.assert_close(curved.double(), exact, rtol=0, atol=product_error)
+    assert force.dtype == curved.dtype == dtype
+    assert not force.requires_grad and not curved.requires_grad
+    assert torch.equal(product(vectors), curved)  # as often as needed
+    assert torch.equal(product(-2 * vectors), -2 * curved)  # and linear: a power of two rounds nothing
+    assert all(torch.equal(value, kept) for value, kept in zip((x, weights, vectors), before, strict=True))
 
 
 @energy_contract
@@ -239,7 +346,8 @@ def step_by_autodiff(model: mm.Descent, x: Tensor, members: int) -> Tensor:
     target = model.target.mean
     energies, pull_back = vjp(model.energy, x)
     mismatch = energies.unflatten(0, (-1, members)).mean(1).repeat_interleave(members, 0) - target
-    return x - model.step_size / (target @ target) * pull_back(mismatch)[0]
+    proposal = x - model.step_size / (target @ target) * pull_back(mismatch)[0]
+    return proposal if model.support is constraints.real else torch.where(proposal >= 0, proposal, x)
 
 
 def full_jacobian(model: mm.Descent, x: Tensor, members: int) -> Tensor:
@@ -316,6 +424,71 @@ def test_every_backend_has_the_determinant_of_the_whole_step(
         assert torch.equal(result.sign, sign)
 
 
+def inside_case(
+    energy: Energy, support: constraints.Constraint, step: float, shape: tuple[int, int, int], noise: Callable
+) -> tuple[mm.Descent, mm.State]:
+    """Return a model and a state of (paths, paths in an ensemble, length) that a step size step · length moves.
+
+    On the half-line every fourth entry starts near 0, so that some would leave.
+    """
+    n_paths, members, length = shape
+    x = noise(n_paths, length)
+    if support is constraints.nonnegative:
+        x = x.abs()
+        x[:, ::4] *= 0.01
+    mean = energy(1.3 * noise(length, seed=99)).abs() + 0.1
+    target = mm.Target(mean, torch.zeros_like(mean), energy.labels, "a test")
+    model = mm.Descent(energy, target, step * length, ensemble_size=members, support=support)
+    return model, model.evaluate(x)
+
+
+@any_energy_contract
+@support_contract
+@pytest.mark.parametrize("length", [8, 64])
+@pytest.mark.parametrize("step", [0.03, 0.1, 0.3])
+@pytest.mark.parametrize("ensemble", ENSEMBLES.values(), ids=list(ENSEMBLES))
+def test_every_backend_has_the_determinant_of_the_step_that_stays_inside_the_support(
+    build: Callable[[int], Energy],
+    support: constraints.Constraint,
+    length: int,
+    step: float,
+    ensemble: tuple[int, int],
+    noise: Callable[..., Tensor],
+) -> None:
+    n_paths, members = ensemble
+    model, state = inside_case(build(length), support, step, (n_paths, members, length), noise)
+    moved = model.move(state).moved
+    whole = full_jacobian(model, state.paths, members)
+    keep = torch.ones_like(state.paths, dtype=torch.bool) if moved is None else moved
+    results = {name: mm.log_determinant(model, state, name) for name in backends_for(model)}
+    for own, matrix, ensemble_of in zip(keep.reshape(-1, members * length), whole, range(len(whole)), strict=True):
+        identity = torch.eye(members * length, dtype=torch.float64)
+        assert torch.equal(matrix[~own], identity[~own])  # an entry that stays depends on itself alone
+        block = matrix[own][:, own]
+        torch.testing.assert_close(block, block.mT, rtol=1e-13, atol=1e-13 * float(block.abs().max()))
+        sign, log_abs = torch.linalg.slogdet(matrix)
+        for result in results.values():
+            # As above, d · ε · (condition number) is far below 10⁻¹⁰; the whole is not symmetric, its block is.
+            in_ensemble = result.per_path.unflatten(0, (-1, members))[ensemble_of].sum()
+            torch.testing.assert_close(in_ensemble, log_abs, rtol=0, atol=1e-10)
+            assert result.non_positive[ensemble_of] == (torch.linalg.eigvalsh(block) <= 0).sum()
+            assert result.sign[ensemble_of] == sign
+    for result in results.values():
+        torch.testing.assert_close(result.per_path, results["dense"].per_path, rtol=0, atol=1e-10)
+        assert result.mean_error == 0.0 and not result.standard_error.any()
+
+
+@any_energy_contract
+@pytest.mark.parametrize("step", [0.1, 0.3])
+@pytest.mark.parametrize("ensemble", ENSEMBLES.values(), ids=list(ENSEMBLES))
+def test_cases_on_the_half_line_have_entries_that_stay_and_entries_that_move(
+    build: Callable[[int], Energy], step: float, ensemble: tuple[int, int], noise: Callable[..., Tensor]
+) -> None:
+    model, state = inside_case(build(64), constraints.nonnegative, step, (*ensemble, 64), noise)
+    moved = model.move(state).moved
+    assert moved is not None and moved.any() and not moved.all()
+
+
 def backends_for(model: mm.Descent) -> list[str]:
     return [name for name in BACKENDS if name != "structured" or isinstance(model.energy, BandedEnergy)]
 
@@ -375,3 +548,62 @@ def test_vanishing_step_has_a_log_determinant_of_minus_its_trace(
     excess = full_jacobian(model, x, 2)[0] - torch.eye(16)
     # log det(I + E) = tr E − ½ tr E² + …, so what is left is of the order of |E|².
     assert float(result.per_path.sum()) == pytest.approx(float(excess.trace()), abs=float(excess.square().sum()))
+
+
+# --- the stochastic backend --------------------------------------------------------------------------------------
+
+
+def assert_calibrated(deviations: Tensor, errors: Tensor) -> None:
+    """Check that independent deviations have mean 0, and the variances and the 95 % that their standard errors claim.
+
+    Numerators and denominators are added up apart: a probe that finds a large value finds a large error too, so the
+    quotient of the two need not have mean 0 where both do. Each sum of n terms of mean 0 is held to 4 of its own
+    standard errors, √Σ(terms²), which a correct implementation exceeds with a probability of some 10⁻⁴. An error known
+    from one probe of d points has about d/2 degrees of freedom, which takes up to 0.015 from the 95.45 % within 2.
+    """
+    variances = errors.square()
+    assert deviations.sum().abs() < 4 * deviations.norm()
+    assert (deviations.square() - variances).sum().abs() < 4 * (deviations.square() - variances).norm()
+    share, n = (deviations.abs() < 2 * errors).double().mean(), deviations.numel()
+    assert abs(float(share) - 0.9545) < 4 * (0.9545 * 0.0455 / n) ** 0.5 + 0.015
+
+
+@any_energy_contract
+def test_stochastic_estimate_is_the_exact_value_within_its_standard_error(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor]
+) -> None:
+    blocks, means = [], []
+    for case, (members, support) in enumerate(itertools.product((1, 2, 16), SUPPORTS.values())):
+        model, state = inside_case(build(6), support, 0.01, (16, members, 64), noise)
+        exact = mm.log_determinant(model, state, backends_for(model)[0])
+        assert (model.move(state).moved is None) == (support is constraints.real)
+        for k in range(50):  # seeds other than that of the paths: the same would make the probes the paths
+            estimate = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=16), seed=(k, case, 7))
+            blocks.append((estimate.blocks - exact.blocks, estimate.blocks_error))
+            means.append(((estimate.per_path - exact.per_path).mean(), torch.tensor(estimate.mean_error)))
+    for pairs in (blocks, means):
+        deviations, errors = (torch.stack(column).double().flatten() for column in zip(*pairs, strict=True))
+        if isinstance(model.energy, Waves):  # no Hessian, no error
+            assert not errors.any() and deviations.abs().max() < 1e-12
+        else:
+            # What the tolerance leaves out, 10⁻⁴ at most, has to be small against what is looked at.
+            assert errors.square().mean().sqrt() > 5e-4
+            assert_calibrated(deviations, errors)
+
+
+@any_energy_contract
+@pytest.mark.parametrize("members", [1, 2, 64])
+def test_stochastic_capacitance_from_half_of_the_paths_is_right_within_its_error(
+    build: Callable[[int], Energy], members: int, noise: Callable[..., Tensor]
+) -> None:
+    model, state = inside_case(build(6), constraints.real, 0.003, (64, members, 16), noise)
+    exact = mm.log_determinant(model, state, backends_for(model)[0]).capacitance.mean()
+    deviations, errors = [], []
+    for k in range(50):
+        estimate = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=32), seed=(k, members, 7))
+        deviations.append((estimate.capacitance.mean() - exact) / members)
+        errors.append((estimate.mean_error**2 - float(estimate.blocks_error.square().mean()) / 64) ** 0.5)
+    if isinstance(model.energy, Waves):  # rows and blocks are the same for all paths
+        assert max(errors) < 1e-10 and torch.stack(deviations).abs().max() < 1e-10
+    else:
+        assert_calibrated(torch.stack(deviations), torch.tensor(errors, dtype=torch.float64))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
@@ -18,11 +19,31 @@ SIZES = pytest.mark.parametrize("size", [1, 2, 3, 6])
 MakeModel = Callable[..., mm.Descent]
 
 
+HALF_LINE = constraints.nonnegative
+
+
+class Mean(Energy):
+    """A force that is the same everywhere on a path, so that a test can say where each entry goes."""
+
+    labels = ("mean",)
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        return x.mean(-1, keepdim=True)
+
+
 @pytest.fixture
 def make_model(make_target: Callable[..., mm.Target]) -> MakeModel:
-    return lambda energy, step_size=0.3, size=None: mm.Descent(
-        energy, make_target(energy), step_size, ensemble_size=size
+    return lambda energy, step_size=0.3, size=None, **settings: mm.Descent(
+        energy, make_target(energy), step_size, ensemble_size=size, **settings
     )
+
+
+@pytest.fixture
+def near_the_edge(noise: Callable[..., Tensor]) -> Tensor:
+    """Six paths of 20 points at or above 0, every fourth point close to it."""
+    x = 1.3 * noise(6, 20).abs()
+    x[:, ::4] *= 0.01
+    return x
 
 
 def documented_loss(model: mm.Descent, x: Tensor) -> Tensor:
@@ -130,6 +151,170 @@ def test_mean_field_descent_comes_to_rest_on_the_target(
     paths = mm.MFMGDM(energy, target, step_size=5.0).sample(noise(64, 64), 300)
     torch.testing.assert_close(energy(paths).mean(0), target.mean, rtol=0, atol=1e-10)
     assert (energy(paths) - target.mean).abs().max() > 0.1  # single paths keep their spread
+
+
+# --- the half-line -----------------------------------------------------------------------------------------------
+
+
+@ENERGIES
+@SIZES
+def test_entries_that_would_leave_the_half_line_keep_their_values_and_the_others_move_as_ever(
+    energy: Energy, size: int, make_model: MakeModel, near_the_edge: Tensor
+) -> None:
+    free, held = (make_model(energy, 1.0, size, support=support) for support in (constraints.real, HALF_LINE))
+    x = near_the_edge
+    proposal, move = free.update(free.evaluate(x)), held.move(held.evaluate(x))
+    inside = proposal >= 0
+    assert inside.any() and not inside.all()
+    assert move.moved is not None and torch.equal(move.moved, inside)
+    assert torch.equal(move.paths, torch.where(inside, proposal, x))
+    assert torch.equal(held.update(held.evaluate(x)), move.paths)
+    assert free.move(free.evaluate(x)).moved is None
+
+
+@ENERGIES
+@SIZES
+def test_paths_stay_on_the_half_line(energy: Energy, size: int, make_model: MakeModel, near_the_edge: Tensor) -> None:
+    states = list(make_model(energy, 0.5, size, support=HALF_LINE).steps(near_the_edge, 30))
+    assert all((state.paths >= 0).all() for state in states)
+    assert (make_model(energy, 0.5, size).sample(near_the_edge, 30) < 0).any()  # which the model sees to
+
+
+@ENERGIES
+def test_nothing_is_kept_where_nothing_leaves(energy: Energy, make_model: MakeModel, near_the_edge: Tensor) -> None:
+    free, held = (make_model(energy, 1e-4, support=support) for support in (constraints.real, HALF_LINE))
+    x = near_the_edge + 0.1
+    assert held.move(held.evaluate(x)).moved is None
+    assert torch.equal(held.sample(x, 3), free.sample(x, 3))
+
+
+def test_zero_is_inside(make_target: Callable[..., mm.Target]) -> None:
+    model = mm.MGDM(Mean(), make_target(Mean(), [2.0]), step_size=4.0, support=HALF_LINE)
+    # Mean 4, mismatch 2, rate 4 / 2²: every entry is to go down by 2 / 2 = 1.
+    move = model.move(model.evaluate(torch.tensor([[1.0, 7.0]], dtype=torch.float64)))
+    assert move.paths.tolist() == [[0.0, 6.0]] and move.moved is None
+
+
+def test_move_takes_a_force_that_is_known_already(make_model: MakeModel, near_the_edge: Tensor) -> None:
+    model = make_model(Autocovariance(), support=HALF_LINE)
+    move = model.move(model.evaluate(near_the_edge), torch.full_like(near_the_edge, 0.5))
+    expected = torch.where(near_the_edge >= 0.5, near_the_edge - 0.5, near_the_edge)
+    assert torch.equal(move.paths, expected)
+
+
+def test_start_outside_the_half_line_is_refused(make_model: MakeModel, near_the_edge: Tensor) -> None:
+    model = make_model(Autocovariance(), support=HALF_LINE)
+    near_the_edge[2, 3] = -1e-9
+    with pytest.raises(ValueError, match=r"x0 has the value -1e-09; expected values of at least 0"):
+        model.sample(near_the_edge, 1)
+    make_model(Autocovariance()).sample(near_the_edge, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "particle", "who"), [(1, 1, "path 1"), (2, None, "the ensemble of paths 2 to 3")], ids=["MGDM", "pairs"]
+)
+def test_step_that_would_take_every_entry_of_an_ensemble_out_is_named(
+    size: int, particle: int | None, who: str, make_target: Callable[..., mm.Target]
+) -> None:
+    model = mm.Descent(Mean(), make_target(Mean(), [1.0]), step_size=8.0, ensemble_size=size, support=HALF_LINE)
+    # With rate 8 and two points all entries go down by 4 times the mean's excess over 1. Alone, path 0 goes up and
+    # path 1 is the first to leave. In pairs, path 0 stays as a whole, but path 1 moves; the second pair would leave.
+    x = torch.tensor([0.1, 2.1, 2.0, 3.0], dtype=torch.float64)[:, None].expand(4, 2)
+    with pytest.raises(mm.errors.StuckError) as info:
+        model.update(model.evaluate(x, step=4))
+    assert (info.value.step, info.value.particle, info.value.trace) == (4, particle, None)
+    assert f"step 4 would take every entry of {who} out of the support with step_size 8;" in str(info.value)
+    assert "Use a smaller step size" in str(info.value)
+    with pytest.raises(mm.errors.StuckError, match="step 0 would"):
+        model.sample(x, 1)
+
+
+# --- the inner problem -------------------------------------------------------------------------------------------
+
+
+def inner_problem(model: mm.Descent, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """What Section 4 wants Φ(ξ) to be, (N, K), and one iteration of its gradient descent from ξ."""
+    state = model.evaluate(x)
+    wanted = model.energy(x) - state.mismatch
+
+    def iterate(xi: Tensor) -> Tensor:
+        leaf = xi.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(0.5 * (model.energy(leaf) - wanted).square().sum(), leaf)
+        proposal = xi - model.rate * slope
+        return proposal if model.support is constraints.real else torch.where(proposal >= 0, proposal, xi)
+
+    return wanted, iterate
+
+
+@ENERGIES
+@SIZES
+@pytest.mark.parametrize("inner_steps", [1, 2, 5])
+@pytest.mark.parametrize("support", [constraints.real, HALF_LINE], ids=["real line", "half-line"])
+def test_every_inner_step_is_one_of_gradient_descent_on_the_inner_problem(
+    energy: Energy,
+    size: int,
+    inner_steps: int,
+    support: constraints.Constraint,
+    make_model: MakeModel,
+    near_the_edge: Tensor,
+) -> None:
+    model = make_model(energy, 0.5, size, inner_steps=inner_steps, support=support)
+    _, iterate = inner_problem(model, near_the_edge)
+    expected = near_the_edge
+    for _ in range(inner_steps):
+        expected = iterate(expected)
+    # Round-off of values of order 1 in each of the five, hardly amplified.
+    torch.testing.assert_close(model.update(model.evaluate(near_the_edge)), expected, rtol=0, atol=1e-13)
+    assert (expected < 0).any() == (support is constraints.real)
+
+
+@ENERGIES
+@SIZES
+def test_one_inner_step_is_the_plain_step(
+    energy: Energy, size: int, make_model: MakeModel, noise: Callable[..., Tensor]
+) -> None:
+    plain, one = make_model(energy, size=size), make_model(energy, size=size, inner_steps=1)
+    state = plain.evaluate(noise(6, 20))
+    assert torch.equal(one.update(state), plain.update(state))
+    assert torch.equal(one.update(state), one.move(state).paths)
+
+
+@SIZES
+def test_many_inner_steps_solve_the_inner_problem(
+    size: int, make_target: Callable[..., mm.Target], noise: Callable[..., Tensor]
+) -> None:
+    energy, x = Autocovariance(), noise(6, 40)
+    target = make_target(energy, energy(1.05 * noise(6, 40, seed=1)).mean(0).tolist())  # near enough to be reached
+    model = mm.Descent(energy, target, 5.0, ensemble_size=size, inner_steps=300)
+    wanted, _ = inner_problem(model, x)
+    after = energy(model.update(model.evaluate(x)))
+    torch.testing.assert_close(after, wanted, rtol=0, atol=1e-9)
+    # So that one step brings the mean energy of every ensemble to the target.
+    own = after.unflatten(0, (-1, size)).mean(1)
+    torch.testing.assert_close(own, target.mean.expand_as(own), rtol=0, atol=1e-9)
+
+
+def test_several_inner_steps_go_on_from_step_to_step(make_model: MakeModel, noise: Callable[..., Tensor]) -> None:
+    model = make_model(Autocovariance(), inner_steps=3)
+    states = list(model.steps(noise(3, 20), 4))
+    for before, after in itertools.pairwise(states):
+        assert torch.equal(after.paths, model.update(before))
+
+
+# --- many steps --------------------------------------------------------------------------------------------------
+
+
+def test_caller_may_take_the_steps_itself(make_model: MakeModel, noise: Callable[..., Tensor]) -> None:
+    model, x, seen = make_model(Autocovariance()), noise(3, 20), []
+
+    def halve(state: mm.State) -> Tensor:
+        seen.append(state.step)
+        return 0.5 * state.paths
+
+    states = list(model.steps(x, 3, halve))
+    assert seen == [0, 1, 2]
+    assert all(torch.equal(state.paths, x / 2**t) for t, state in enumerate(states))
+    assert torch.equal(states[3].energies, model.energy(x / 8))
 
 
 def test_steps_yields_the_start_and_every_step(make_model: MakeModel, noise: Callable[..., Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The divergence trace: closed forms for a linear energy, the paper's numbers, and errors that keep what was found."""
+"""The divergence trace: closed forms for a linear energy, the paper's numbers, estimates, and errors that keep all."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 import scipy.linalg
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal
+from torch.distributions import MultivariateNormal, constraints
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy
-from mfmgdm_lib.processes import AR, WhiteNoise
+from mfmgdm_lib.processes import AR, CIR, Exponential, Process, WhiteNoise
 
-FIELDS = ("log_q", "log_p", "loss", "mean_energy")
+FIELDS = ("log_q", "log_p", "loss", "mean_energy", "determinant_error", "moved")
 
 
 class Linear(BandedEnergy):
@@ -48,9 +48,20 @@ class Fenced(Energy):
         return torch.where(mean < 1.0, mean, torch.nan)
 
 
+class Cubes(Energy):
+    """An energy with no Hessian bands to its name."""
+
+    labels = ("cube",)
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        return (x**3).mean(-1, keepdim=True)
+
+
 PROCESS, INITIAL = AR([0.3]), WhiteNoise(mean=0.5, stddev=1.5)
 LENGTH, STEPS = 6, 7
 BACKENDS = pytest.mark.parametrize("jacobian", ["structured", "dense"])
+# Without a Hessian there is nothing to estimate, and four paths are all taken for the capacitance.
+ALL_BACKENDS = pytest.mark.parametrize("jacobian", ["structured", "dense", "stochastic"])
 SIZES = pytest.mark.parametrize("size", [1, 2, 4])
 
 
@@ -86,7 +97,7 @@ def pushed_law(model: mm.Descent, members: int) -> MultivariateNormal:
 
 
 @SIZES
-@BACKENDS
+@ALL_BACKENDS
 def test_log_density_of_a_linear_descent_is_the_gaussian_it_is(
     linear: Callable[[int], mm.Descent], size: int, jacobian: str
 ) -> None:
@@ -102,7 +113,7 @@ def test_log_density_of_a_linear_descent_is_the_gaussian_it_is(
 
 
 @SIZES
-@BACKENDS
+@ALL_BACKENDS
 def test_entropy_of_a_linear_descent_changes_by_the_log_determinant_of_its_matrix(
     linear: Callable[[int], mm.Descent], size: int, jacobian: str
 ) -> None:
@@ -153,7 +164,7 @@ def test_papers_seeds_give_the_papers_divergences(ensemble_size: int | None, lea
 
 
 def small_trace(
-    size: int | None = None, *, n_steps: int = 5, seed: object = 1, jacobian: str = "auto"
+    size: int | None = None, *, n_steps: int = 5, seed: object = 1, jacobian: str | mm.Stochastic = "auto"
 ) -> mm.DivergenceTrace:
     return mm.reverse_kl_trace(
         small_model(size), PROCESS, INITIAL, n_steps=n_steps, n_particles=6, length=16, seed=seed, jacobian=jacobian
@@ -180,6 +191,8 @@ def test_trace_records_every_state_of_the_descent(size: int | None) -> None:
         log_q = log_q - mm.log_determinant(model, state, "dense").per_path
     assert torch.equal(trace.paths, states[-1].paths)
     assert trace.members == (6 if size is None else size)
+    np.testing.assert_array_equal(trace.determinant_error, np.zeros(6))
+    np.testing.assert_array_equal(trace.moved, np.ones(6))
 
 
 def test_parts_of_a_trace_add_up() -> None:
@@ -191,8 +204,9 @@ def test_parts_of_a_trace_add_up() -> None:
 
 
 @pytest.mark.parametrize("seed", [7, (2, 12345), np.random.SeedSequence(3)], ids=str)
-def test_same_seed_gives_the_same_trace_to_the_bit(seed: object) -> None:
-    first, second = small_trace(seed=seed), small_trace(seed=seed)
+@pytest.mark.parametrize("jacobian", ["auto", "stochastic"])
+def test_same_seed_gives_the_same_trace_to_the_bit(seed: object, jacobian: str) -> None:
+    first, second = (small_trace(seed=seed, jacobian=jacobian) for _ in range(2))
     assert all(np.array_equal(getattr(first, name), getattr(second, name)) for name in FIELDS)
     assert not np.array_equal(first.log_q, small_trace(seed=8).log_q)
 
@@ -203,9 +217,170 @@ def test_backends_give_the_same_trace() -> None:
     np.testing.assert_allclose(ours.log_q, reference.log_q, rtol=0, atol=1e-10)
 
 
-def test_longer_trace_begins_with_the_shorter() -> None:
-    short, long = small_trace(n_steps=2), small_trace(n_steps=5)
+@pytest.mark.parametrize("jacobian", ["auto", "stochastic"])
+def test_longer_trace_begins_with_the_shorter(jacobian: str) -> None:
+    short, long = (small_trace(n_steps=n, jacobian=jacobian) for n in (2, 5))
     assert all(np.array_equal(getattr(short, name), getattr(long, name)[:3]) for name in FIELDS)
+
+
+# --- estimated determinants --------------------------------------------------------------------------------------
+
+
+def test_auto_estimates_where_paths_are_long_and_nothing_is_banded(make_target: Callable[..., mm.Target]) -> None:
+    model = mm.MFMGDM(Cubes(), make_target(Cubes(), [1.0]), step_size=0.1)
+    used = [
+        mm.reverse_kl_trace(model, PROCESS, INITIAL, n_steps=1, n_particles=4, length=length, seed=1).jacobian
+        for length in (128, 129)
+    ]
+    assert used == ["dense", "stochastic"]
+    assert small_trace().jacobian == "structured"
+
+
+@pytest.mark.parametrize("size", [1, 2, None])
+def test_estimated_trace_adds_up_the_estimates_of_its_steps(size: int | None) -> None:
+    backend = mm.Stochastic(probes=2, coupling_paths=4)
+    trace, model = small_trace(size, seed=3, jacobian=backend), small_model(size)
+    rng = np.random.default_rng(3)
+    x0 = INITIAL.sample(6, 16, rng)  # the probes come after the paths, from the same generator
+    log_q, variance = INITIAL.log_prob(x0), 0.0
+    for t, state in enumerate(model.steps(x0, 5)):
+        np.testing.assert_allclose(trace.log_q[t], log_q.numpy(), rtol=0, atol=1e-12)
+        assert trace.determinant_error[t] == pytest.approx(math.sqrt(variance), rel=1e-9)
+        determinant = mm.log_determinant(model, state, backend, seed=rng)
+        log_q, variance = log_q - determinant.per_path, variance + determinant.mean_error**2
+    assert trace.jacobian == "stochastic"
+    assert trace.determinant_error[0] == 0 and (np.diff(trace.determinant_error) > 0).all()
+
+
+@pytest.mark.parametrize("ensemble_size", [1, 4, None], ids=["MGDM", "ensembles of 4", "MF-MGDM"])
+def test_estimated_trace_is_the_exact_one_within_its_error(ensemble_size: int | None) -> None:
+    experiment = mm.experiments.SyntheticExperiment(
+        AR([0.1]), Autocovariance(), step_size=1.0, n_steps=20, n_particles=16, length=64, target_samples=2000
+    )
+    model, run = experiment.model(ensemble_size), {"n_steps": 20, "n_particles": 16, "length": 64}
+    quotients = []
+    for seed in range(10):
+        exact, found = (
+            mm.reverse_kl_trace(model, AR([0.1]), WhiteNoise(), **run, seed=seed, jacobian=jacobian)
+            for jacobian in ("structured", "stochastic")
+        )
+        # The same start and the same way, so the determinants are all that differs.
+        np.testing.assert_array_equal(found.log_q[0], exact.log_q[0])
+        np.testing.assert_allclose(found.paths.numpy(), exact.paths.numpy(), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(found.log_p, exact.log_p, rtol=0, atol=1e-10)
+        gap = found.reverse_kl - exact.reverse_kl
+        assert (np.abs(gap[1:]) < 4 * found.determinant_error[1:]).all()
+        quotients.append(gap[-1] / found.determinant_error[-1])
+        assert 0 < found.determinant_error[-1] < found.standard_error[-1]
+    # Ten quotients of variance 1: their mean square has a standard error of √(2/10).
+    assert np.mean(np.square(quotients)) == pytest.approx(1.0, abs=4 * 0.2**0.5)
+
+
+def test_more_probes_make_an_estimated_trace_more_certain() -> None:
+    one, four = (small_trace(1, jacobian=mm.Stochastic(probes=n, coupling_paths=6)) for n in (1, 4))
+    # Half is expected. One probe of d = 16 points knows its variance to √(2/16) and its error to half of that, 30 of
+    # them (6 paths, 5 steps) to 1/√30 of it; both errors are known no better.
+    allowed = 4 * 0.5 * (0.5 * (2 / 16 / 30) ** 0.5) * 2**0.5
+    assert four.determinant_error[-1] / one.determinant_error[-1] == pytest.approx(0.5, abs=allowed)
+
+
+@pytest.mark.parametrize("jacobian", ["stochastic", mm.Stochastic(probes=2)], ids=["name", "settings"])
+def test_estimates_need_a_seed(jacobian: str | mm.Stochastic) -> None:
+    with pytest.raises(ValueError, match=r"seed is None with the stochastic backend; expected a seed.*Pass seed=0"):
+        small_trace(seed=None, jacobian=jacobian)
+    assert small_trace(seed=None).jacobian == "structured"  # which needs none but for the start
+
+
+# --- the half-line -----------------------------------------------------------------------------------------------
+
+RATES, RATES_START = CIR(0.5, 1.0, 1.0), Exponential(1.0)
+
+
+def half_line_model(size: int | None) -> mm.Descent:
+    energy = Autocovariance()
+    target = mm.Target(torch.tensor([0.4, 1.4]).double(), torch.zeros(2).double(), energy.labels, "a test")
+    return mm.Descent(energy, target, 0.5, ensemble_size=size, support=constraints.nonnegative)
+
+
+@pytest.mark.parametrize("size", [1, 2, None])
+@pytest.mark.parametrize("jacobian", ["structured", "dense"])
+def test_trace_on_the_half_line_leaves_out_the_entries_that_stay(size: int | None, jacobian: str) -> None:
+    model = half_line_model(size)
+    run = {"n_particles": 6, "length": 16, "seed": 1}
+    trace = mm.reverse_kl_trace(model, RATES, RATES_START, n_steps=6, jacobian=jacobian, **run)
+    x0 = RATES_START.sample(6, 16, seed=1)
+    log_q, shares = RATES_START.log_prob(x0), []
+    for t, state in enumerate(model.steps(x0, 6)):
+        assert (state.paths >= 0).all()
+        np.testing.assert_allclose(trace.log_q[t], log_q.numpy(), rtol=0, atol=1e-10)
+        moved = model.move(state).moved
+        shares.append(1.0 if moved is None else float(moved.double().mean()))
+        log_q = log_q - mm.log_determinant(model, state, "dense").per_path
+    np.testing.assert_array_equal(trace.moved, [*shares[:-1], 1.0])  # no step after the last
+    assert 0.5 < trace.moved.min() < 1.0
+    estimate = mm.reverse_kl_trace(
+        model, RATES, RATES_START, n_steps=6, jacobian=mm.Stochastic(coupling_paths=6), **run
+    )
+    np.testing.assert_array_equal(estimate.moved, trace.moved)
+    assert (np.abs(estimate.reverse_kl - trace.reverse_kl) <= 4 * estimate.determinant_error + 1e-12).all()
+
+
+class Mean(Energy):
+    """A force that is the same everywhere on a path."""
+
+    labels = ("mean",)
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        return x.mean(-1, keepdim=True)
+
+
+@pytest.mark.parametrize("size", [1, None], ids=["MGDM", "MF-MGDM"])
+@pytest.mark.parametrize("jacobian", ["dense", "stochastic"])
+def test_descent_that_gets_stuck_keeps_the_trace_up_to_there(size: int | None, jacobian: str) -> None:
+    target = mm.Target(torch.tensor([1e-3]).double(), torch.zeros(1).double(), ("mean",), "a test")
+    # The rate, step size / 10⁻⁶, is `times` · 8, so entries go down by that many times the mean (less 10⁻³). Those that
+    # are larger do, a share below 1 / `times`, which can be inverted; until none is left that is larger.
+    times = 2 if size == 1 else 3
+    model = mm.Descent(Mean(), target, times * 8e-6, ensemble_size=size, support=constraints.nonnegative)
+    run = {"n_particles": 3, "length": 8, "seed": 2, "jacobian": jacobian}
+    with pytest.raises(mm.errors.StuckError) as info:
+        mm.reverse_kl_trace(model, RATES, RATES_START, n_steps=100, **run)
+    error = info.value
+    assert error.step > 0 and error.trace is not None
+    assert (error.particle is None) == (size is None)
+    kept = mm.reverse_kl_trace(model, RATES, RATES_START, n_steps=error.step, **run)
+    assert len(error.trace.log_q) == error.step + 1
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(error.trace, name), getattr(kept, name))
+    assert torch.equal(error.trace.paths, kept.paths)
+
+
+@pytest.mark.parametrize(
+    ("process", "support", "start"),
+    [
+        (RATES, constraints.real, RATES_START),
+        (RATES, constraints.nonnegative, WhiteNoise()),
+        (RATES, constraints.real, WhiteNoise()),
+    ],
+    ids=["model", "start", "both"],
+)
+def test_supports_that_disagree_are_refused(process: Process, support: constraints.Constraint, start: Process) -> None:
+    model = mm.Descent(Autocovariance(), small_model(1).target, 0.1, support=support)
+    with pytest.raises(ValueError, match=r"expected the same for all three.*Pass support=process\.support"):
+        mm.reverse_kl_trace(model, process, start, n_steps=1, n_particles=4, length=16, seed=1)
+
+
+def test_law_on_the_real_line_may_be_approached_from_the_half_line() -> None:
+    trace = mm.reverse_kl_trace(
+        half_line_model(None), PROCESS, RATES_START, n_steps=2, n_particles=4, length=16, seed=1
+    )
+    assert np.isfinite(trace.reverse_kl).all()
+
+
+def test_several_inner_steps_have_no_trace() -> None:
+    model = mm.MFMGDM(Autocovariance(), small_model(1).target, 0.1, inner_steps=2)
+    with pytest.raises(ValueError, match=r"inner_steps=2; expected 1"):
+        mm.reverse_kl_trace(model, PROCESS, INITIAL, n_steps=1, n_particles=4, length=16, seed=1)
 
 
 # --- standard errors ---------------------------------------------------------------------------------------------
@@ -229,7 +404,7 @@ def test_standard_error_is_the_spread_over_seeds(
 
 
 @pytest.mark.parametrize("size", [1, 2, None])
-@BACKENDS
+@pytest.mark.parametrize("jacobian", ["structured", "dense", "stochastic"])
 def test_step_too_large_to_invert_is_named_and_keeps_the_trace(size: int | None, jacobian: str) -> None:
     model, narrow = small_model(size, step_size=4.0), WhiteNoise(stddev=0.4)  # it folds once the paths have grown
     run = {"n_particles": 6, "length": 16, "seed": 1, "jacobian": jacobian}

@@ -10,8 +10,15 @@ import torch
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, StylizedFacts
-from mfmgdm_lib.experiments import AR_ILLUSTRATION, SP500_FIRST_LOOK, MarketExperiment, SyntheticExperiment
-from mfmgdm_lib.processes import AR, WhiteNoise
+from mfmgdm_lib.experiments import (
+    AR_ILLUSTRATION,
+    CIR_EXPONENTIAL,
+    CIR_TRUNCATED,
+    SP500_FIRST_LOOK,
+    MarketExperiment,
+    SyntheticExperiment,
+)
+from mfmgdm_lib.processes import AR, CIR, Exponential, TruncatedGaussian, WhiteNoise
 
 SMALL = SyntheticExperiment(
     AR([0.3]), Autocovariance(), step_size=0.3, n_steps=6, n_particles=4, length=32, target_samples=100
@@ -27,6 +34,32 @@ def test_ar_illustration_is_the_papers() -> None:
     assert (settings.step_size, settings.n_steps, settings.n_particles, settings.length) == (10.0, 200, 128, 1024)
     assert (settings.target_samples, settings.initial_seed, settings.target_seed) == (10_000, (2, 12345), (3, 12345))
     assert isinstance(settings.energy, Autocovariance)
+
+
+@pytest.mark.parametrize(
+    ("settings", "parameters", "n_steps", "start"),
+    [
+        (CIR_EXPONENTIAL, (0.5, 1.0, 1.0), 500, Exponential),
+        (CIR_TRUNCATED, (2**-0.5, 2**0.5, 1.0), 2000, TruncatedGaussian),
+    ],
+)
+def test_cir_cells_are_the_papers(
+    settings: SyntheticExperiment, parameters: tuple[float, ...], n_steps: int, start: type
+) -> None:
+    process = settings.process
+    assert isinstance(process, CIR)
+    assert (process.kappa, process.theta, process.sigma, process.dt) == (*parameters, 1.0)
+    assert (settings.step_size, settings.n_steps, settings.n_particles, settings.length) == (10.0, n_steps, 128, 1024)
+    assert (settings.target_samples, settings.initial_seed, settings.target_seed) == (10_000, (2, 12345), (3, 12345))
+    assert isinstance(settings.energy, Autocovariance)
+    assert isinstance(settings.initial, start)
+
+
+@pytest.mark.parametrize("process", [AR([0.3]), CIR(0.5, 1.0, 1.0)], ids=repr)
+@pytest.mark.parametrize("size", [1, None])
+def test_model_keeps_to_the_support_of_the_process(process: mm.processes.Process, size: int | None) -> None:
+    model = dataclasses.replace(SMALL, process=process).model(size)
+    assert model.support is process.support
 
 
 def test_market_experiment_is_the_papers_and_the_first_look_a_shorter_one() -> None:
@@ -122,9 +155,43 @@ def test_market_experiment_counts_the_ensembles_that_fold(size: int | None, most
     assert dataclasses.replace(SMALL_MARKET, step_size=1e4).non_invertible(paths, size) == most
 
 
+def test_summary_of_a_trace_says_what_the_trace_does() -> None:
+    trace = SMALL.trace(1)
+    trace.moved[:] = [1.0, 0.5, 1.0, 0.75, 0.25, 1.0, 1.0]
+    table = mm.experiments.summarize(trace)
+    assert table.index.name == "step" and list(table.index) == list(range(7))
+    for name in ("reverse_kl", "standard_error", "entropy", "log_likelihood"):
+        np.testing.assert_array_equal(table[name], getattr(trace, name))
+    assert table["least_moved"].tolist() == [1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_a_file_of_results_that_is_not_there_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"nothing\.csv.*checkout"):
+        mm.experiments.stored("nothing")
+
+
+@pytest.mark.parametrize(("key", "experiment"), [("cir-exp", CIR_EXPONENTIAL), ("cir-trunc", CIR_TRUNCATED)])
+@pytest.mark.parametrize(("model", "size"), [("MGDM", 1), ("MF–MGDM", None)])
+def test_stored_runs_are_those_of_the_specifications(
+    key: str, experiment: SyntheticExperiment, model: str, size: int | None
+) -> None:
+    table = mm.experiments.stored("cir_autocovariance")
+    run = (
+        table[(table["process"] == key) & (table["model"] == model)]
+        .set_index("step")
+        .drop(columns=["process", "model"])
+    )
+    assert run.index[-1] == experiment.n_steps
+    now = mm.experiments.summarize(experiment.trace(size, n_steps=3))
+    # The file has six decimals, and sums of 1024 terms of order 1 are good to 1e-12.
+    np.testing.assert_allclose(run.loc[:3], now, rtol=0, atol=0.6e-6)
+
+
 def test_findings_agree_with_what_the_paper_prints() -> None:
     found = mm.experiments.findings()
     printed = mm.paper.numbers().set_index("key")["value"]
     verdicts = {key: mm.paper.verdict(printed[key], finding) for key, finding in found.items()}
     assert {"table1-ar01-acf-mgdm", "table1-ar01-acf-mf", "figure-1-best", "figure-3-best"} <= set(found)
+    assert {f"table1-cir-{start}-acf-{model}" for start in ("exp", "trunc") for model in ("mgdm", "mf")} <= set(found)
+    assert verdicts["table1-cir-exp-acf-mf"] == "same digits"
     assert [key for key, verdict in verdicts.items() if verdict == "differs"] == []

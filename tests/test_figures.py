@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -25,7 +26,28 @@ def draws(*shape: int, seed: int = 0) -> Tensor:
 def a_trace(members: int = 1) -> DivergenceTrace:
     """A divergence that falls from 20 to 2 nats at step 6 of 10 and rises again."""
     log_q = 2.0 + 0.5 * (np.arange(11)[:, None] - 6.0) ** 2 + 0.1 * draws(11, 8).numpy()
-    return DivergenceTrace(log_q, np.zeros((11, 8)), np.ones(11), np.ones((11, 2)), draws(8, 16), members, "dense")
+    ones, no_error = np.ones(11), np.zeros(11)
+    return DivergenceTrace(
+        log_q, np.zeros((11, 8)), ones, np.ones((11, 2)), no_error, ones, draws(8, 16), members, "dense"
+    )
+
+
+SIZES = np.array([2.0, 4.0, 8.0])
+
+
+GRID = np.linspace(0.0, 3.0, 31)
+
+
+def a_table() -> pd.DataFrame:
+    """A divergence that falls to 1 nat at step 4, with steps left out."""
+    steps = [0, 1, 4, 8]
+    columns = {"reverse_kl": [9.0, 7.0, 1.0, 2.0], "standard_error": 0.1, "entropy": 5.0, "log_likelihood": -6.0}
+    return pd.DataFrame(columns, index=steps)
+
+
+def two_laws(index: Iterable[int]) -> pd.DataFrame:
+    """Divergences of a joint law and of one path's, which is the smaller."""
+    return pd.DataFrame({"joint": 2.0, "path": 1.0}, index=list(index))
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
@@ -40,10 +62,45 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "overshoot": lambda: figures.overshoot(
         {"N = 2": np.linspace(0.0, 1.0, 30), "N = 4": np.linspace(0.0, 0.5, 40)}, slopes={"N = 2": 0.03, "N = 4": 0.01}
     ),
+    "spread_ratios": lambda: figures.spread_ratios({"no target": (np.array([0.1, 0.5]), [0.4, 0.0])}),
     "sample_paths": lambda: figures.sample_paths({"true": draws(2, 60), "MGDM": draws(3, 60)}),
     "violins": lambda: figures.violins({name: draws(12, 80) for name in MODELS}, draws(200)),
     "marginals": lambda: figures.marginals({name: draws(12, 80) for name in MODELS}, draws(200)),
+    "joint_and_path": lambda: figures.joint_and_path(
+        two_laws([1, 2, 4]), {"MGDM": two_laws(range(5)), "MF–MGDM": two_laws(range(5))}
+    ),
+    "pushed_densities": lambda: figures.pushed_densities(
+        {title: (draws(30, 2), draws(30).numpy()) for title in ("start", "end")}, {"end": draws(4, 5, 2)}
+    ),
+    "scaling": lambda: figures.scaling(
+        {"excess": ("MF–MGDM", SIZES, 3.0 / SIZES, 0.1 / SIZES)}, power=-1, xlabel="paths", ylabel="nats"
+    ),
+    "paths_and_marginals": lambda: figures.paths_and_marginals(
+        {name: (name, draws(3, 60).abs(), np.linspace(1.0, 0.0, 20)) for name in MODELS}, np.linspace(0.0, 3.0, 20)
+    ),
+    "half_line_steps": lambda: figures.half_line_steps(
+        GRID,
+        {"ReLU": np.maximum(GRID - 1.0, 0.0), "kept": np.where(GRID < 1.0, GRID, GRID - 1.0)},
+        {"ReLU": torch.tensor([0.0, 0.5, 1.0]), "kept": torch.tensor([0.2, 0.5, 1.0])},
+        {"ReLU": {"moved": np.exp(-GRID)}, "kept": {"moved": np.exp(-GRID), "all": 2 * np.exp(-GRID)}},
+    ),
+    "divergence_tables": lambda: figures.divergence_tables(
+        {process: {name: a_table() for name in MODELS} for process in ("one", "two")}
+    ),
     "loss_curves": lambda: figures.loss_curves({name: [1.0, 0.5, 0.25, 0.2] for name in MODELS}),
+    "jacobian_parts": lambda: figures.jacobian_parts(
+        {"whole": draws(6, 6), "blocks": torch.block_diag(draws(3, 3), draws(3, 3))}, n_paths=2
+    ),
+    "last_line": lambda: figures.last_line(
+        pd.DataFrame(draws(5, 3).numpy() * [0.0, 1.0, 1.0], columns=list(figures.READINGS)),
+        pd.DataFrame(draws(9, 3).numpy(), columns=list(figures.READINGS)),
+    ),
+    "determinant_costs": lambda: figures.determinant_costs(
+        pd.DataFrame(
+            {"axis": ["d"] * 2 + ["N"] * 2, "size": [8, 16] * 2, "fixed": 4, "backend": "dense", "seconds": 0.1}
+        ),
+        {("d", "dense"): 3.0, ("N", "dense"): 1.0},
+    ),
 }
 
 every_figure = pytest.mark.parametrize("draw", FIGURES.values(), ids=list(FIGURES))
@@ -105,3 +162,48 @@ def test_models_keep_their_colours() -> None:
     assert legend is not None
     shown = {text.get_text(): line.get_color() for text, line in zip(legend.texts, legend.get_lines(), strict=True)}
     assert shown == {name: figures.COLOURS[name] for name in MODELS}
+
+
+def test_line_of_a_scaling_figure_goes_through_values_that_scale() -> None:
+    errors = np.array([0.1, 0.2, 0.3])
+    axis = figures.scaling({"a": ("MGDM", SIZES, 3.0 / SIZES**2, errors)}, power=-2, xlabel="", ylabel="").axes[0]
+    line = axis.lines[-1]
+    np.testing.assert_allclose(line.get_ydata(), 3.0 / SIZES**2, rtol=1e-12)
+    (bars,) = (part for part in axis.collections if part.get_segments())
+    widths = [segment[1, 1] - segment[0, 1] for segment in bars.get_segments()]
+    np.testing.assert_allclose(widths, 4 * errors, rtol=1e-12)
+
+
+def test_level_of_a_scaling_line_is_weighted_by_precision() -> None:
+    values, errors = np.array([3.0, 3.0, 30.0]) / SIZES, np.array([1e-3, 1e-3, 1e3])
+    line = figures.scaling({"a": ("MGDM", SIZES, values, errors)}, power=-1, xlabel="", ylabel="").axes[0].lines[-1]
+    np.testing.assert_allclose(line.get_ydata(), 3.0 / SIZES, rtol=1e-6)
+
+
+def test_densities_of_all_panels_share_one_scale() -> None:
+    figure = FIGURES["pushed_densities"]()
+    (first,), (last,) = (
+        [part for part in axis.collections if part.get_array() is not None] for axis in figure.axes[:2]
+    )
+    assert first.get_clim() == last.get_clim()
+
+
+def test_tables_of_divergence_are_drawn_at_their_own_steps_and_their_smallest_value_is_marked() -> None:
+    total = FIGURES["divergence_tables"]().axes[0]
+    curve, dot = total.lines[:2]
+    np.testing.assert_array_equal(curve.get_xdata(), [0, 1, 4, 8])
+    assert (list(dot.get_xdata()), list(dot.get_ydata())) == ([4], [1.0])
+
+
+def test_values_at_zero_are_stated_and_not_drawn_as_a_bar() -> None:
+    _, clipped, kept = FIGURES["half_line_steps"]().axes
+    assert [note.get_text() for note in clipped.texts] == ["33% are 0"]
+    assert not kept.texts
+    (bars,) = [patch for patch in clipped.patches if hasattr(patch, "get_data")]
+    heights, edges = bars.get_data().values, bars.get_data().edges
+    assert float((heights * np.diff(edges)).sum()) == pytest.approx(2 / 3, abs=1e-9)  # two of three values
+
+
+def test_a_jump_of_a_map_is_not_joined_by_a_line() -> None:
+    kept = FIGURES["half_line_steps"]().axes[0].lines[1].get_ydata()
+    assert np.isnan(kept).sum() == 1

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import constraints
+from torch.func import grad, jacrev
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy, StylizedFacts
@@ -82,20 +84,38 @@ BANDED: dict[str, BandedEnergy] = {
 
 
 @pytest.mark.parametrize(
-    ("energy", "asked", "chosen"),
+    ("energy", "asked", "length", "chosen"),
     [
-        (Autocovariance(), "auto", "structured"),
-        (StylizedFacts(3), "auto", "structured"),
-        (Cubes(), "auto", "dense"),
-        (Autocovariance(), "dense", "dense"),
-        (Autocovariance(), "structured", "structured"),
-        (Cubes(), "dense", "dense"),
+        (Autocovariance(), "auto", 16, "structured"),
+        (StylizedFacts(3), "auto", 100_000, "structured"),
+        (Cubes(), "auto", 128, "dense"),
+        (Cubes(), "auto", 129, "stochastic"),
+        (Autocovariance(), "dense", 1024, "dense"),
+        (Autocovariance(), "structured", 16, "structured"),
+        (Autocovariance(), "stochastic", 16, "stochastic"),
+        (Cubes(), "dense", 1024, "dense"),
     ],
 )
-def test_auto_is_structured_where_the_hessians_are_banded(
-    energy: Energy, asked: str, chosen: str, make_target: Callable[..., mm.Target]
+def test_auto_is_structured_where_the_hessians_are_banded_and_else_goes_by_the_length(
+    energy: Energy, asked: str, length: int, chosen: str, make_target: Callable[..., mm.Target]
 ) -> None:
-    assert choose_backend(mm.MGDM(energy, make_target(energy), 1.0), asked) == chosen
+    assert choose_backend(mm.MGDM(energy, make_target(energy), 1.0), asked, length=length).name == chosen
+
+
+def test_backend_with_settings_of_its_own_is_taken_as_it_is(make_target: Callable[..., mm.Target]) -> None:
+    backend = mm.Stochastic(probes=2)
+    model = mm.MGDM(Autocovariance(), make_target(Autocovariance()), 1.0)
+    assert choose_backend(model, backend, length=16) is backend
+    chosen = choose_backend(model, "structured", length=16)
+    assert choose_backend(model, chosen, length=16) is chosen
+
+
+def test_several_inner_steps_have_no_determinant(
+    noise: Callable[..., Tensor], make_target: Callable[..., mm.Target]
+) -> None:
+    model = mm.MFMGDM(Autocovariance(), make_target(Autocovariance()), 0.1, inner_steps=2)
+    with pytest.raises(ValueError, match=r"inner_steps=2; expected 1 .*Use inner_steps=1"):
+        mm.log_determinant(model, model.evaluate(noise(2, 16)))
 
 
 # --- the lemma ---------------------------------------------------------------------------------------------------
@@ -120,13 +140,22 @@ def test_lemma_is_the_determinant_of_blocks_minus_a_shared_low_rank_term(
 
 
 def test_capacitance_is_shared_out_evenly_within_its_ensemble() -> None:
-    result = StepDeterminant(torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([10.0, 20.0]), torch.tensor([0, 3]))
+    result = StepDeterminant(
+        torch.tensor([1.0, 2.0, 3.0, 4.0]),
+        torch.tensor([10.0, 20.0]),
+        torch.tensor([0, 3]),
+        torch.tensor([3.0, 0.0, 6.0, 6.0]),
+        torch.tensor([8.0, 16.0]),
+    )
     assert result.per_path.tolist() == [6.0, 7.0, 13.0, 14.0]
+    assert result.standard_error.tolist() == [5.0, 4.0, 10.0, 10.0]  # of two independent errors: 3 and 8 / 2, …
     assert result.sign.tolist() == [1.0, -1.0]
 
 
 def test_sign_of_a_singular_determinant_is_zero() -> None:
-    result = StepDeterminant(torch.zeros(2), torch.tensor([0.0, -torch.inf]), torch.tensor([2, 1]))
+    result = StepDeterminant(
+        torch.zeros(2), torch.tensor([0.0, -torch.inf]), torch.tensor([2, 1]), torch.zeros(2), torch.zeros(2)
+    )
     assert result.sign.tolist() == [1.0, 0.0]
 
 
@@ -177,6 +206,43 @@ def test_chunks_change_nothing(
         torch.testing.assert_close(getattr(reference, name), getattr(at_once, name), rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("energy", BANDED.values(), ids=list(BANDED))
+@pytest.mark.parametrize("curvature", [0.1, 100.0], ids=["definite", "every other one indefinite"])
+@pytest.mark.parametrize("points", [24, 3 * 24, 2**17])
+def test_entries_that_stay_are_left_out_of_every_band_and_row(
+    energy: BandedEnergy,
+    curvature: float,
+    points: int,
+    noise: Callable[..., Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(structured, "_CHUNK_POINTS", points)
+    x, weights = blocks_case(energy, noise, curvature)
+    moved = noise(6, 24, seed=2) > -0.5
+    moved[1] = False  # a path none of whose entries moves
+    moved[3] = True
+    ours, reference = (blocks(energy, x, weights, moved) for blocks in (structured_blocks, dense_blocks))
+    assert torch.equal(ours.non_positive, reference.non_positive)
+    for n in range(6):
+        kept = moved[n]
+        hessian = jacrev(grad(lambda y, w=weights[n]: energy(y) @ w))(x[n])[kept][:, kept]
+        rows = jacrev(energy)(x[n])[:, kept]
+        block = torch.eye(int(kept.sum()), dtype=torch.float64) - hessian
+        for blocks in (ours, reference):
+            torch.testing.assert_close(blocks.log_abs[n], torch.linalg.slogdet(block).logabsdet, **EXACT)
+            torch.testing.assert_close(blocks.gram[n], rows @ torch.linalg.inv(block) @ rows.T, **EXACT)
+            assert blocks.non_positive[n] == (torch.linalg.eigvalsh(block) <= 0).sum()
+
+
+def test_mask_of_ones_is_no_mask(noise: Callable[..., Tensor]) -> None:
+    for energy in BANDED.values():
+        x, weights = blocks_case(energy, noise, 0.1)
+        for blocks in (structured_blocks, dense_blocks):
+            plain, masked = blocks(energy, x, weights), blocks(energy, x, weights, torch.ones_like(x, dtype=torch.bool))
+            for name in ("log_abs", "gram"):
+                torch.testing.assert_close(getattr(masked, name), getattr(plain, name), rtol=1e-11, atol=1e-13)
+
+
 def test_paths_strung_together_do_not_touch_each_other(noise: Callable[..., Tensor]) -> None:
     energy = StylizedFacts(5)
     x, weights = blocks_case(energy, noise, 0.1)
@@ -188,9 +254,10 @@ def test_paths_strung_together_do_not_touch_each_other(noise: Callable[..., Tens
 
 def test_blocks_leave_paths_and_weights_alone(noise: Callable[..., Tensor]) -> None:
     x, weights = blocks_case(StylizedFacts(5), noise, 100.0)
-    before = x.clone(), weights.clone()
-    structured_blocks(StylizedFacts(5), x, weights)
-    assert torch.equal(x, before[0]) and torch.equal(weights, before[1])
+    moved = x > -0.5
+    before = x.clone(), weights.clone(), moved.clone()
+    structured_blocks(StylizedFacts(5), x, weights, moved)
+    assert all(torch.equal(value, kept) for value, kept in zip((x, weights, moved), before, strict=True))
 
 
 @pytest.mark.parametrize("energy", [MeanSquare(), NextToNearest()], ids=["one diagonal", "wide and commuting"])
@@ -221,6 +288,28 @@ def test_block_may_be_positive_where_the_whole_step_folds(
         assert result.blocks.abs().max() < 1e-13
         assert result.non_positive.tolist() == [2]
         assert result.sign.tolist() == [1.0]
+
+
+def test_step_can_be_inverted_where_entries_keep_their_values_and_not_where_they_are_cut_to_zero(
+    noise: Callable[..., Tensor], make_target: Callable[..., mm.Target]
+) -> None:
+    energy, x = StylizedFacts(3), noise(1, 12).abs()
+    x[:, ::4] *= 0.01
+    model = mm.MGDM(energy, make_target(energy, [0.1] * energy.dim), 0.5, support=constraints.nonnegative)
+    moved = model.move(model.evaluate(x)).moved
+    assert moved is not None and moved.any() and not moved.all()
+
+    def proposal(path: Tensor) -> Tensor:
+        rows, mismatch = jacrev(energy)(path), energy(path) - model.target.mean
+        return path - model.rate * mismatch @ rows
+
+    cut = jacrev(lambda path: torch.relu(proposal(path)))(x[0])
+    kept = jacrev(lambda path: torch.where(proposal(path) >= 0, proposal(path), path))(x[0])
+    assert torch.linalg.matrix_rank(cut) == int(moved.sum())
+    assert torch.linalg.matrix_rank(kept) == 12
+    for backend in ("structured", "dense"):
+        result = mm.log_determinant(model, model.evaluate(x), backend)
+        torch.testing.assert_close(result.per_path[0], torch.linalg.slogdet(kept).logabsdet, **EXACT)
 
 
 @pytest.mark.parametrize("energy", BANDED.values(), ids=list(BANDED))

@@ -1,0 +1,48 @@
+"""The drawing room: results in, matplotlib figures out.
+
+Nothing is saved, and no more is calculated here than what a plot is made of, by `statistics`.
+
+Colours mean the same everywhere: black is the true law, grey the start, orange MGDM, blue MF–MGDM.
+"""
+
+from mfmgdm_lib.figures.determinants import READINGS as READINGS
+from mfmgdm_lib.figures.determinants import (
+    determinant_costs,
+    half_line_steps,
+    jacobian_parts,
+    last_line,
+    pushed_densities,
+)
+from mfmgdm_lib.figures.divergences import (
+    divergence,
+    divergence_tables,
+    ensemble_sizes,
+    joint_and_path,
+    overshoot,
+    scaling,
+)
+from mfmgdm_lib.figures.energies import energy_clouds, energy_moves, loss_curves, spread_ratios
+from mfmgdm_lib.figures.series import marginals, paths_and_marginals, sample_paths, violins
+from mfmgdm_lib.figures.style import COLOURS as COLOURS
+
+__all__ = [
+    "determinant_costs",
+    "divergence",
+    "divergence_tables",
+    "energy_clouds",
+    "energy_moves",
+    "ensemble_sizes",
+    "half_line_steps",
+    "jacobian_parts",
+    "joint_and_path",
+    "last_line",
+    "loss_curves",
+    "marginals",
+    "overshoot",
+    "paths_and_marginals",
+    "pushed_densities",
+    "sample_paths",
+    "scaling",
+    "spread_ratios",
+    "violins",
+]

@@ -1,0 +1,63 @@
+"""The paint box: the colours that mean the same in every figure, the style, and what several figures draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+__all__ = ["COLOURS", "name_ticks", "outside_legend", "styled", "subplots"]
+
+COLOURS = {"true": "#1a1a1a", "start": "#8a8a8a", "MGDM": "#d55e00", "MF–MGDM": "#0072b2"}
+
+
+_STYLE: dict[Any, Any] = {
+    "figure.dpi": 144,
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+}
+
+
+Arguments = ParamSpec("Arguments")
+
+
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Draw in the book's style and leave matplotlib's settings as they were."""
+
+    @wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+        with plt.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def subplots(rows: int, columns: int, *, height: float, **kwargs: Any) -> tuple[Figure, np.ndarray]:
+    """A figure for a page's width; closed, so that a notebook shows it once: as the value of its cell."""
+    figure, axes = plt.subplots(rows, columns, figsize=(7.2, height), squeeze=False, **kwargs)
+    plt.close(figure)
+    return figure, axes.ravel()
+
+
+def outside_legend(axis: Axes, handles: list[Line2D], title: str) -> None:
+    """Put a legend to the right of an axis."""
+    axis.legend(handles=handles, title=title, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def name_ticks(axis: Axes, at: np.ndarray) -> None:
+    """Name the values of a logarithmic axis that were measured, and no others."""
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticks(at, [f"{value:g}" for value in at])

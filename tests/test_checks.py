@@ -179,7 +179,6 @@ def test_no_notebooks_no_checks(tmp_path: Path) -> None:
     assert paper.checks(tmp_path).empty
 
 
-@pytest.mark.xfail(strict=False, reason="pages are being written")
 def test_every_equation_of_the_paper_has_a_page_and_a_check() -> None:
     parts = paper.coverage(ROOT)
     equations = parts[parts["kind"] == "equation"]

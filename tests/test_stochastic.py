@@ -127,7 +127,7 @@ def at_probe(matrix: Tensor, probe: Tensor) -> tuple[Tensor, Tensor]:
     logs, weights = (1 - eigenvalues).abs().log(), (probe @ basis).square()
     mean, size = weights @ logs, len(matrix)
     # Var(vᵀXv) = 2 / (d (d + 2)) · Σ(λ − λ̄)² on the unit sphere; the weights of one probe stand in for 1/d.
-    return size * mean, size * (2 / (size + 2) * (weights @ (logs - mean).square())).sqrt()
+    return size * mean, size * (2 / size * (weights @ (logs - mean).square())).sqrt()
 
 
 # --- one probe ---------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_what_has_not_settled_goes_into_the_error(make_case: Case) -> None:
         first = torch.eye(5, dtype=torch.float64)[0]  # the probe, seen from the space of its five products
         nodes, vectors = torch.linalg.eigh(basis[n] @ matrix @ basis[n].T)
         logs, weights = (1 - nodes).abs().log(), (first @ vectors).square()
-        claimed = 64 * (2 / 66 * (weights @ (logs - weights @ logs).square())).sqrt()
+        claimed = 64 * (2 / 64 * (weights @ (logs - weights @ logs).square())).sqrt()
         assert float(last.blocks[n]) == pytest.approx(64 * float(weights @ logs), abs=1e-9)
         assert float(last.blocks_error[n]) == pytest.approx(float(torch.hypot(claimed, change[n])), abs=1e-9)
 
@@ -532,3 +532,19 @@ def test_shortest_paths_are_no_exception(length: int, make_case: Case) -> None:
         spread = (1 - torch.linalg.eigvalsh(matrix)).log()
         # The quadratic form of a unit vector lies between the extremes.
         assert length * spread.min() - 1e-12 <= result.blocks[n] <= length * spread.max() + 1e-12
+
+
+def test_capacitance_that_is_all_but_singular_is_taken_from_all_members(noise: Callable[..., Tensor]) -> None:
+    # A few members put an eigenvalue of the capacitance on either side of zero; log|det| of that can be anything.
+    energy, x = Autocovariance(), noise(48, 64)
+    mean = energy(x).mean(0)
+    rate = 0.98 / float(torch.linalg.eigvalsh((energy.jacobian(x) @ energy.jacobian(x).mT).mean(0)).max())
+    target = mm.Target(mean, torch.zeros(2, dtype=torch.float64), energy.labels, source="their own mean")
+    model = mm.MFMGDM(energy, target, rate * float(mean.square().sum()))
+    state = model.evaluate(x)  # at rest: the blocks are the identity, and the capacitance is I − γ mean JJᵀ
+    exact = mm.log_determinant(model, state, "structured")
+    assert float(exact.capacitance) < -2.0 and not exact.non_positive.any()
+    for k in range(50):
+        found = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=12), seed=(k, 7))
+        assert not found.non_positive.any()
+        torch.testing.assert_close(found.capacitance, exact.capacitance, rtol=0, atol=1e-9)

@@ -21,6 +21,9 @@ Product = Callable[[Tensor], Tensor]
 _SOLVED = 1e-5
 """Residual, relative to its start, at which a row of A⁻¹Jᵀ is good enough: capacitances are sampled more roughly."""
 
+_ROUGH = 0.3
+"""Error of log det C above which a sample of members will not do: the expansion behind it is to second order only."""
+
 _MAX_SOLVE = 100
 """Conjugate-gradient steps at most; a block that needs more is all but singular."""
 
@@ -81,6 +84,8 @@ def couple(
     found = factor_symmetric(identity - grams.mean(1), identity)
     if m < members:
         doubt, bias = _error_of_members(found.gram[:, None] @ (grams.mean(1, keepdim=True) - grams), members)
+        if found.non_positive.any() or not (doubt < _ROUGH).all():
+            return couple(model, state, mask, radius, rng, len(mask), tolerance)
         found = found._replace(log_abs=found.log_abs + bias)
     joint = _spread_over_ensembles(found, doubt, drawn, n_ensembles)
     log_abs, error, folds = (part.to(mask.device) for part in joint[:3])

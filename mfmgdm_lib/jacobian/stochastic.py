@@ -27,12 +27,14 @@ class Stochastic:
     .. math:: \log\det(I - B) = -\operatorname{tr} B - \tfrac12 \operatorname{tr} B^2 - \dots
               \approx -v^\top B v - \tfrac12 \|Bv\|^2
 
-    (Hutchinson 1989). The variance of such an estimate is 2d²/(d + 2) times that of the logarithms of the eigenvalues,
-    which the same product estimates: a single probe knows its own error. Where the spectral radius of B says that the
-    series leaves out too much, further products make it a Lanczos quadrature (Ubaru, Chen and Saad 2017).
+    (Hutchinson 1989). The variance of such an estimate is 2d²/(d + 2) times that of the logarithms of the eigenvalues;
+    2d times the one that the probe itself sees is right on average, so a single probe knows its own error. Where the
+    spectral radius of B says that the series leaves out too much, further products make it a Lanczos quadrature (Ubaru,
+    Chen and Saad 2017).
 
     **Capacitance.** It takes all K rows of J_Φ, so it is calculated from a random few of the paths, and its logarithm
-    comes with the error of that choice. Where ensembles are many, those left out get the average of those drawn.
+    comes with the error of that choice, itself a rough one where the draws are few. Where ensembles are many, those
+    left out get the average of those drawn. Where a few members say too little, all are taken.
 
     Args:
         probes: probes for each path and step.
@@ -154,5 +156,5 @@ def _quadrature(diagonal: Tensor, beside: Tensor, size: Tensor) -> _Probe:
         folds, order = ((nodes >= 1.0) & (weights > 1e-20)).sum(-1), 2 * k
     missing = size * square * radius ** (order - 2) / (order * (1.0 - radius).clamp(min=0.0))
     missing = torch.where(radius > 0, missing, torch.zeros_like(missing))
-    error = (2.0 * size.square() / (size + 2.0) * variance).sqrt()
+    error = (2.0 * size * variance).sqrt()
     return _Probe(size * mean, error, radius, folds, missing)

@@ -23,8 +23,8 @@ from mfmgdm_lib import paper
 
 
 def _plain(text: str) -> str:
-    """Escape what Markdown would take for markup."""
-    return re.sub(r"([\\`*_{}\[\]<>|$#~])", r"\\\1", text)
+    """Escape what Markdown would take for markup, and keep numbers such as 1e-12 on one line."""
+    return re.sub(r"(?<=\de)-(?=\d)", "\u2011", re.sub(r"([\\`*_{}\[\]<>|$#~])", r"\\\1", text))
 
 
 def _place(part: dict[Any, str]) -> str:

@@ -7,9 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from measure import best_of, fitted_exponent
+from measure import best_of
 
 import mfmgdm_lib as mm
+from mfmgdm_lib.statistics import fitted_exponent
 
 EXPERIMENT = mm.experiments.AR_ILLUSTRATION
 MODELS = {"MGDM": 1, "MF-MGDM": None}

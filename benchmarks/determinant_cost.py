@@ -6,11 +6,8 @@ Times differ from run to run, so the page compares nothing with them.
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import os
 import platform
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -19,7 +16,6 @@ from measure import best_of
 import mfmgdm_lib as mm
 from mfmgdm_lib.derivations import full_jacobian
 
-RESULT = Path(__file__).resolve().parent.parent / "results" / "determinant_cost.csv"
 EXPERIMENT = mm.experiments.AR_ILLUSTRATION
 
 # What is timed, with the largest d at N = 4 and the largest N at d = 64: some seconds for each on one core.
@@ -55,18 +51,12 @@ def measure() -> pd.DataFrame:
 def main() -> None:
     """Measure on one thread, and write the times below a few lines that say where they come from."""
     torch.set_num_threads(1)
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "scipy", "torch")]
     origin = [
-        "One log-determinant of a mean-field step: AR(0.1), autocovariance energy; shortest of 5 times.",
+        "One log-determinant of a mean-field step: AR(0.1), autocovariance energy; shortest of 3 times.",
         "Made by: python benchmarks/determinant_cost.py",
-        f"Date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, one of them used",
-        f"Versions: Python {platform.python_version()}, {', '.join(versions)}, mfmgdm-lib {mm.__version__}",
     ]
-    table = measure()
-    partial = RESULT.with_suffix(".csv.partial")
-    partial.write_text("".join(f"# {line}\n" for line in origin) + table.to_csv(index=False), encoding="utf-8")
-    partial.replace(RESULT)
+    mm.experiments.store("determinant_cost", measure().to_csv(index=False), origin)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
-"""The stopwatch of the benchmarks: best times and fitted exponents."""
+"""The stopwatch of the benchmarks: best times."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import numpy as np
-
-__all__ = ["best_of", "fitted_exponent"]
+__all__ = ["best_of"]
 
 
 def best_of(run: Callable[[], object], rounds: int = 5) -> float:
@@ -19,8 +17,3 @@ def best_of(run: Callable[[], object], rounds: int = 5) -> float:
         run()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def fitted_exponent(sizes: Sequence[int], times: Sequence[float]) -> float:
-    """Slope of log time against log size, by least squares."""
-    return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import importlib.metadata
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +35,7 @@ __all__ = [
     "final_slope",
     "findings",
     "replicate_summary",
+    "store",
     "stored",
     "summarize",
 ]
@@ -172,6 +176,28 @@ def stored(name: str) -> pd.DataFrame:
             " Use one of its names, and the library from a checkout."
         )
     return pd.read_csv(path, comment="#")
+
+
+def store(name: str, table: str, origin: Sequence[str]) -> None:
+    """Write a table to `results/`, whole or not at all, below lines that say where it comes from.
+
+    Args:
+        name: the file's name in `results/`, without its suffix.
+        table: the table as CSV.
+        origin: what it is and what made it; the date and the versions of the packages are added.
+    """
+    versions = [
+        f"{package} {importlib.metadata.version(package)}" for package in ("numpy", "scipy", "torch", "mfmgdm-lib")
+    ]
+    lines = [
+        *origin,
+        f"Date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        f"Versions: Python {platform.python_version()}, {', '.join(versions)}",
+    ]
+    path = _RESULTS / f"{name}.csv"
+    partial = path.with_suffix(".csv.partial")
+    partial.write_text("".join(f"# {line}\n" for line in lines) + table, encoding="utf-8")
+    partial.replace(path)
 
 
 AR_ILLUSTRATION = SyntheticExperiment(AR([0.1]), Autocovariance(), step_size=10.0, n_steps=200)

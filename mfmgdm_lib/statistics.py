@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib.energies.autocovariance import lagged_products
 
-__all__ = ["autocorrelation", "gaussian_contour", "histogram"]
+__all__ = ["autocorrelation", "fitted_exponent", "gaussian_contour", "growth_exponents", "histogram"]
 
 
 def autocorrelation(x: Tensor, lags: int = 20) -> Tensor:
@@ -45,3 +48,35 @@ def gaussian_contour(points: np.ndarray, n_std: float = 2.0, resolution: int = 1
     root = np.linalg.cholesky(np.cov(points, rowvar=False))
     angle = np.linspace(0.0, 2.0 * np.pi, resolution)
     return np.asarray(points.mean(0) + n_std * np.column_stack((np.cos(angle), np.sin(angle))) @ root.T)
+
+
+def fitted_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Slope of log value against log size, by least squares.
+
+    Example:
+        >>> round(fitted_exponent([1, 2, 4], [5, 20, 80]), 6)
+        2.0
+    """
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+
+
+def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> dict[tuple[str, str], float]:
+    """Fit powers of the size to measured times, by least squares on logarithmic axes.
+
+    Args:
+        costs: columns `axis` (what grew: "d" or "N"), `size`, `backend` and `seconds`.
+        largest: sizes, the largest of each backend, that are fitted: small ones pay for the call, not for the work.
+
+    Returns:
+        The exponent for each axis and backend.
+
+    Example:
+        >>> costs = pd.DataFrame({"axis": "d", "backend": "dense", "size": [1, 2, 4, 8], "seconds": [3, 12, 48, 192]})
+        >>> {key: round(value, 6) for key, value in growth_exponents(costs).items()}
+        {('d', 'dense'): 2.0}
+    """
+    exponents = {}
+    for (axis, backend), rows in costs.groupby(["axis", "backend"], sort=False):
+        last = rows.sort_values("size").tail(largest)
+        exponents[str(axis), str(backend)] = fitted_exponent(list(last["size"]), list(last["seconds"]))
+    return exponents

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.distributions import constraints
 
 import mfmgdm_lib as mm
-from mfmgdm_lib import derivations
+from mfmgdm_lib import derivations, statistics
 from mfmgdm_lib.derivations import SymbolicStep, same
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
+from mfmgdm_lib.processes import CIR
 
 SIZES = [(1, 1, 1), (2, 2, 2), (3, 1, 2), (1, 3, 2), (2, 2, 1), (2, 1, 3)]
 every_size = pytest.mark.parametrize("sizes", SIZES, ids=lambda sizes: "N{}-d{}-K{}".format(*sizes))
@@ -159,7 +160,7 @@ def test_full_jacobian_predicts_small_moves(
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, state = derivations.random_step(0)
     at_once = derivations.full_jacobian(model, state.paths)
-    monkeypatch.setattr(derivations, "_CHUNK_ENTRIES", 1)
+    monkeypatch.setattr(derivations.brute_force, "_CHUNK_ENTRIES", 1)
     torch.testing.assert_close(derivations.full_jacobian(model, state.paths), at_once, **EXACT)
 
 
@@ -268,7 +269,27 @@ def test_exponents_come_from_the_largest_sizes_of_each_line() -> None:
         for axis, name, power in [("d", "one", 3.0), ("d", "two", 1.0), ("N", "one", 2.0)]
     )
     shuffled = costs.sample(frac=1.0, random_state=np.random.RandomState(0))
-    exponents = derivations.growth_exponents(shuffled)
+    exponents = statistics.growth_exponents(shuffled)
     # A fit to four points on a line: round-off only.
     assert exponents == pytest.approx({("d", "one"): 3.0, ("d", "two"): 1.0, ("N", "one"): 2.0}, abs=1e-12)
-    assert derivations.growth_exponents(costs, largest=8)["d", "one"] < 2.9
+    assert statistics.growth_exponents(costs, largest=8)["d", "one"] < 2.9
+
+
+def test_the_diffusion_is_not_solved_by_the_density_of_another() -> None:
+    # The checks of the page must be able to fail: a density of another volatility misses each by far more than allowed.
+    process, wrong = CIR(0.5, 1.0, 1.0), CIR(0.5, 1.0, 1.1)
+    before = torch.tensor([0.05, 1.0, 4.0], dtype=torch.float64)
+    right = derivations.moments_by_equations(process, before)
+    torch.testing.assert_close(derivations.moments_by_quadrature(process, before), right, rtol=0, atol=1e-8)
+    assert (derivations.moments_by_quadrature(wrong, before) - right).abs().max() > 0.01
+    path = process.sample(1, 40, seed=5)[0]
+    assert float(process.log_prob(path)) == pytest.approx(derivations.log_density_by_scipy(process, path), abs=1e-10)
+    assert abs(float(wrong.log_prob(path)) - derivations.log_density_by_scipy(process, path)) > 0.01
+    now = torch.tensor([0.4, 1.0, 2.3], dtype=torch.float64)
+    change, flow = derivations.forward_equation(process, 0.8, now)
+    torch.testing.assert_close(change, flow, rtol=0, atol=1e-7)
+    assert (flow - derivations.forward_equation(wrong, 0.8, now)[0]).abs().max() > 1e-3
+    moves, limits = derivations.short_moves(process, 1.3, 1e-4)
+    torch.testing.assert_close(moves, limits, rtol=0, atol=1e-3)
+    assert (moves - derivations.short_moves(wrong, 1.3, 1e-4)[1]).abs().max() > 0.1
+    assert derivations.errors_of_draws(process, 100_000, seed=6).abs().max() < 4.5  # four values

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import mfmgdm_lib as mm
+from mfmgdm_lib import experiments
 from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 from mfmgdm_lib.experiments import (
     AR_ILLUSTRATION,
@@ -195,3 +198,12 @@ def test_findings_agree_with_what_the_paper_prints() -> None:
     assert {f"table1-cir-{start}-acf-{model}" for start in ("exp", "trunc") for model in ("mgdm", "mf")} <= set(found)
     assert verdicts["table1-cir-exp-acf-mf"] == "same digits"
     assert [key for key, verdict in verdicts.items() if verdict == "differs"] == []
+
+
+def test_a_stored_table_comes_back_and_says_where_it_is_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiments, "_RESULTS", tmp_path)
+    table = pd.DataFrame({"size": [1, 2], "seconds": [0.5, 0.25]})
+    experiments.store("times", table.to_csv(index=False), ["Made by: a test"])
+    pd.testing.assert_frame_equal(experiments.stored("times"), table)
+    assert (tmp_path / "times.csv").read_text().startswith("# Made by: a test\n# Date: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["times.csv"]

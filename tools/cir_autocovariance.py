@@ -8,14 +8,10 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,11 +22,10 @@ import mfmgdm_lib as mm
 from mfmgdm_lib.derivations import full_jacobian
 from mfmgdm_lib.descent import State
 from mfmgdm_lib.divergence import DivergenceTrace
-from mfmgdm_lib.experiments import CIR_EXPONENTIAL, CIR_TRUNCATED, SyntheticExperiment, summarize
+from mfmgdm_lib.experiments import CIR_EXPONENTIAL, CIR_TRUNCATED, SyntheticExperiment, store, summarize
 from mfmgdm_lib.processes import CIR, Process
 from mfmgdm_lib.processes.base import Seed
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
 CELLS = {"cir-exp": CIR_EXPONENTIAL, "cir-trunc": CIR_TRUNCATED}
 MODELS: dict[str, int | None] = {"MGDM": 1, "MF–MGDM": None}
 
@@ -195,36 +190,25 @@ def variations(cell: SyntheticExperiment, size: int | None, trace: DivergenceTra
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def origin(what: str) -> str:
-    """Lines that say where a file comes from."""
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "scipy", "torch")]
+def write(name: str, what: str, tables: Mapping[tuple[str, str], pd.DataFrame]) -> None:
+    """Write tables, by process and model, as one file."""
     cell = CIR_EXPONENTIAL
-    lines = [
+    origin = [
         what,
         *(f"{key}: {run.process!r}, {run.n_steps} steps, start {run.initial!r}" for key, run in CELLS.items()),
         f"Both: {cell.energy!r}, step size {cell.step_size:g}, {cell.n_particles} paths of {cell.length} points,"
         f" target from {cell.target_samples} paths; seeds {cell.initial_seed} (start), {cell.target_seed} (target)",
         "Made by: python tools/cir_autocovariance.py",
-        f"Date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
-        f"Versions: Python {platform.python_version()}, {', '.join(versions)}, mfmgdm-lib {mm.__version__}",
     ]
-    return "".join(f"# {line}\n" for line in lines)
-
-
-def write(name: str, what: str, tables: Mapping[tuple[str, str], pd.DataFrame]) -> None:
-    """Write tables, by process and model, as one file, whole or not at all."""
-    path = RESULTS / name
-    partial = path.with_suffix(".csv.partial")
     table = pd.concat(tables, names=["process", "model"])
-    partial.write_text(origin(what) + table.to_csv(float_format="%.6f"), encoding="utf-8")
-    partial.replace(path)
+    store(name, table.to_csv(float_format="%.6f"), origin)
 
 
 def main() -> None:
     """Run the four descents, then what may change them."""
     traces = {(key, name): cell.trace(size) for key, cell in CELLS.items() for name, size in MODELS.items()}
     write(
-        "cir_autocovariance.csv",
+        "cir_autocovariance",
         "Reverse KL along descents, nats per path, and the least share of entries that a step has moved.",
         {which: thin(summarize(trace)) for which, trace in traces.items()},
     )
@@ -232,7 +216,7 @@ def main() -> None:
         (key, name): pd.Series(variations(CELLS[key], MODELS[name], trace)).rename_axis("variation").to_frame("nats")
         for (key, name), trace in traces.items()
     }
-    write("cir_variations.csv", "Change of the smallest reverse KL, nats per path, with what is varied.", changes)
+    write("cir_variations", "Change of the smallest reverse KL, nats per path, with what is varied.", changes)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-__all__ = ["as_series", "check_finite", "check_member", "check_paths", "check_positive", "check_positive_int"]
+__all__ = [
+    "as_series",
+    "as_windows",
+    "check_finite",
+    "check_member",
+    "check_paths",
+    "check_positive",
+    "check_positive_int",
+]
 
 
 def check_positive(name: str, value: float) -> float:
@@ -91,3 +99,13 @@ def as_series(name: str, series: Any, *, minimum_length: int = 2) -> Tensor:
     if bool((values == values[0]).all()):
         raise ValueError(f"{name} is constant at {float(values[0])}; expected a series that varies. Use another one.")
     return values
+
+
+def as_windows(name: str, series: Any, length: int) -> Tensor:
+    """Return a single real series, checked by `as_series`, cut into windows (n, length) that cover it evenly.
+
+    They overlap where the series' length is no multiple of theirs.
+    """
+    values = as_series(name, series, minimum_length=length)
+    starts = np.linspace(0, len(values) - length, math.ceil(len(values) / length)).round().astype(int)
+    return torch.stack([values[start : start + length] for start in starts])

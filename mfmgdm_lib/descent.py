@@ -119,9 +119,12 @@ class Descent:
         Raises:
             DivergedError: an energy is not finite.
         """
-        energies = self.energy(paths)
-        if not torch.isfinite(energies).all():
-            particle = int((~torch.isfinite(energies)).any(-1).nonzero()[0])
+        broken = ~torch.isfinite(paths).all(-1)
+        if not broken.any():
+            energies = self.energy(paths)
+            broken = ~torch.isfinite(energies).all(-1)
+        if broken.any():
+            particle = int(broken.nonzero()[0])
             raise DivergedError(
                 f"path {particle} has an infinite or NaN energy at step {step} with step_size {self.step_size:g};"
                 " expected finite energies all the way. Use a smaller step size.",

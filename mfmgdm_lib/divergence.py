@@ -85,7 +85,7 @@ def reverse_kl_trace(
     *,
     n_steps: int,
     n_particles: int = 128,
-    length: int = 1024,
+    length: int | None = None,
     seed: Seed,
     jacobian: str | Backend = "auto",
 ) -> DivergenceTrace:
@@ -100,7 +100,7 @@ def reverse_kl_trace(
         initial: the law q_0 of the starting paths.
         n_steps: number of steps T.
         n_particles: number of paths N, at least 2.
-        length: points d of each path.
+        length: points d of each path; None for the length that the energy is made for, or the paper's 1024.
         seed: whatever `numpy.random.default_rng` takes; the paper's is (2, 12345). Random probes come after the
             starting paths from the same generator.
         jacobian: backend of the determinants: "auto", "structured", "dense", "stochastic", or a `Stochastic` with
@@ -127,6 +127,7 @@ def reverse_kl_trace(
     """
     check_positive_int("n_particles", n_particles, minimum=2)
     check_positive_int("n_steps", n_steps, minimum=0)
+    length = model.energy.path_length(length)
     backend = choose_backend(model, jacobian, length=length)
     _check_supports(model, process, initial)
     rng = generator(seed)

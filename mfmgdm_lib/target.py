@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import as_series, check_positive_int
+from mfmgdm_lib._checks import as_series, as_windows, check_positive_int
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks, generator
 
 __all__ = ["Target", "estimate_target", "target_from_data"]
 
@@ -58,7 +56,7 @@ class Target:
 
 
 def estimate_target(
-    energy: Energy, process: Process, *, n_samples: int = 10_000, length: int = 1024, seed: Seed
+    energy: Energy, process: Process, *, n_samples: int = 10_000, length: int | None = None, seed: Seed
 ) -> Target:
     """Average an energy over independent paths of a process (Section 5.1).
 
@@ -66,7 +64,7 @@ def estimate_target(
         energy: Φ.
         process: the law p whose mean energy is wanted.
         n_samples: number of paths, at least 2.
-        length: points of each path.
+        length: points of each path; None for the length that the energy is made for, or the paper's 1024.
         seed: whatever `numpy.random.default_rng` takes; the paper's is (3, 12345).
 
     Returns:
@@ -80,7 +78,8 @@ def estimate_target(
         [0.1002, 0.9998]
     """
     check_positive_int("n_samples", n_samples, minimum=2)
-    chunks = _draw_in_chunks(process, n_samples, length, generator(seed))
+    length = energy.path_length(length)
+    chunks = draw_in_chunks(process, n_samples, length, generator(seed), _CHUNK)
     n_chunks = math.ceil(n_samples / _CHUNK)
     energies = torch.cat([energy(paths) for paths in progress(chunks, total=n_chunks, description="target")])
     return Target(
@@ -91,27 +90,20 @@ def estimate_target(
     )
 
 
-def _draw_in_chunks(process: Process, n_samples: int, length: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Draw the paths that `process.sample` would draw at once."""
-    if process.draws_path_by_path:
-        for start in range(0, n_samples, _CHUNK):
-            yield process.sample(min(_CHUNK, n_samples - start), length, rng)
-    else:
-        yield from process.sample(n_samples, length, rng).split(_CHUNK)
-
-
 def target_from_data(energy: Energy, series: Any) -> Target:
     """Take the energy of one observed series as the target (Section 5.2).
 
-    The standard error is that of batch means: the spread of the energy over 16 successive windows, which
-    allows for dependence that is short against a window.
+    The standard error is that of batch means: the spread of the energy over successive windows, which allows for
+    dependence that is short against a window. There are 16 of them; an energy that takes one length only is averaged
+    over windows of that length, as many as cover the series, and with a single one the standard error is NaN.
 
     Args:
         energy: Φ.
         series: one series (length,): a pandas Series, an array or a tensor, in the units in which paths are wanted.
 
     Raises:
-        ValueError: a series that is constant, not finite, or shorter than 16 windows of the energy's minimum length.
+        ValueError: a series that is constant, not finite, or shorter than 16 windows of the energy's minimum length, or
+            than its only length.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -119,12 +111,14 @@ def target_from_data(energy: Energy, series: Any) -> Target:
         >>> mm.target_from_data(mm.energies.StylizedFacts(), returns).mean[:2].numpy().round(3).tolist()
         [1.0, -0.098]
     """
-    values = as_series("series", series, minimum_length=_BATCHES * energy.minimum_length).double()
-    window = len(values) // _BATCHES
-    batches = energy(values[: _BATCHES * window].reshape(_BATCHES, window))
-    return Target(
-        mean=energy(values),
-        standard_error=batches.std(0) / math.sqrt(_BATCHES),
-        labels=energy.labels,
-        source=f"one series of {len(values)} points",
-    )
+    if energy.length is not None:
+        windows = as_windows("series", series, energy.length).double()
+        batches = energy(windows)
+        mean, source = batches.mean(0), f"{len(windows)} windows of {energy.length} points of one series"
+    else:
+        values = as_series("series", series, minimum_length=_BATCHES * energy.minimum_length).double()
+        window = len(values) // _BATCHES
+        batches = energy(values[: _BATCHES * window].reshape(_BATCHES, window))
+        mean, source = energy(values), f"one series of {len(values)} points"
+    error = batches.std(0) / math.sqrt(len(batches)) if len(batches) > 1 else torch.full_like(mean, math.nan)
+    return Target(mean, error, energy.labels, source)

@@ -374,3 +374,14 @@ def test_particle_of_a_divergence_is_the_first_one_concerned(make_model: MakeMod
 def test_model_says_what_it_is(make_target: Callable[..., mm.Target]) -> None:
     energy = Autocovariance()
     assert repr(mm.MFMGDM(energy, make_target(energy), 10.0)) == "MFMGDM(Autocovariance(), step_size=10)"
+
+
+@pytest.mark.parametrize("value", [torch.inf, torch.nan])
+def test_path_that_is_not_finite_has_diverged(
+    value: float, noise: Callable[..., Tensor], make_target: Callable[..., mm.Target]
+) -> None:
+    energy, x = Autocovariance(), noise(3, 16)
+    x[2, 5] = value
+    with pytest.raises(mm.errors.DivergedError, match="path 2 has an infinite or NaN energy at step 7") as info:
+        mm.MGDM(energy, make_target(energy), 1.0).evaluate(x, step=7)
+    assert (info.value.step, info.value.particle) == (7, 2)

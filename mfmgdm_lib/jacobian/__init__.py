@@ -10,7 +10,6 @@ import numpy as np
 
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.descent import Descent, Move, State
-from mfmgdm_lib.energies import BandedEnergy
 from mfmgdm_lib.jacobian.dense import dense_blocks
 from mfmgdm_lib.jacobian.lemma import Blocks, StepDeterminant, apply_lemma
 from mfmgdm_lib.jacobian.stochastic import Stochastic
@@ -73,7 +72,7 @@ def choose_backend(model: Descent, backend: str | Backend = "auto", *, length: i
             f"the model has inner_steps={model.inner_steps}; expected 1 where a determinant is wanted (Section 4)."
             " Use inner_steps=1, or sample without the divergence."
         )
-    banded = isinstance(model.energy, BandedEnergy)
+    banded = model.energy.bandwidth is not None
     if isinstance(backend, str):
         check_member("jacobian", backend, ("auto", *_BACKENDS))
         if backend == "auto":

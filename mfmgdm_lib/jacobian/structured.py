@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import lapack
 from torch import Tensor
 
-from mfmgdm_lib.energies import BandedEnergy
+from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.jacobian.lemma import Blocks
 
 __all__ = ["structured_blocks"]
@@ -17,7 +17,7 @@ _CHUNK_POINTS = 2**17
 """Points (paths × time) in work at once: bounds the memory and keeps the bands near the processor."""
 
 
-def structured_blocks(energy: BandedEnergy, x: Tensor, weights: Tensor, moved: Tensor | None = None) -> Blocks:
+def structured_blocks(energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | None = None) -> Blocks:
     """Return the blocks of paths x (N, d) under weights (N, K).
 
     With `moved` (N, d) the block is that of the entries that move, its other rows and columns those of the identity.
@@ -48,7 +48,7 @@ Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 """The three fields of `Blocks` for some of the paths."""
 
 
-def _factor(energy: BandedEnergy, x: Tensor, bands: np.ndarray, moved: Tensor | None) -> Parts:
+def _factor(energy: Energy, x: Tensor, bands: np.ndarray, moved: Tensor | None) -> Parts:
     """Blocks of paths x (N, d) with A_n in lower bands (b + 1, N, d); path by path if one is not positive definite."""
     factor = _Tridiagonal(bands) if len(bands) == 2 else _Banded(bands)
     if factor.is_definite:
@@ -64,9 +64,7 @@ def _factor(energy: BandedEnergy, x: Tensor, bands: np.ndarray, moved: Tensor | 
     return _log(np.abs(indefinite.eigenvalues)).sum(keepdims=True), non_positive, _gram(energy, x, indefinite, moved)
 
 
-def _gram(
-    energy: BandedEnergy, x: Tensor, factor: _Tridiagonal | _Banded | _Indefinite, moved: Tensor | None
-) -> np.ndarray:
+def _gram(energy: Energy, x: Tensor, factor: _Tridiagonal | _Banded | _Indefinite, moved: Tensor | None) -> np.ndarray:
     """J A⁻¹ Jᵀ for each path, (N, K, K), over the entries that move."""
     if moved is not None:  # rows and columns left out: what commuted no longer does
         return factor.gram(_rows_first(energy.jacobian(x) * moved[..., None, :]))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.distributions import constraints
 
-__all__ = ["Process", "Seed"]
+__all__ = ["Process", "Seed", "draw_in_chunks", "generator"]
 
 Seed = Any
 """Whatever `numpy.random.default_rng` takes: an int, a sequence of ints, a SeedSequence or a Generator."""
@@ -55,3 +56,12 @@ def generator(seed: Seed) -> np.random.Generator:
         raise type(error)(
             f"seed is {seed!r}; expected what numpy.random.default_rng takes, such as 0 or (2, 12345). ({error})"
         ) from error
+
+
+def draw_in_chunks(process: Process, n: int, length: int, rng: np.random.Generator, size: int) -> Iterator[Tensor]:
+    """Draw the paths that `process.sample` would draw at once, at most `size` in memory where the process allows it."""
+    if process.draws_path_by_path:
+        for start in range(0, n, size):
+            yield process.sample(min(size, n - start), length, rng)
+    else:
+        yield from process.sample(n, length, rng).split(size)

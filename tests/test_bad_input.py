@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +14,18 @@ import torch
 from torch.distributions import constraints
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
+from mfmgdm_lib.energies import (
+    Autocovariance,
+    Concatenate,
+    Energy,
+    Linear,
+    Projection,
+    ScatteringCovariance,
+    ScatteringMean,
+    ScatteringSpectra,
+    StylizedFacts,
+    Whitening,
+)
 from mfmgdm_lib.processes import (
     AR,
     ARGARCH,
@@ -192,6 +205,155 @@ CASES = {
     "list as a path": Bad(lambda: ENERGY([1.0, 2.0]), TypeError, "x is a list", "torch.Tensor", "torch.as_tensor"),
     "no lags": Bad(lambda: StylizedFacts(lags=0), ValueError, "lags is 0", "at least 1", "Use a larger number"),
     "word for lags": Bad(lambda: StylizedFacts(lags="20"), TypeError, "lags is '20' (str)", "a whole number", "int"),
+    "path with a NaN": Bad(
+        lambda: ENERGY(spoiled(np.nan)), ValueError, "x has 1 entries", "first at index (2, 5)", "Drop or repair them"
+    ),
+    "path of integers": Bad(
+        lambda: ENERGY(torch.ones(4, 16, dtype=torch.int64)), TypeError, "torch.int64", "floating", "x.double()"
+    ),
+    # energies with filters
+    "length that is no power of two": Bad(
+        lambda: ScatteringMean(1000), ValueError, "length is 1000", "a power of two of at least 256", "to 512 points"
+    ),
+    "length too short for the filters": Bad(
+        lambda: ScatteringSpectra(128), ValueError, "length is 128", "a power of two of at least 256", "to 256 points"
+    ),
+    "length that is a float": Bad(
+        lambda: ScatteringCovariance(1024.0), TypeError, "length is 1024.0 (float)", "a whole number", "Use an int"
+    ),
+    "J too large for the length": Bad(
+        lambda: ScatteringMean(512, J=10), ValueError, "J is 10", "at most 9", "Use a smaller J or longer paths"
+    ),
+    "J too large for the spectra": Bad(
+        lambda: ScatteringSpectra(256, J=9), ValueError, "J is 9", "at most 8", "Use a smaller J or longer paths"
+    ),
+    "J too small for the wavelets": Bad(
+        lambda: ScatteringMean(256, J=3), ValueError, "J is 3", "at least 5", "Use a larger number"
+    ),
+    "J that is a word": Bad(
+        lambda: ScatteringSpectra(256, J="7"), TypeError, "J is '7' (str)", "a whole number", "Use an int"
+    ),
+    "no wavelets": Bad(
+        lambda: ScatteringMean(256, wavelets=(0, 6)), ValueError, "wavelets[0] is 0", "at least 1", "a larger number"
+    ),
+    "one number of wavelets": Bad(
+        lambda: ScatteringMean(256, wavelets=4), TypeError, "wavelets is 4", "two whole numbers", "such as (4, 6)"
+    ),
+    "unknown wavelet": Bad(
+        lambda: ScatteringSpectra(256, wavelet="haar"), ValueError, "wavelet is 'haar'", "'morlet'", "Choose one"
+    ),
+    "path of another length than the filters": Bad(
+        lambda: ScatteringMean(256)(torch.ones(2, 512)),
+        ValueError,
+        "shape (2, 512)",
+        "(*, 256), the length that ScatteringMean(256",
+        "an energy made for 512",
+    ),
+    "path of another length to transform": Bad(
+        lambda: ScatteringMean(256).transform(torch.ones(2, 512)),
+        ValueError,
+        "shape (2, 512)",
+        "(*, 256)",
+        "made for 512",
+    ),
+    "NaN in a path to take powers of": Bad(
+        lambda: ScatteringSpectra(256).powers(torch.full((256,), torch.nan)),
+        ValueError,
+        "256 entries that are NaN",
+        "finite numbers",
+        "Drop or repair",
+    ),
+    "complex path for filters": Bad(
+        lambda: ScatteringSpectra(256)(torch.ones(256, dtype=torch.complex64)),
+        TypeError,
+        "torch.complex64",
+        "real floating dtype",
+        "x.double()",
+    ),
+    "NaN in a path for filters": Bad(
+        lambda: ScatteringCovariance(256)(torch.full((256,), torch.nan)),
+        ValueError,
+        "256 entries that are NaN",
+        "finite numbers",
+        "Drop or repair",
+    ),
+    "scale with a zero": Bad(
+        lambda: ScatteringSpectra(256, scale=[1.0] * 7 + [0.0]),
+        ValueError,
+        "0.0)",
+        "finite numbers above 0",
+        "Fit it to paths that move at every scale",
+    ),
+    "scale with a NaN": Bad(
+        lambda: ScatteringSpectra(256, scale=[np.nan] * 8), ValueError, "nan", "finite numbers above 0", "Fit it"
+    ),
+    "scale for another J": Bad(
+        lambda: ScatteringSpectra(256, scale=[1.0] * 8, J=5), ValueError, "8 entries", "expected 6", "the same J"
+    ),
+    "scale of a series that is too short": Bad(
+        lambda: ScatteringSpectra(256).fit_scale_to_data(RETURNS[:200]),
+        ValueError,
+        "series has 200 points",
+        "at least 256",
+        "Use a longer series",
+    ),
+    "scale of a constant series": Bad(
+        lambda: ScatteringSpectra(256).fit_scale_to_data(np.ones(300)),
+        ValueError,
+        "series is constant at 1.0",
+        "a series that varies",
+        "Use another one",
+    ),
+    "scale from no samples": Bad(
+        lambda: ScatteringSpectra(256).fit_scale(PROCESS, n_samples=0, seed=1),
+        ValueError,
+        "n_samples is 0",
+        "at least 1",
+        "Use a larger number",
+    ),
+    # transforms
+    "matrix of another shape": Bad(
+        lambda: Linear(ENERGY, torch.ones(2, 3), ["a", "b"]),
+        ValueError,
+        "shape (2, 3)",
+        "(2, 2)",
+        "made for this energy",
+    ),
+    "matrix with a NaN": Bad(
+        lambda: Linear(ENERGY, torch.full((1, 2), torch.nan), ["a"]), ValueError, "matrix has 2", "finite", "repair"
+    ),
+    "more components than directions": Bad(
+        lambda: Projection.fit(ENERGY, PROCESS, n_components=3, n_samples=50, seed=1),
+        ValueError,
+        "n_components is 3",
+        "at most 2",
+        "Use fewer components",
+    ),
+    "fewer paths than values to whiten": Bad(
+        lambda: Whitening.fit(StylizedFacts(), PROCESS, n_samples=22, seed=1),
+        ValueError,
+        "n_samples is 22",
+        "at least 23",
+        "Use a larger number",
+    ),
+    "projection from one path": Bad(
+        lambda: Projection.fit(ENERGY, PROCESS, n_components=1, n_samples=1, seed=1),
+        ValueError,
+        "n_samples is 1",
+        "at least 2",
+        "Use a larger number",
+    ),
+    "nothing to concatenate": Bad(lambda: Concatenate(), ValueError, "energies is empty", "at least one", "Pass some"),
+    "energies for different lengths": Bad(
+        lambda: Concatenate(ScatteringMean(256), ScatteringMean(512)),
+        ValueError,
+        "[256, 512] points",
+        "one length",
+        "the same length",
+    ),
+    "the same energy twice": Bad(
+        lambda: Concatenate(ENERGY, ENERGY), ValueError, "labels in common", "to differ", "Leave one of them out"
+    ),
     # targets
     "one sample": Bad(
         lambda: mm.estimate_target(ENERGY, PROCESS, n_samples=1, seed=0),
@@ -520,3 +682,25 @@ def test_message_names_the_value_the_expectation_and_the_mend(bad: Bad) -> None:
         bad.call()
     message = str(info.value)
     assert [part for part in bad[2:] if part not in message] == [], message
+
+
+@pytest.mark.parametrize("kind", [Projection, Whitening], ids=["projection", "whitening"])
+@pytest.mark.parametrize(
+    "other",
+    [StylizedFacts(lags=3), Concatenate(StylizedFacts(lags=1), ENERGY), ScatteringMean(256), ScatteringMean(512)],
+    ids=["other parameters", "another energy with as many values", "filters", "filters of another length"],
+)
+def test_fit_for_another_energy_or_length_is_refused(
+    kind: type[Projection | Whitening], other: Energy, tmp_path: Path
+) -> None:
+    energy = ScatteringMean(256) if other.length == 512 else StylizedFacts(lags=4)
+    keep = {"n_components": 2} if kind is Projection else {}
+    path = kind.fit(energy, PROCESS, n_samples=50, seed=1, **keep).save(tmp_path / "fit")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=rf"was fitted for {re.escape(repr(energy))}.*Fit a {kind.__name__} for this"):
+        kind.load(path, other)
+
+
+def test_spectra_are_not_read_from_a_projection(tmp_path: Path) -> None:
+    path = Projection.fit(ENERGY, PROCESS, n_components=1, n_samples=50, seed=1).save(tmp_path / "fit")
+    with pytest.raises(ValueError, match="holds projection; expected a scattering spectra"):
+        ScatteringSpectra.load(path)

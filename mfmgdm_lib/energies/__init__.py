@@ -2,6 +2,25 @@
 
 from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy
+from mfmgdm_lib.energies.coefficients import Coefficient
+from mfmgdm_lib.energies.recorded import RecordedEnergy
+from mfmgdm_lib.energies.scattering import ScatteringCovariance, ScatteringMean
+from mfmgdm_lib.energies.spectra import ScatteringSpectra
 from mfmgdm_lib.energies.stylized import StylizedFacts
+from mfmgdm_lib.energies.transforms import Concatenate, Linear, Projection, Whitening
 
-__all__ = ["Autocovariance", "BandedEnergy", "Energy", "StylizedFacts"]
+__all__ = [
+    "Autocovariance",
+    "BandedEnergy",
+    "Coefficient",
+    "Concatenate",
+    "Energy",
+    "Linear",
+    "Projection",
+    "RecordedEnergy",
+    "ScatteringCovariance",
+    "ScatteringMean",
+    "ScatteringSpectra",
+    "StylizedFacts",
+    "Whitening",
+]

@@ -1,0 +1,154 @@
+"""Energies put together: one times a matrix, and several side by side, with all that was known of their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_finite
+from mfmgdm_lib.energies.base import Energy
+
+__all__ = ["Concatenate", "Linear"]
+
+
+class Linear(Energy):
+    r"""A matrix times the values of another energy, :math:`\Phi'(x) = A\,\Phi(x)`.
+
+    All derivatives are those of the energy inside, with the weights :math:`A^\top w`; where its Hessians are banded,
+    these are too.
+
+    Args:
+        energy: Φ, with K values.
+        matrix: A, (K', K).
+        labels: a name for each of the K' values.
+
+    Example:
+        >>> from mfmgdm_lib.energies import Autocovariance
+        >>> halved = Linear(Autocovariance(), torch.tensor([[0.0, 0.5]]), labels=["half the mean square"])
+        >>> halved(torch.tensor([1.0, 3.0])).tolist(), halved.bandwidth
+        ([2.5], 1)
+    """
+
+    def __init__(self, energy: Energy, matrix: Tensor, labels: list[str] | tuple[str, ...]) -> None:
+        matrix = check_finite("matrix", torch.as_tensor(matrix, dtype=torch.float64))
+        self.labels = tuple(labels)
+        if matrix.shape != (len(self.labels), energy.dim):
+            raise ValueError(
+                f"matrix has shape {tuple(matrix.shape)}; expected {(len(self.labels), energy.dim)}, a row for each"
+                f" label and a column for each value of {energy!r}. Use the matrix that was made for this energy."
+            )
+        self.energy = energy
+        self.matrix = matrix
+        self.minimum_length, self.length = energy.minimum_length, energy.length
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.energy!r}, {self.dim} values)"
+
+    @property
+    def bandwidth(self) -> int | None:
+        """The bandwidth of the energy inside."""
+        return self.energy.bandwidth
+
+    @property
+    def commuting(self) -> bool:
+        """Whether the energy inside is made of quadratic forms that commute: sums of them do as well."""
+        return self.energy.commuting
+
+    def _pulled(self, weights: Tensor) -> Tensor:
+        return weights @ self.matrix.to(weights)
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        return self.energy._evaluate(x) @ self.matrix.to(x).mT
+
+    def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the force of the energy inside with weights Aᵀw, (*, time)."""
+        return self.energy.gradient(x, self._pulled(weights))
+
+    def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the force and the product of the energy inside with weights Aᵀw."""
+        return self.energy.linearize(x, self._pulled(weights))
+
+    def jacobian(self, x: Tensor) -> Tensor:
+        """Return A J_Φ, (*, K', time), without all rows of J_Φ where A has far fewer."""
+        matrix = self.matrix.to(x)
+        if self.energy.dim <= 2 * self.dim:
+            return matrix @ self.energy.jacobian(x)
+        copies = x.unsqueeze(-2).expand(*x.shape[:-1], self.dim, x.shape[-1])
+        return self.energy.gradient(copies, matrix.expand(*copies.shape[:-1], -1))
+
+    def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the bands of the energy inside with weights Aᵀw."""
+        return self.energy.hessian_bands(x, self._pulled(weights))
+
+
+class Concatenate(Energy):
+    """Several energies side by side: all values of the first, then all of the second, and so on.
+
+    Args:
+        energies: at least one, all for the same length of path where any has one.
+
+    Example:
+        >>> from mfmgdm_lib.energies import Autocovariance, StylizedFacts
+        >>> both = Concatenate(Autocovariance(), StylizedFacts(lags=2))
+        >>> both.labels, both.bandwidth
+        (('Autocovariance: lag 1', 'Autocovariance: lag 0', 'StylizedFacts: variance', 'StylizedFacts: lag 1',
+          'StylizedFacts: squares, lag 1', 'StylizedFacts: squares, lag 2'), 2)
+    """
+
+    def __init__(self, *energies: Energy) -> None:
+        if not energies:
+            raise ValueError("energies is empty; expected at least one energy. Pass some.")
+        lengths = {energy.length for energy in energies if energy.length is not None}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"energies are for paths of {sorted(lengths)} points; expected one length for all."
+                " Make them with the same length."
+            )
+        self.energies = energies
+        self.labels = tuple(f"{type(energy).__name__}: {label}" for energy in energies for label in energy.labels)
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"energies have labels in common; expected {energies} to differ. Leave one of them out.")
+        self.minimum_length = max(energy.minimum_length for energy in energies)
+        self.length = lengths.pop() if lengths else None
+
+    def __repr__(self) -> str:
+        return f"Concatenate({', '.join(map(repr, self.energies))})"
+
+    @property
+    def bandwidth(self) -> int | None:
+        """The largest bandwidth, if all have one."""
+        widths = [energy.bandwidth for energy in self.energies]
+        return None if None in widths else max(width for width in widths if width is not None)
+
+    def _split(self, weights: Tensor) -> list[tuple[Energy, Tensor]]:
+        parts = weights.split([energy.dim for energy in self.energies], dim=-1)
+        return list(zip(self.energies, parts, strict=True))
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        return torch.cat([energy._evaluate(x) for energy in self.energies], dim=-1)
+
+    def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum of the forces, (*, time)."""
+        return reduce(torch.add, (energy.gradient(x, weight) for energy, weight in self._split(weights)))
+
+    def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the sum of the forces, (*, time), and the sum of the products."""
+        forces, products = zip(*(energy.linearize(x, weight) for energy, weight in self._split(weights)), strict=True)
+        return reduce(torch.add, forces), lambda vectors: reduce(torch.add, (times(vectors) for times in products))
+
+    def jacobian(self, x: Tensor) -> Tensor:
+        """Return the rows of all, (*, K, time)."""
+        return torch.cat([energy.jacobian(x) for energy in self.energies], dim=-2)
+
+    def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum of the bands, (*, bandwidth + 1, time)."""
+        if self.bandwidth is None:
+            return super().hessian_bands(x, weights)
+        total = x.new_zeros((*x.shape[:-1], self.bandwidth + 1, x.shape[-1]))
+        for energy, weight in self._split(weights):
+            bands = energy.hessian_bands(x, weight)
+            total[..., : bands.shape[-2], :] += bands
+        return total

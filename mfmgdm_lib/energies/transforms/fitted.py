@@ -1,0 +1,232 @@
+"""Energies fitted to a process: projected on principal components, or whitened."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._archive import load_arrays, save_arrays
+from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._progress import progress
+from mfmgdm_lib.energies.base import Energy
+from mfmgdm_lib.energies.transforms.composed import Linear
+from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks, generator
+
+__all__ = ["Projection", "Whitening"]
+
+_CHUNK = 512
+"""Paths that are in memory at once while moments are gathered."""
+
+_NOTHING = 1e-12
+"""Variance of a direction, relative to the largest, below which it is round-off: 4500 units of it."""
+
+
+class _Fitted(Linear):
+    """A matrix that was fitted to the moments of an energy under a process, and can be kept in a file."""
+
+    _kind: str
+
+    def __init__(self, energy: Energy, directions: Tensor, variances: Tensor, labels: list[str], source: str) -> None:
+        self.directions = directions
+        self.variances = variances
+        self.source = source
+        super().__init__(energy, self._make_matrix(), labels)
+
+    def _make_matrix(self) -> Tensor:
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Keep the fit in a .npz file (no pickle), whole or not at all; return the file's path."""
+        arrays = {
+            "directions": self.directions.numpy(),
+            "variances": self.variances.numpy(),
+            "energy": np.array(repr(self.energy)),
+            "signature": _signature(self.energy),
+            "source": np.array(self.source),
+        }
+        return save_arrays(path, self._kind, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], energy: Energy) -> Self:
+        """Read a fit back, for the energy that it was made for.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: a file that holds something else, or a fit for another energy or another length.
+        """
+        names = ("directions", "variances", "energy", "signature", "source")
+        directions, variances, fitted_for, signature, source = load_arrays(path, cls._kind, names)
+        mine = _signature(energy)
+        if mine.shape != signature.shape or not np.allclose(mine, signature, rtol=1e-9, atol=0):
+            raise ValueError(
+                f"{path} was fitted for {fitted_for}; expected a fit for {energy!r}."
+                f" Fit a {cls.__name__} for this energy, or use that one."
+            )
+        return cls(energy, torch.from_numpy(directions), torch.from_numpy(variances), source=str(source))  # type: ignore[call-arg]
+
+
+def _signature(energy: Energy) -> np.ndarray:
+    """Values of an energy on one path that is always the same: what tells it from any other, and its length too."""
+    length = max(energy.minimum_length, 64) if energy.length is None else energy.length
+    time = torch.arange(length, dtype=torch.float64)
+    return np.append(energy(torch.sin(time * time / length) + 0.5 * torch.cos(0.3 * time)).numpy(), length)
+
+
+class Projection(_Fitted):
+    r"""Scores on the principal components of an energy: energy iii of Section 5.1, with 20 of them.
+
+    .. math:: \Phi'_i(x) = \frac{v_i \cdot \Phi(x)}{\sqrt{\lambda_i}}
+
+    with the largest eigenvalues λ_i of the covariance of Φ under some process, and the directions v_i that belong to
+    them. Φ is not centred: what a constant shift adds is in the target as well. `fit` makes one.
+
+    Args:
+        energy: Φ, with K values.
+        directions: v_i, orthonormal rows, (K', K).
+        variances: all eigenvalues, largest first, (K,).
+        source: what they were fitted to, in words.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> facts, noise = mm.energies.StylizedFacts(lags=5), mm.processes.WhiteNoise()
+        >>> Projection.fit(facts, noise, n_components=2, n_samples=200, seed=1).labels
+        ('component 1', 'component 2')
+    """
+
+    _kind = "projection"
+
+    def __init__(self, energy: Energy, directions: Tensor, variances: Tensor, *, source: str = "") -> None:
+        labels = [f"component {i + 1}" for i in range(len(directions))]
+        super().__init__(energy, directions, variances, labels, source)
+
+    def _make_matrix(self) -> Tensor:
+        return self.directions / self.variances[: len(self.directions), None].sqrt()
+
+    @classmethod
+    def fit(
+        cls,
+        energy: Energy,
+        process: Process,
+        *,
+        n_components: int = 20,
+        n_samples: int = 100_000,
+        length: int | None = None,
+        seed: Seed,
+    ) -> Self:
+        """Find the principal components of an energy under a process, without holding its paths or values.
+
+        Args:
+            energy: Φ.
+            process: the law of the paths: white noise in Section 5.1, a GARCH in Section 5.2.
+            n_components: how many to keep, at most K.
+            n_samples: paths, at least 2.
+            length: points of each; None for the energy's own, or 1024.
+            seed: whatever `numpy.random.default_rng` takes; the paper's is (1, 12345).
+
+        Raises:
+            ValueError: more components than there are directions with a variance above round-off.
+        """
+        check_positive_int("n_components", n_components)
+        moments = _gather(energy, process, n_samples, length, seed)
+        variances, directions = moments.principal()
+        found = int((variances > _NOTHING * variances[0]).sum())
+        if n_components > found:
+            raise ValueError(
+                f"n_components is {n_components}; expected at most {found}, the directions in which {energy!r} varies"
+                f" over {n_samples} paths. Use fewer components or more paths."
+            )
+        return cls(energy, directions[:n_components], variances, source=moments.source)
+
+
+class Whitening(_Fitted):
+    r"""An energy whose values are uncorrelated, with standard deviation 1, under some process.
+
+    .. math:: \Phi'(x) = \Sigma^{-1/2}\, \Phi(x)
+
+    with the symmetric root of the covariance Σ of Φ, so that each value stays as close as it can to the one that it
+    was. A descent sees all directions of energy space at one scale then. Directions without any variance are left out
+    of the root. Φ is not centred. `fit` makes one.
+
+    Args:
+        energy: Φ, with K values.
+        directions: all eigenvectors of Σ as rows, (K, K).
+        variances: its eigenvalues, largest first, (K,).
+        source: what they were fitted to, in words.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> white = Whitening.fit(mm.energies.StylizedFacts(), mm.processes.WhiteNoise(), n_samples=500, seed=1)
+        >>> white.dim, white.labels[0], white.bandwidth
+        (22, 'white variance', 20)
+    """
+
+    _kind = "whitening"
+
+    def __init__(self, energy: Energy, directions: Tensor, variances: Tensor, *, source: str = "") -> None:
+        super().__init__(energy, directions, variances, [f"white {label}" for label in energy.labels], source)
+
+    @property
+    def rank(self) -> int:
+        """Number of directions in which the energy varies."""
+        return int((self.variances > _NOTHING * self.variances[0]).sum())
+
+    def _make_matrix(self) -> Tensor:
+        kept = self.directions[: self.rank]
+        return kept.mT / self.variances[: self.rank].sqrt() @ kept
+
+    @classmethod
+    def fit(
+        cls, energy: Energy, process: Process, *, n_samples: int = 10_000, length: int | None = None, seed: Seed
+    ) -> Self:
+        """Estimate the covariance of an energy under a process, without holding its paths or values.
+
+        Args:
+            energy: Φ.
+            process: the law of the paths.
+            n_samples: paths, more than K.
+            length: points of each; None for the energy's own, or 1024.
+            seed: whatever `numpy.random.default_rng` takes.
+        """
+        check_positive_int("n_samples", n_samples, minimum=energy.dim + 1)
+        moments = _gather(energy, process, n_samples, length, seed)
+        variances, directions = moments.principal()
+        return cls(energy, directions, variances, source=moments.source)
+
+
+class _Moments(NamedTuple):
+    """Covariance (K, K) of an energy, and where it came from."""
+
+    covariance: Tensor
+    source: str
+
+    def principal(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues, largest first, (K,), and eigenvectors as rows, (K, K), each with its largest entry positive."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        rows = vectors.flip(-1).mT
+        largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+        return values.flip(-1).clamp(min=0.0), rows * largest.sign()
+
+
+def _gather(energy: Energy, process: Process, n_samples: int, length: int | None, seed: Seed) -> _Moments:
+    """Stream the covariance of an energy over paths of a process, in float64."""
+    check_positive_int("n_samples", n_samples, minimum=2)
+    length = energy.path_length(length)
+    count, mean, scatter = 0, torch.zeros(energy.dim), torch.zeros(energy.dim, energy.dim)
+    mean, scatter = mean.double(), scatter.double()
+    chunks = draw_in_chunks(process, n_samples, length, generator(seed), _CHUNK)
+    for paths in progress(chunks, total=math.ceil(n_samples / _CHUNK), description="moments"):
+        values = energy(paths)
+        # Scatter about the mean of all so far (Chan, Golub and LeVeque 1983): no difference of large sums.
+        shift = values.mean(0) - mean
+        total = count + len(values)
+        centred = values - values.mean(0)
+        scatter += centred.mT @ centred + torch.outer(shift, shift) * (count * len(values) / total)
+        mean += shift * (len(values) / total)
+        count = total
+    return _Moments(scatter / (count - 1), f"{n_samples} paths of {process!r}, {length} points each, seed {seed!r}")

@@ -1,0 +1,70 @@
+"""Derivatives by hand of what stands between two filters, against automatic differentiation, and at the kinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import grad, vjp
+
+from mfmgdm_lib.energies.nonlinearities import Bend, Identity, Modulus, Rectifier
+
+KINDS: dict[str, tuple[type[Bend], int]] = {
+    "identity": (Identity, 1),
+    "modulus": (Modulus, 2),
+    "rectifier": (Rectifier, 1),
+}
+kinds = pytest.mark.parametrize(("kind", "parts"), KINDS.values(), ids=list(KINDS))
+
+
+@kinds
+def test_pull_push_and_bend_are_the_first_and_second_derivatives(
+    kind: type[Bend], parts: int, noise: Callable[..., Tensor]
+) -> None:
+    y, dy = noise(3, parts, 50), noise(3, parts, 50, seed=1)
+    a, da = noise(3, 50, seed=2), noise(3, 50, seed=3)
+    here = kind(y)
+    exact = {"rtol": 0, "atol": 1e-12}
+    _, pull_back = vjp(lambda y: kind(y).value, y)
+    torch.testing.assert_close(here.pull(here.scale(a)), pull_back(a)[0], **exact)
+    torch.testing.assert_close((here.push(dy) * a).sum(), (dy * here.pull(here.scale(a))).sum(), **exact)
+
+    def gradient(y: Tensor, a: Tensor) -> Tensor:
+        return grad(lambda y: (kind(y).value * a).sum())(y)
+
+    _, bend_back = vjp(gradient, y, a)
+    # What the gradient changes by along (dy, da), tested against any direction: the adjoint of the transpose.
+    other = noise(3, parts, 50, seed=4)
+    along_y, along_a = bend_back(other)
+    expected = (along_y * dy).sum() + (along_a * da).sum()
+    torch.testing.assert_close((here.bend(here.scale(a), da, dy.clone()) * other).sum(), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        here.bend(here.scale(a), None, dy.clone()),
+        here.bend(here.scale(a), torch.zeros_like(a), dy.clone()),
+        **exact,
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e-12, 1e-3])
+def test_modulus_and_its_derivatives_are_finite_however_small_it_is(dtype: torch.dtype, size: float) -> None:
+    y = size * torch.tensor([[3.0, -1.0, 0.0], [4.0, 0.0, 0.0]], dtype=dtype)
+    dy, a = torch.ones_like(y), torch.ones(3, dtype=dtype)
+    here = Modulus(y)
+    torch.testing.assert_close(here.value, size * torch.tensor([5.0, 1.0, 0.0], dtype=dtype), rtol=1e-6, atol=1e-12)
+    for result in (here.pull(here.scale(a)), here.push(dy), here.bend(here.scale(a), a, dy.clone())):
+        assert torch.isfinite(result).all()
+    leaf = y.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(Modulus(leaf).value.sum(), leaf, create_graph=True)
+    (curved,) = torch.autograd.grad((gradient * dy).sum(), leaf)
+    assert torch.isfinite(gradient).all() and torch.isfinite(curved).all()
+    if size == 0.0:
+        assert not here.pull(here.scale(a)).any() and not gradient.any() and not curved.any()
+
+
+def test_rectifier_is_shut_at_zero() -> None:
+    here = Rectifier(torch.tensor([[-1.0, 0.0, 2.0]]))
+    assert here.value.tolist() == [0.0, 0.0, 2.0]
+    assert here.pull(here.scale(torch.ones(3))).tolist() == [[0.0, 0.0, 1.0]]

@@ -12,7 +12,14 @@ from torch import Tensor
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib.energies.autocovariance import lagged_products
 
-__all__ = ["autocorrelation", "fitted_exponent", "gaussian_contour", "growth_exponents", "histogram"]
+__all__ = [
+    "autocorrelation",
+    "fitted_exponent",
+    "gaussian_contour",
+    "growth_exponents",
+    "histogram",
+    "separation",
+]
 
 
 def autocorrelation(x: Tensor, lags: int = 20) -> Tensor:
@@ -80,3 +87,25 @@ def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> dict[tuple[str
         last = rows.sort_values("size").tail(largest)
         exponents[str(axis), str(backend)] = fitted_exponent(list(last["size"]), list(last["seconds"]))
     return exponents
+
+
+def separation(values: Tensor, baseline: Tensor) -> pd.DataFrame:
+    """Distance between the means of two samples of energies, in standard deviations of the second.
+
+    Args:
+        values: energies of independent paths, (n, K), n of at least 2.
+        baseline: energies of independent paths of the law that is compared with, (m, K).
+
+    Returns:
+        A row for each of the K values: its place `value`, `shift`, and the `standard_error` of that.
+
+    Example:
+        >>> values, baseline = torch.tensor([[3.0], [5.0]]), torch.tensor([[-1.0], [1.0]])
+        >>> separation(values, baseline).round(3).to_dict("records")
+        [{'value': 0, 'shift': 2.828, 'standard_error': 1.0}]
+    """
+    values, baseline = values.double(), baseline.double()
+    unit = baseline.std(0)
+    shift = (values.mean(0) - baseline.mean(0)) / unit
+    error = (values.var(0) / len(values) + baseline.var(0) / len(baseline)).sqrt() / unit
+    return pd.DataFrame({"value": np.arange(len(unit)), "shift": shift.numpy(), "standard_error": error.numpy()})

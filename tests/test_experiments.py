@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import mfmgdm_lib as mm
-from mfmgdm_lib import experiments
 from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 from mfmgdm_lib.experiments import (
     AR_ILLUSTRATION,
@@ -20,6 +19,7 @@ from mfmgdm_lib.experiments import (
     SP500_FIRST_LOOK,
     MarketExperiment,
     SyntheticExperiment,
+    results,
 )
 from mfmgdm_lib.processes import AR, CIR, Exponential, TruncatedGaussian, WhiteNoise
 
@@ -201,9 +201,9 @@ def test_findings_agree_with_what_the_paper_prints() -> None:
 
 
 def test_a_stored_table_comes_back_and_says_where_it_is_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiments, "_RESULTS", tmp_path)
+    monkeypatch.setattr(results, "_RESULTS", tmp_path)
     table = pd.DataFrame({"size": [1, 2], "seconds": [0.5, 0.25]})
-    experiments.store("times", table.to_csv(index=False), ["Made by: a test"])
-    pd.testing.assert_frame_equal(experiments.stored("times"), table)
+    mm.experiments.store("times", table.to_csv(index=False), ["Made by: a test"])
+    pd.testing.assert_frame_equal(mm.experiments.stored("times"), table)
     assert (tmp_path / "times.csv").read_text().startswith("# Made by: a test\n# Date: ")
     assert [path.name for path in tmp_path.iterdir()] == ["times.csv"]

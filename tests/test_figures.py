@@ -50,6 +50,17 @@ def two_laws(index: Iterable[int]) -> pd.DataFrame:
     return pd.DataFrame({"joint": 2.0, "path": 1.0}, index=list(index))
 
 
+def separations_of(*laws: str) -> pd.DataFrame:
+    """Four values in two groups for each law: those of the group that is named first come second."""
+    rows = {
+        "value": [0, 1, 2, 3],
+        "group": ["x", "y", "x", "y"],
+        "shift": [5.0, -50.0, 0.5, 2.0],
+        "standard_error": 0.5,
+    }
+    return pd.concat([pd.DataFrame(rows).assign(law=law) for law in laws], ignore_index=True)
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "energy_clouds": lambda: figures.energy_clouds(
         {name: {"true": draws(50, 2), "start": draws(50, 2), name: draws(50, 2)} for name in MODELS}, torch.ones(2)
@@ -101,6 +112,21 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         ),
         {("d", "dense"): 3.0, ("N", "dense"): 1.0},
     ),
+    "filter_banks": lambda: figures.filter_banks(
+        {"a": (GRID / 3, draws(3, 31).numpy(), None), "b": (GRID / 3, draws(2, 31).numpy(), draws(31).numpy())}
+    ),
+    "scalograms": lambda: figures.scalograms(
+        {name: (draws(40), draws(3, 40).abs()) for name in ("noise", "more noise")}, [0.35, 0.175, 0.0875]
+    ),
+    "separations": lambda: figures.separations({"ii": separations_of("a", "b"), "iii": separations_of("a", "b")}),
+    "principal_components": lambda: figures.principal_components(
+        torch.arange(300, 0, -1.0), {"one": torch.full((20,), 0.25), "other": torch.full((20,), 0.75)}
+    ),
+    "energy_costs": lambda: figures.energy_costs(
+        pd.DataFrame(
+            {"energy": ["i", "i", "ii", "ii"], "task": ["a", "b"] * 2, "milliseconds": [0.1, 1.0, 10.0, 100.0]}
+        )
+    ),
 }
 
 every_figure = pytest.mark.parametrize("draw", FIGURES.values(), ids=list(FIGURES))
@@ -124,6 +150,9 @@ def test_axes_say_what_they_show_and_hold_something(draw: Callable[[], Figure]) 
     assert any(axis.get_xlabel() for axis in figure.axes)
     assert any(axis.get_ylabel() for axis in figure.axes)
     for axis in figure.axes:
+        if axis.get_label() == "<colorbar>":
+            assert axis.get_xlabel() or axis.get_ylabel()
+            continue
         assert axis.has_data()
         across, down = axis.get_subplotspec().is_last_row(), axis.get_subplotspec().is_first_col()
         assert axis.get_xlabel() or not across
@@ -207,3 +236,19 @@ def test_values_at_zero_are_stated_and_not_drawn_as_a_bar() -> None:
 def test_a_jump_of_a_map_is_not_joined_by_a_line() -> None:
     kept = FIGURES["half_line_steps"]().axes[0].lines[1].get_ydata()
     assert np.isnan(kept).sum() == 1
+
+
+def test_separations_are_drawn_group_by_group_and_noise_is_left_white() -> None:
+    axis = FIGURES["separations"]().axes[0]
+    (image,) = axis.images
+    shown = image.get_array()
+    np.testing.assert_array_equal(shown.mask[0], [False, True, False, False])  # 0.5 is within 2 standard errors of 0.5
+    np.testing.assert_array_equal(shown[0].compressed(), [5.0, -50.0, 2.0])
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["x\n(2)", "y\n(2)"]
+
+
+def test_scalogram_shows_moduli_relative_to_their_means() -> None:
+    moduli = torch.tensor([[1.0, 3.0], [4.0, 4.0]])
+    figure = figures.scalograms({"a": (draws(2), moduli)}, [0.35, 0.175])
+    (image,) = figure.axes[1].images
+    np.testing.assert_allclose(image.get_array(), [[0.5, 1.5], [1.0, 1.0]])

@@ -22,6 +22,13 @@ from mfmgdm_lib.figures.divergences import (
     scaling,
 )
 from mfmgdm_lib.figures.energies import energy_clouds, energy_moves, loss_curves, spread_ratios
+from mfmgdm_lib.figures.scattering import (
+    energy_costs,
+    filter_banks,
+    principal_components,
+    scalograms,
+    separations,
+)
 from mfmgdm_lib.figures.series import marginals, paths_and_marginals, sample_paths, violins
 from mfmgdm_lib.figures.style import COLOURS as COLOURS
 
@@ -30,8 +37,10 @@ __all__ = [
     "divergence",
     "divergence_tables",
     "energy_clouds",
+    "energy_costs",
     "energy_moves",
     "ensemble_sizes",
+    "filter_banks",
     "half_line_steps",
     "jacobian_parts",
     "joint_and_path",
@@ -40,9 +49,12 @@ __all__ = [
     "marginals",
     "overshoot",
     "paths_and_marginals",
+    "principal_components",
     "pushed_densities",
     "sample_paths",
     "scaling",
+    "scalograms",
+    "separations",
     "spread_ratios",
     "violins",
 ]

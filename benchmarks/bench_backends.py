@@ -8,9 +8,7 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from measure import best_of
-from torch import Tensor
 
 import mfmgdm_lib as mm
 
@@ -18,26 +16,7 @@ MODELS = {"MGDM": 1, "MF-MGDM": None}
 PROCESS = mm.processes.AR([0.1])
 
 
-class FilterBank(mm.energies.Energy):
-    """Mean moduli behind two layers of band-pass filters, K = 28: of the make of scattering energies, by autodiff."""
-
-    def __init__(self, length: int) -> None:
-        frequency = torch.fft.fftfreq(length, dtype=torch.float64)
-        centres = 0.35 * 2.0 ** -torch.arange(6, dtype=torch.float64)
-        self.filters = torch.exp(-0.5 * ((frequency - centres[:, None]) / (0.35 * centres[:, None])) ** 2)
-        self.labels = tuple(f"band {k}" for k in range(28))
-
-    def __repr__(self) -> str:
-        return "FilterBank()"
-
-    def _evaluate(self, x: Tensor) -> Tensor:
-        filters = self.filters.to(x)
-        first = torch.fft.ifft(torch.fft.fft(x)[..., None, :] * filters[:4]).abs()
-        second = torch.fft.ifft(torch.fft.fft(first)[..., None, :] * filters).abs()
-        return torch.cat((first.mean(-1), second.mean(-1).flatten(-2)), -1)
-
-
-ENERGIES = {"filter bank": FilterBank(1024), "stylised": mm.energies.StylizedFacts()}
+ENERGIES = {"scattering mean": mm.energies.ScatteringMean(1024), "stylised": mm.energies.StylizedFacts()}
 
 
 @pytest.mark.parametrize("name", MODELS)

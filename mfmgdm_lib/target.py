@@ -10,14 +10,10 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, as_windows, check_positive_int
-from mfmgdm_lib._progress import progress
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks, generator
+from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
 
 __all__ = ["Target", "estimate_target", "target_from_data"]
-
-_CHUNK = 512
-"""Paths that are in memory at once while a process is averaged."""
 
 _BATCHES = 16
 """Windows that a single series is cut into for its standard error (batch means)."""
@@ -79,9 +75,8 @@ def estimate_target(
     """
     check_positive_int("n_samples", n_samples, minimum=2)
     length = energy.path_length(length)
-    chunks = draw_in_chunks(process, n_samples, length, generator(seed), _CHUNK)
-    n_chunks = math.ceil(n_samples / _CHUNK)
-    energies = torch.cat([energy(paths) for paths in progress(chunks, total=n_chunks, description="target")])
+    drawn = draw_in_chunks(process, n_samples, length, seed, description="target")
+    energies = torch.cat([energy(paths) for paths in drawn])
     return Target(
         mean=energies.mean(0),
         standard_error=energies.std(0) / math.sqrt(n_samples),

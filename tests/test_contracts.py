@@ -74,6 +74,7 @@ def projected() -> Energy:
 FILTERED: dict[str, Callable[[int], Energy]] = {  # for one length only, and the shortest there is is quick enough
     "scattering mean": lambda length: ScatteringMean(256),
     "scattering mean, other wavelets": lambda length: ScatteringMean(256, J=5, wavelets=(2, 3)),
+    "scattering covariance, few wavelets": lambda length: ScatteringCovariance(256, J=5, wavelets=(1, 2)),
     "scattering covariance, projected": lambda length: projected(),
     "scattering spectra": lambda length: ScatteringSpectra(256, scale=np.linspace(0.9, 0.3, 8)),
     "scattering spectra, Morlet": lambda length: ScatteringSpectra(256, J=4, wavelet="morlet"),

@@ -50,7 +50,7 @@ class RecordedEnergy(Energy):
 
     @abstractmethod
     def _record(self, x: Tensor) -> Record:
-        """Evaluate paths (n, time), without in-place writes."""
+        """Evaluate paths (n, time), so that autograd and `torch.func` can follow."""
 
     def _chunk_size(self, x: Tensor) -> int:
         each = self._signals * self.length * x.element_size()

@@ -15,19 +15,15 @@ from torch import Tensor
 
 from mfmgdm_lib._archive import load_arrays, save_arrays
 from mfmgdm_lib._checks import as_windows, check_member, check_positive_int
-from mfmgdm_lib._progress import progress
 from mfmgdm_lib.energies.coefficients import Coefficient
 from mfmgdm_lib.energies.filtering import Filters, Mirror
 from mfmgdm_lib.energies.nonlinearities import Modulus
 from mfmgdm_lib.energies.products import Products
 from mfmgdm_lib.energies.recorded import Record, RecordedEnergy, chunks
 from mfmgdm_lib.energies.wavelets import FilterBank, battle_lemarie, check_length, check_octaves, morlet
-from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks, generator
+from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
 
 __all__ = ["ScatteringSpectra"]
-
-_CHUNK = 512
-"""Paths that are in memory at once while a scale is fitted."""
 
 WAVELETS = ("battle-lemarie", "morlet")
 
@@ -123,10 +119,8 @@ class ScatteringSpectra(RecordedEnergy):
             [0.52, 0.37, 0.26, 0.18, 0.13, 0.09, 0.06, 0.1]
         """
         check_positive_int("n_samples", n_samples)
-        drawn = draw_in_chunks(process, n_samples, self.length, generator(seed), _CHUNK)
-        total = math.ceil(n_samples / _CHUNK)
-        powers = [self.powers(paths) for paths in progress(drawn, total=total, description="scale")]
-        return self._with_scale(torch.cat(powers))
+        drawn = draw_in_chunks(process, n_samples, self.length, seed, description="scale")
+        return self._with_scale(torch.cat([self.powers(paths) for paths in drawn]))
 
     def fit_scale_to_data(self, series: Any) -> ScatteringSpectra:
         """Return this energy with the σ_j of one series (length,), cut into windows as long as a path.
@@ -137,15 +131,12 @@ class ScatteringSpectra(RecordedEnergy):
 
     def powers(self, x: Tensor) -> Tensor:
         """Return ⟨|W_j x|²⟩ before any scaling, (*, J + 1) for paths (*, time)."""
-        plain = self._with_scale(torch.ones(1, self.J + 1))
-
-        def of(paths: Tensor) -> Tensor:
-            band_passed, low = _first_layer(plain._banks_for(paths), paths)
-            return torch.cat([band_passed.square().sum(-2).mean(-1), low.square().flatten(2).mean(-1)], dim=1)
-
-        return torch.cat([of(paths) for paths in chunks(self._check(x), plain._chunk_size(x))]).reshape(
-            *x.shape[:-1], self.J + 1
-        )
+        banks = _banks(self.wavelet, self.length, self.J, (1.0,) * (self.J + 1), x.dtype, x.device)
+        powers = []
+        for paths in chunks(self._check(x), self._chunk_size(x)):
+            band_passed, low = _first_layer(banks, paths)
+            powers.append(torch.cat([band_passed.square().sum(-2).mean(-1), low.square().flatten(2).mean(-1)], dim=1))
+        return torch.cat(powers).reshape(*x.shape[:-1], self.J + 1)
 
     def _with_scale(self, powers: Tensor) -> ScatteringSpectra:
         scale = powers.double().mean(0).sqrt().tolist()
@@ -172,11 +163,8 @@ class ScatteringSpectra(RecordedEnergy):
     def _signals(self) -> int:
         return 2 * (self.J + 1)
 
-    def _banks_for(self, x: Tensor) -> Banks:
-        return _banks(self.wavelet, self.length, self.J, self.scale, x.dtype, x.device)
-
     def _record(self, x: Tensor) -> _Spectra:
-        return _Spectra(self._banks_for(x), x)
+        return _Spectra(_banks(self.wavelet, self.length, self.J, self.scale, x.dtype, x.device), x)
 
 
 def _name_coefficients(octaves: int) -> Iterator[Coefficient]:

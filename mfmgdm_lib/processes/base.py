@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._progress import progress
+
 __all__ = ["Process", "Seed", "draw_in_chunks", "generator"]
 
 Seed = Any
 """Whatever `numpy.random.default_rng` takes: an int, a sequence of ints, a SeedSequence or a Generator."""
+
+
+_CHUNK = 512
+"""Paths that are in memory at once while something is averaged over a process."""
 
 
 class Process(ABC):
@@ -58,10 +65,18 @@ def generator(seed: Seed) -> np.random.Generator:
         ) from error
 
 
-def draw_in_chunks(process: Process, n: int, length: int, rng: np.random.Generator, size: int) -> Iterator[Tensor]:
-    """Draw the paths that `process.sample` would draw at once, at most `size` in memory where the process allows it."""
-    if process.draws_path_by_path:
-        for start in range(0, n, size):
-            yield process.sample(min(size, n - start), length, rng)
-    else:
-        yield from process.sample(n, length, rng).split(size)
+def draw_in_chunks(process: Process, n: int, length: int, seed: Seed, *, description: str) -> Iterable[Tensor]:
+    """Draw the paths that `process.sample` would draw at once, a few at a time where the process allows it.
+
+    A progress bar says how far it has come, under the name `description`.
+    """
+    rng = generator(seed)
+
+    def chunks() -> Iterator[Tensor]:
+        if process.draws_path_by_path:
+            for start in range(0, n, _CHUNK):
+                yield process.sample(min(_CHUNK, n - start), length, rng)
+        else:
+            yield from process.sample(n, length, rng).split(_CHUNK)
+
+    return progress(chunks(), total=math.ceil(n / _CHUNK), description=description)

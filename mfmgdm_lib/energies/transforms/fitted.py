@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -13,15 +12,11 @@ from torch import Tensor
 
 from mfmgdm_lib._archive import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_positive_int
-from mfmgdm_lib._progress import progress
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.energies.transforms.composed import Linear
-from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks, generator
+from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
 
 __all__ = ["Projection", "Whitening"]
-
-_CHUNK = 512
-"""Paths that are in memory at once while moments are gathered."""
 
 _NOTHING = 1e-12
 """Variance of a direction, relative to the largest, below which it is round-off: 4500 units of it."""
@@ -219,8 +214,7 @@ def _gather(energy: Energy, process: Process, n_samples: int, length: int | None
     length = energy.path_length(length)
     count, mean, scatter = 0, torch.zeros(energy.dim), torch.zeros(energy.dim, energy.dim)
     mean, scatter = mean.double(), scatter.double()
-    chunks = draw_in_chunks(process, n_samples, length, generator(seed), _CHUNK)
-    for paths in progress(chunks, total=math.ceil(n_samples / _CHUNK), description="moments"):
+    for paths in draw_in_chunks(process, n_samples, length, seed, description="moments"):
         values = energy(paths)
         # Scatter about the mean of all so far (Chan, Golub and LeVeque 1983): no difference of large sums.
         shift = values.mean(0) - mean

@@ -3,7 +3,7 @@
 from mfmgdm_lib import _environment as _environment
 from mfmgdm_lib import analytic, data, energies, errors, experiments, figures, paper, processes, statistics
 from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, Move, State
-from mfmgdm_lib.divergence import DivergenceTrace, reverse_kl_trace
+from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
 from mfmgdm_lib.jacobian import StepDeterminant, Stochastic, log_determinant
 from mfmgdm_lib.processes.initial import initial_distribution
 from mfmgdm_lib.target import Target, estimate_target, target_from_data
@@ -14,6 +14,7 @@ __all__ = [
     "MFMGDM",
     "MGDM",
     "Descent",
+    "DivergenceRun",
     "DivergenceTrace",
     "Move",
     "State",

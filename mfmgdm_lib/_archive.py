@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -9,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["load_arrays", "save_arrays"]
+from mfmgdm_lib.errors import NewerFormatError
 
-FORMAT = 1
-"""Version of the layout; a file with a higher one is from a later library."""
+__all__ = ["load_arrays", "replace_file", "save_arrays"]
+
+FORMAT = 2
+"""Version of the layout; a file with a higher one is from a later library, one of version 1 has no checksum."""
 
 
 def save_arrays(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np.ndarray]) -> Path:
@@ -26,22 +30,50 @@ def save_arrays(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np
     target = Path(path)
     if target.suffix != ".npz":
         target = target.with_name(target.name + ".npz")
-    partial = target.with_name(target.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, kind=np.array(kind), format=np.array(FORMAT), **arrays)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    content = {"kind": np.array(kind), "format": np.array(FORMAT), **arrays}
+    whole = io.BytesIO()
+    np.savez(whole, allow_pickle=False, **content, checksum=np.array(_checksum(content)))
+    replace_file(target, whole.getbuffer())
     return target
 
 
-def load_arrays(path: str | os.PathLike[str], kind: str, names: Sequence[str]) -> list[np.ndarray]:
-    """Read back, in the order of `names`, what `save_arrays` wrote; nothing in the file is unpickled.
+def replace_file(path: Path, content: bytes | memoryview) -> None:
+    """Put a file in the place of another at once: whoever reads it, or dies, sees the old one or the new one.
+
+    Raises:
+        OSError: it could not be written; the old one is still there.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
+
+
+def load_arrays(path: str | os.PathLike[str], kind: str, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Read back what `save_arrays` wrote, by name; nothing in the file is unpickled.
+
+    Args:
+        path: where it is.
+        kind: what it has to hold.
+        names: arrays that have to be there.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not such a file, one of another kind, from a later version, or without some of the names.
+        NewerFormatError: a file of a later version.
+        ValueError: not such a file, a damaged one, one of another kind, or without some of the names.
     """
     try:
         with Path(path).open("rb") as file:
@@ -55,14 +87,13 @@ def load_arrays(path: str | os.PathLike[str], kind: str, names: Sequence[str]) -
         raise ValueError(
             f"{path} cannot be read ({error}); expected a whole file with a {kind} in it. Fit and save it again."
         ) from error
-    found = str(arrays.get("kind", "something else"))
+    found, checksum = str(arrays.get("kind", "something else")), arrays.pop("checksum", None)
     if found != kind:
         raise ValueError(f"{path} holds {found}; expected a {kind}. Load it as what it is, or name another file.")
-    if int(arrays["format"]) > FORMAT:
-        raise ValueError(
-            f"{path} has format {int(arrays['format'])}; expected at most {FORMAT}, the one of this version."
-            " Use a newer mfmgdm_lib, or fit and save it again."
-        )
+    if (version := int(arrays["format"])) > FORMAT:
+        raise NewerFormatError(path, version, FORMAT)
+    if version > 1 and str(checksum) != _checksum(arrays):
+        raise ValueError(f"{path} does not match its checksum; expected a file as it was written. Save it again.")
     if missing := [name for name in names if name not in arrays]:
         raise ValueError(f"{path} has no {', '.join(missing)}; expected a whole {kind}. Fit and save it again.")
-    return [arrays[name] for name in names]
+    return {name: array for name, array in arrays.items() if name not in ("kind", "format")}

@@ -194,13 +194,23 @@ class Descent:
             particle=first if members == 1 else None,
         )
 
-    def steps(self, x0: Tensor, n_steps: int, update: Callable[[State], Tensor] | None = None) -> Iterator[State]:
+    def steps(
+        self,
+        x0: Tensor,
+        n_steps: int,
+        update: Callable[[State], Tensor] | None = None,
+        *,
+        start: int = 0,
+        show_progress: bool = True,
+    ) -> Iterator[State]:
         """Yield the states at t = 0, 1, …, n_steps, so a caller can watch what it likes.
 
         Args:
             x0: starting paths (N, time), inside the support; their dtype and device are kept.
             n_steps: number of steps T.
             update: stands in for `self.update` where a caller calculates more along with it.
+            start: number of steps that x0 has behind it already, where a descent goes on.
+            show_progress: whether there is a bar at a terminal, where a caller has none of its own.
 
         Raises:
             DivergedError: an energy stopped being finite; the error names the step.
@@ -216,9 +226,10 @@ class Descent:
                 f"x0 has the value {float(x0.min()):g}; expected values of at least 0, the support of the model."
                 " Start from `initial_distribution(process)`, or leave the model's support at the real line."
             )
-        state = self.evaluate(x0)
+        state = self.evaluate(x0, start)
         yield state
-        for step in progress(range(1, n_steps + 1), total=n_steps, description=type(self).__name__):
+        later = range(start + 1, start + n_steps + 1)
+        for step in progress(later, total=n_steps, description=type(self).__name__) if show_progress else later:
             state = self.evaluate((update or self.update)(state), step)
             yield state
 

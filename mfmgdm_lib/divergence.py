@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._checks import check_member, check_positive_int
+from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descent import Descent, State
 from mfmgdm_lib.errors import DescentError, NotInvertibleError
 from mfmgdm_lib.jacobian import Backend, StepDeterminant, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
 
-__all__ = ["DivergenceTrace", "reverse_kl_trace"]
+__all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,12 @@ class DivergenceTrace:
         moved: share of the entries that step t moves, (T + 1,): below 1 where some would have left the support; 1 at
             the end, after which there is no step. A step that leaves entries where they are is not one-to-one: from
             there on `log_q` counts one origin of each path, and `reverse_kl` is a lower bound.
+        folded: share of the ensembles whose Jacobian has an eigenvalue that is not above 0 at step t, (T + 1,): with
+            `on_fold="record"` only. Such a step folds space, and `reverse_kl` is a lower bound from there on, too.
         paths: x_T, the paths where the descent ended, (N, length).
         members: paths in each ensemble.
         jacobian: the backend that calculated the determinants.
+        observed: what `observe` asked for, by name, (T + 1, N) each.
     """
 
     log_q: np.ndarray
@@ -44,9 +50,11 @@ class DivergenceTrace:
     mean_energy: np.ndarray
     determinant_error: np.ndarray
     moved: np.ndarray
+    folded: np.ndarray
     paths: Tensor
     members: int
     jacobian: str
+    observed: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def entropy(self) -> np.ndarray:
@@ -78,6 +86,150 @@ class DivergenceTrace:
         return int(self.reverse_kl.argmin())
 
 
+Observer = Callable[[Tensor], Tensor]
+"""Something worth knowing of each path: a function from paths (N, length) to (N,)."""
+
+
+class DivergenceRun:
+    """A divergence trace in the making: it can be watched, put down at any step and taken up again later.
+
+    It takes the arguments of `reverse_kl_trace`, which is a run from start to end. `checkpoint` returns all it needs to
+    go on; given them by `restore`, another run with the same arguments ends with the same bits.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, n_samples=1000, seed=1)
+        >>> model, initial = mm.MFMGDM(energy, target, step_size=10.0), mm.initial_distribution(process)
+        >>> def begin():
+        ...     return DivergenceRun(model, process, initial, n_steps=6, n_particles=4, seed=2)
+        >>> run = begin()
+        >>> for step in run.steps():
+        ...     if step == 3:
+        ...         put_down = run.checkpoint()
+        >>> again = begin()
+        >>> again.restore(put_down)
+        >>> list(again.steps())
+        [3, 4, 5, 6]
+        >>> bool((again.trace().log_q == run.trace().log_q).all())
+        True
+    """
+
+    def __init__(
+        self,
+        model: Descent,
+        process: Process,
+        initial: Process,
+        *,
+        n_steps: int,
+        n_particles: int = 128,
+        length: int | None = None,
+        seed: Seed,
+        jacobian: str | Backend = "auto",
+        on_fold: str = "raise",
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+        observe: Mapping[str, Observer] | None = None,
+    ) -> None:
+        check_positive_int("n_particles", n_particles, minimum=2)
+        self.n_steps = check_positive_int("n_steps", n_steps, minimum=0)
+        length = model.energy.path_length(length)
+        self._backend = choose_backend(model, jacobian, length=length)
+        check_member("on_fold", on_fold, ("raise", "record"))
+        _check_supports(model, process, initial)
+        self._model, self._on_fold = model, on_fold
+        rng = generator(seed)
+        self._paths = initial.sample(n_particles, length, rng).to(device, dtype)
+        self._entropy = None if seed is None else rng.integers(2**32, size=4).tolist()
+        self._log_q, self._variance, self.step = initial.log_prob(self._paths.double()), 0.0, 0
+        self._observers: dict[str, Observer] = {"log_p": process.log_prob, **(observe or {})}
+        # Made beforehand: small arrays left behind by every step would keep the large ones' memory from being reused.
+        each = dict.fromkeys(["log_q", *self._observers], (n_particles,))
+        shapes = {**each, "loss": (), "mean_energy": (model.energy.dim,), "variance": ()}
+        self._records = {name: np.full((n_steps + 1, *shape), np.nan) for name, shape in shapes.items()}
+        self._records |= {"moved": np.ones(n_steps + 1), "folded": np.zeros(n_steps + 1)}
+
+    def steps(self) -> Iterator[int]:
+        """Go on to the last step, and yield each t from the present one on, when all about x_t has been written down.
+
+        Raises:
+            DescentError: one of those that `reverse_kl_trace` names; its `trace` holds what came before.
+        """
+        left = self.n_steps - self.step
+        try:
+            for state in self._model.steps(self._paths, left, self._update, start=self.step, show_progress=False):
+                self._write_down(state)
+                yield state.step
+        except DescentError as error:
+            error.trace = self.trace() if np.isfinite(self._records["loss"][0]) else None
+            raise
+
+    @property
+    def reverse_kl(self) -> float:
+        """Estimate of KL(q_t ‖ p) for each path at the present step, nats."""
+        return float((self._records["log_q"][self.step] - self._records["log_p"][self.step]).mean())
+
+    def trace(self) -> DivergenceTrace:
+        """What is known up to the present step."""
+        records = {name: record[: self.step + 1] for name, record in self._records.items()}
+        return DivergenceTrace(
+            determinant_error=np.sqrt(records.pop("variance")),
+            observed={name: records.pop(name) for name in self._observers if name != "log_p"},
+            paths=self._paths,
+            members=self._model.members(len(self._paths)),
+            jacobian=self._backend.name,
+            **records,
+        )
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, as arrays of numbers."""
+        records = {name: record[: self.step + 1] for name, record in self._records.items()}
+        return {**records, "paths": self._paths.cpu().numpy()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go back to where `checkpoint` was called, in this run or another one with the same arguments.
+
+        Raises:
+            ValueError: a checkpoint of a run with other arguments, as far as its shapes and names tell.
+        """
+        expected = {name: record.shape[1:] for name, record in self._records.items()}
+        found = {name: array.shape[1:] for name, array in arrays.items() if name in expected}
+        steps = len(arrays.get("loss", ())) - 1
+        if found != expected or arrays["paths"].shape != self._paths.shape or not 0 <= steps <= self.n_steps:
+            raise ValueError(
+                f"the checkpoint has {steps} steps and {found}; expected at most {self.n_steps} and {expected}."
+                " Restore it into a run with the arguments of the one it was made by."
+            )
+        for name, record in self._records.items():
+            record[: steps + 1] = arrays[name]
+        self._paths = torch.from_numpy(arrays["paths"]).to(self._paths)
+        self._log_q = torch.from_numpy(arrays["log_q"][steps]).to(self._log_q)
+        self._variance, self.step = float(arrays["variance"][steps]), steps
+
+    def _update(self, state: State) -> Tensor:
+        # A generator for each step: what it draws does not hang on where the run was taken up.
+        rng = None if self._entropy is None else np.random.default_rng([*self._entropy, state.step])
+        move, determinant = self._backend.step(self._model, state, rng)
+        folded = determinant.non_positive > 0
+        if folded.any() and self._on_fold == "raise":
+            raise _not_invertible(determinant, state, self._model)
+        self._records["folded"][state.step] = float(folded.double().mean())
+        if move.moved is not None:
+            self._records["moved"][state.step] = float(move.moved.double().mean())
+        self._log_q = self._log_q - determinant.per_path
+        self._variance += determinant.mean_error**2
+        return move.paths
+
+    def _write_down(self, state: State) -> None:
+        self.step, self._paths = state.step, state.paths
+        paths = state.paths.double()
+        values = {name: observer(paths) for name, observer in self._observers.items()}
+        values |= {"log_q": self._log_q, "loss": state.loss.mean(), "mean_energy": state.energies.mean(0)}
+        for name, value in values.items():
+            self._records[name][state.step] = value.cpu()
+        self._records["variance"][state.step] = self._variance
+
+
 def reverse_kl_trace(
     model: Descent,
     process: Process,
@@ -88,6 +240,10 @@ def reverse_kl_trace(
     length: int | None = None,
     seed: Seed,
     jacobian: str | Backend = "auto",
+    on_fold: str = "raise",
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    observe: Mapping[str, Observer] | None = None,
 ) -> DivergenceTrace:
     r"""Follow the reverse KL divergence of a model's law from a process through a descent (Section 3.2).
 
@@ -102,9 +258,15 @@ def reverse_kl_trace(
         n_particles: number of paths N, at least 2.
         length: points d of each path; None for the length that the energy is made for, or the paper's 1024.
         seed: whatever `numpy.random.default_rng` takes; the paper's is (2, 12345). Random probes come after the
-            starting paths from the same generator.
+            starting paths from the same generator, and belong to a step, wherever a run was taken up.
         jacobian: backend of the determinants: "auto", "structured", "dense", "stochastic", or a `Stochastic` with
             settings of its own.
+        on_fold: "raise" an error at a step whose Jacobian is not positive definite, or "record" it and go on with the
+            logarithm of the absolute determinant, which makes a lower bound of the divergence.
+        dtype: of the paths; all sums and likelihoods are in float64 whatever it is.
+        device: where the paths are.
+        observe: more to be written down of the paths at each step: functions from float64 paths (N, length) to
+            (N,), by name.
 
     Returns:
         The trace; its arrays have one entry for each of t = 0 … n_steps.
@@ -125,49 +287,24 @@ def reverse_kl_trace(
         >>> trace.best_step, round(float(trace.reverse_kl.min()), 2), trace.jacobian
         (36, 2.76, 'structured')
     """
-    check_positive_int("n_particles", n_particles, minimum=2)
-    check_positive_int("n_steps", n_steps, minimum=0)
-    length = model.energy.path_length(length)
-    backend = choose_backend(model, jacobian, length=length)
-    _check_supports(model, process, initial)
-    rng = generator(seed)
-    x0 = initial.sample(n_particles, length, rng)
-    log_q, variance = initial.log_prob(x0), 0.0
-    # Arrays made beforehand: small ones left behind by every step would keep the large ones' memory from being reused.
-    shapes = ((n_particles,), (n_particles,), (), (model.energy.dim,), ())
-    records = [np.empty((n_steps + 1, *shape)) for shape in shapes]
-    moved = np.ones(n_steps + 1)
-
-    def update(state: State) -> Tensor:
-        nonlocal log_q, variance
-        move, determinant = backend.step(model, state, None if seed is None else rng)
-        _check_invertible(determinant, state, model)
-        log_q = log_q - determinant.per_path
-        variance += determinant.mean_error**2
-        if move.moved is not None:
-            moved[state.step] = float(move.moved.double().mean())
-        return move.paths
-
-    state = None
-    try:
-        for state in model.steps(x0, n_steps, update):
-            values = (log_q, process.log_prob(state.paths), state.loss.mean(), state.energies.mean(0))
-            for record, value in zip(records, values, strict=False):
-                record[state.step] = value.cpu()
-            records[-1][state.step] = math.sqrt(variance)
-    except DescentError as error:
-        error.trace = _collect(records, moved, state, model, backend) if state is not None else None
-        raise
-    assert state is not None  # `steps` yields at least the start
-    return _collect(records, moved, state, model, backend)
-
-
-def _collect(
-    records: list[np.ndarray], moved: np.ndarray, state: State, model: Descent, backend: Backend
-) -> DivergenceTrace:
-    log_q, log_p, loss, energies, error, moved = (record[: state.step + 1] for record in (*records, moved))
-    members = model.members(len(state.paths))
-    return DivergenceTrace(log_q, log_p, loss, energies, error, moved, state.paths, members, backend.name)
+    run = DivergenceRun(
+        model,
+        process,
+        initial,
+        n_steps=n_steps,
+        n_particles=n_particles,
+        length=length,
+        seed=seed,
+        jacobian=jacobian,
+        on_fold=on_fold,
+        dtype=dtype,
+        device=device,
+        observe=observe,
+    )
+    bar = progress(run.steps(), total=n_steps + 1, description=type(model).__name__)
+    for _ in bar:
+        bar.set_postfix_str(f"KL {run.reverse_kl:.2f} nats", refresh=False)
+    return run.trace()
 
 
 def _check_supports(model: Descent, process: Process, initial: Process) -> None:
@@ -180,9 +317,7 @@ def _check_supports(model: Descent, process: Process, initial: Process) -> None:
     )
 
 
-def _check_invertible(determinant: StepDeterminant, state: State, model: Descent) -> None:
-    if not determinant.non_positive.any():
-        return
+def _not_invertible(determinant: StepDeterminant, state: State, model: Descent) -> NotInvertibleError:
     ensemble = int(determinant.non_positive.nonzero()[0])
     members = model.members(len(state.paths))
     who = (
@@ -190,10 +325,10 @@ def _check_invertible(determinant: StepDeterminant, state: State, model: Descent
         if members == 1
         else f"the ensemble of paths {ensemble * members} to {(ensemble + 1) * members - 1}"
     )
-    raise NotInvertibleError(
+    return NotInvertibleError(
         f"the Jacobian of step {state.step} has {int(determinant.non_positive[ensemble])} eigenvalues at or below 0"
         f" for {who} with step_size {model.step_size:g}; expected all above 0, so that the step can be inverted."
-        " Use a smaller step size.",
+        " Use a smaller step size, or pass on_fold='record' for a lower bound.",
         step=state.step,
         particle=ensemble if members == 1 else None,
     )

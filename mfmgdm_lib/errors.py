@@ -1,13 +1,14 @@
-"""The alarm room: the three ways in which a descent can stop short."""
+"""The alarm room: the three ways in which a descent can stop short, and files that come from the future."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mfmgdm_lib.divergence import DivergenceTrace
 
-__all__ = ["DescentError", "DivergedError", "NotInvertibleError", "StuckError"]
+__all__ = ["DescentError", "DivergedError", "NewerFormatError", "NotInvertibleError", "StuckError"]
 
 
 class DescentError(ValueError):
@@ -38,3 +39,13 @@ class NotInvertibleError(DescentError):
 
 class StuckError(DescentError):
     """A step would take every entry of an ensemble out of the support, so that none of them can ever move again."""
+
+
+class NewerFormatError(ValueError):
+    """A file that a newer version of the library wrote; it is left as it is."""
+
+    def __init__(self, path: str | os.PathLike[str], found: int, known: int) -> None:
+        super().__init__(
+            f"{os.fspath(path)} has format {found}; expected at most {known}, the one of this version."
+            " Use a newer mfmgdm_lib, or another file or folder."
+        )

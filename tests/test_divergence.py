@@ -241,12 +241,13 @@ def test_estimated_trace_adds_up_the_estimates_of_its_steps(size: int | None) ->
     backend = mm.Stochastic(probes=2, coupling_paths=4)
     trace, model = small_trace(size, seed=3, jacobian=backend), small_model(size)
     rng = np.random.default_rng(3)
-    x0 = INITIAL.sample(6, 16, rng)  # the probes come after the paths, from the same generator
+    x0 = INITIAL.sample(6, 16, rng)
+    entropy = rng.integers(2**32, size=4).tolist()  # of the probes: after the paths, from the same generator
     log_q, variance = INITIAL.log_prob(x0), 0.0
     for t, state in enumerate(model.steps(x0, 5)):
         np.testing.assert_allclose(trace.log_q[t], log_q.numpy(), rtol=0, atol=1e-12)
         assert trace.determinant_error[t] == pytest.approx(math.sqrt(variance), rel=1e-9)
-        determinant = mm.log_determinant(model, state, backend, seed=rng)
+        determinant = mm.log_determinant(model, state, backend, seed=[*entropy, t])
         log_q, variance = log_q - determinant.per_path, variance + determinant.mean_error**2
     assert trace.jacobian == "stochastic"
     assert trace.determinant_error[0] == 0 and (np.diff(trace.determinant_error) > 0).all()

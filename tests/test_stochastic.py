@@ -231,7 +231,10 @@ def test_gentle_step_costs_one_product_for_each_probe_and_one_of_a_few_paths(
     model, state = make_case(Watched(StylizedFacts(4)), 0.01, members=members)
     mm.log_determinant(model, state, mm.Stochastic(probes=probes), seed=(1, 7))
     shapes = [[tuple(vectors.shape) for vectors in seen] for seen in model.energy.vectors]
-    assert shapes == [[(6, 24)] * probes, [(4, 24)]]
+    assert shapes[0] == [(6, 24)] * probes
+    assert shapes[1:] == [[(4, 24)] * 2] or shapes[1:] == [[(4, 24)] * 4], (
+        "two mixtures, one or two conjugate gradients"
+    )
 
 
 def test_more_probes_shrink_the_error_and_the_claim_alike(make_case: Case) -> None:
@@ -266,9 +269,11 @@ def test_calibration_holds_where_lanczos_is_needed(make_case: Case) -> None:
 def test_what_has_not_settled_goes_into_the_error(make_case: Case) -> None:
     model, state = make_case(Watched(StylizedFacts(4)), 10.0, length=64, scale=2.0)
     before, last = (
-        mm.log_determinant(model, state, mm.Stochastic(max_products=n, coupling_paths=4), seed=(1, 7)) for n in (4, 5)
+        mm.log_determinant(model, state, mm.Stochastic(max_products=n, coupling_paths=4, tolerance=1e-300), seed=(1, 7))
+        for n in (4, 5)
     )
-    change, basis = (last.blocks - before.blocks).abs(), torch.stack(model.energy.vectors[2], dim=1)
+    (five,) = (seen for seen in model.energy.vectors if len(seen) == 5 and len(seen[0]) == len(state.paths))
+    change, basis = (last.blocks - before.blocks).abs(), torch.stack(five, dim=1)
     assert change.max() > 0.1
     for n, matrix in enumerate(bent(model, state)):
         first = torch.eye(5, dtype=torch.float64)[0]  # the probe, seen from the space of its five products
@@ -277,6 +282,17 @@ def test_what_has_not_settled_goes_into_the_error(make_case: Case) -> None:
         claimed = 64 * (2 / 64 * (weights @ (logs - weights @ logs).square())).sqrt()
         assert float(last.blocks[n]) == pytest.approx(64 * float(weights @ logs), abs=1e-9)
         assert float(last.blocks_error[n]) == pytest.approx(float(torch.hypot(claimed, change[n])), abs=1e-9)
+
+
+@pytest.mark.parametrize("wanted", [0.002, 0.001])
+def test_probes_are_sent_until_the_mean_is_known_well_enough(wanted: float, make_case: Case) -> None:
+    model, state = make_case(Watched(StylizedFacts(4)), 0.05, paths=12)
+    result = mm.log_determinant(model, state, mm.Stochastic(step_error=wanted), seed=(1, 7))
+    probes = [vectors for vectors in model.energy.vectors[0] if len(vectors) == 12]
+    assert 1 < len(probes) <= 16
+    before = mm.log_determinant(model, state, mm.Stochastic(probes=len(probes) - 1), seed=(1, 7))
+    assert float(before.blocks_error.norm()) / 12 > wanted
+    assert len(probes) == 16 or float(result.blocks_error.norm()) / 12 <= wanted
 
 
 # --- seeds and types ---------------------------------------------------------------------------------------------
@@ -331,14 +347,14 @@ def test_capacitance_from_all_paths_is_the_exact_one(
     model, state = make_case(Watched(energy), 0.5, members=members, support=support)
     exact = mm.log_determinant(model, state, "dense")
     found = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=6), seed=(1, 7))
-    assert len(model.energy.vectors) == 2  # the probe's linearisation, and that of the solves
+    assert model.energy.vectors[-1][0].shape == (6, 24)  # the solves: of all paths
     blocks = dense_blocks(energy, state.paths, model.rate * state.mismatch, moved_of(model, state))
     grams = model.rate * blocks.gram.unflatten(0, (-1, members)).mean(1)
     least = min(1 - float(torch.linalg.eigvalsh(matrix).max()) for matrix in bent(model, state))
-    # Residuals of 10⁻⁵ leave errors of 10⁻⁵ · tr G / λ_min(A) in the sum of the entries of G, and log det C has the
+    # Residuals of 10⁻³ leave errors of 10⁻⁶ · tr G / λ_min(A) in the sum of the entries of G, and log det C has the
     # slope C⁻¹ in them; K for as many rows and columns.
     slope = torch.linalg.matrix_norm(torch.linalg.inv(torch.eye(energy.dim) - grams), 2)
-    allowed = 1e-5 * energy.dim * slope * grams.diagonal(dim1=-2, dim2=-1).sum(-1) / least
+    allowed = 1e-6 * energy.dim * slope * grams.diagonal(dim1=-2, dim2=-1).sum(-1) / least
     assert ((found.capacitance - exact.capacitance).abs() < allowed).all()
     assert allowed.max() < 0.02 * exact.capacitance.abs().max()
     assert not found.capacitance_error.any()

@@ -155,9 +155,8 @@ class ScatteringSpectra(RecordedEnergy):
             FileNotFoundError: no such file.
             ValueError: a file that holds something else.
         """
-        names = ("length", "J", "wavelet", "scale")
-        length, octaves, wavelet, scale = load_arrays(path, "scattering spectra", names)
-        return cls(int(length), scale=scale.tolist(), J=int(octaves), wavelet=str(wavelet))
+        kept = load_arrays(path, "scattering spectra", ("length", "J", "wavelet", "scale"))
+        return cls(int(kept["length"]), scale=kept["scale"].tolist(), J=int(kept["J"]), wavelet=str(kept["wavelet"]))
 
     @property
     def _signals(self) -> int:

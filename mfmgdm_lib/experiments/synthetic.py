@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
 from mfmgdm_lib.descent import Descent
-from mfmgdm_lib.divergence import DivergenceTrace, reverse_kl_trace
+from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
 from mfmgdm_lib.energies import Autocovariance, Energy
 from mfmgdm_lib.jacobian import log_determinant
 from mfmgdm_lib.processes import AR, CIR, Process, initial_distribution
@@ -85,6 +86,21 @@ class SyntheticExperiment:
             n_particles=self.n_particles,
             length=self.length,
             seed=self.initial_seed if seed is None else seed,
+        )
+
+    def run(self, ensemble_size: int | None = None, **options: Any) -> DivergenceRun:
+        """Begin to follow the divergence; `options` are those of `DivergenceRun`."""
+        return DivergenceRun(
+            self.model(ensemble_size),
+            self.process,
+            self.initial,
+            **{
+                "n_steps": self.n_steps,
+                "n_particles": self.n_particles,
+                "length": self.length,
+                "seed": self.initial_seed,
+                **options,
+            },
         )
 
     def clouds(self, ensemble_size: int | None, steps: tuple[int, ...], n_paths: int = 1024) -> dict[int, Tensor]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib.descent import Descent, State
+from mfmgdm_lib.jacobian.dense import inner_products
 from mfmgdm_lib.jacobian.lemma import Blocks, factor_symmetric
 
 __all__ = ["Coupling", "Product", "couple", "dot", "within"]
@@ -18,8 +19,8 @@ __all__ = ["Coupling", "Product", "couple", "dot", "within"]
 Product = Callable[[Tensor], Tensor]
 """A symmetric linear map of every path, (n, d) to (n, d)."""
 
-_SOLVED = 1e-5
-"""Residual, relative to its start, at which a row of A⁻¹Jᵀ is good enough: capacitances are sampled more roughly."""
+_SOLVED = 1e-3
+"""Residual, relative to its start, at which a row of A⁻¹Jᵀ is good enough: inner products are right to its square."""
 
 _ROUGH = 0.3
 """Error of log det C above which a sample of members will not do: the expansion behind it is to second order only."""
@@ -44,7 +45,6 @@ def couple(
     model: Descent,
     state: State,
     mask: Tensor,
-    radius: Tensor,
     rng: np.random.Generator,
     wanted: int,
     tolerance: float,
@@ -55,7 +55,6 @@ def couple(
         model: the descent.
         state: where it stands.
         mask: 1 for each entry that moves, else 0, (N, d).
-        radius: spectral radius of each path's B = I − A, (N,).
         rng: chooses the paths.
         wanted: how many paths to spend on it, at least 4.
         tolerance: error, in nats for each path, that an approximation may add.
@@ -71,62 +70,89 @@ def couple(
     rows = model.energy.jacobian(state.paths[paths]) * mask[paths, None]
     weights = model.rate * state.mismatch[paths]
     product = within(model.energy.linearize(state.paths[paths], weights)[1], mask[paths])
+
+    def solve(vectors: Tensor) -> Tensor:
+        """γ V A⁻¹ Vᵀ for vectors V of each path (n, r, d): (e, m, r, r)."""
+        inner, sound = _inner_products(product, vectors)
+        for n in (~sound).nonzero()[:, 0].tolist():
+            inner[n] = inner_products(model.energy, state.paths[paths[n]], weights[n], mask[paths[n]], vectors[n])
+        return (model.rate * inner).unflatten(0, (e, m))
+
     grams = (model.rate * (rows.double() @ rows.double().mT)).unflatten(0, (e, m))
-    reach = grams.diagonal(dim1=-2, dim2=-1).sum(-1).flatten() * radius[paths] / (1 - radius[paths]).clamp(min=_TINY)
-    doubt = torch.zeros(e, dtype=torch.float64)
-    if (e < n_ensembles or m < members) and bool((reach.square() <= 2 * tolerance * members).all()):
-        grams = grams + _first_order(product, rows, grams, model.rate, rng)
-        doubt = reach.unflatten(0, (e, m)).mean(1).cpu()  # no less than the random mixture can be out by
+    exact = e == n_ensembles and m == members
+    change = None if exact else _expanded(solve, rows, grams, model.rate, rng)
+    if change is not None and 0.5 * float(change.square) <= tolerance * members:
+        grams, doubt = grams + change.grams, change.doubt.cpu()
     else:
-        grams = (model.rate * _inner_products(product, rows)).unflatten(0, (e, m))
+        grams, doubt = solve(rows), torch.zeros(e, dtype=torch.float64)
     identity = torch.eye(dim, dtype=torch.float64).expand(e, -1, -1)
     grams = grams.cpu()
     found = factor_symmetric(identity - grams.mean(1), identity)
     if m < members:
         doubt, bias = _error_of_members(found.gram[:, None] @ (grams.mean(1, keepdim=True) - grams), members)
         if found.non_positive.any() or not (doubt < _ROUGH).all():
-            return couple(model, state, mask, radius, rng, len(mask), tolerance)
+            return couple(model, state, mask, rng, len(mask), tolerance)
         found = found._replace(log_abs=found.log_abs + bias)
     joint = _spread_over_ensembles(found, doubt, drawn, n_ensembles)
     log_abs, error, folds = (part.to(mask.device) for part in joint[:3])
     return Coupling(log_abs, error, folds, joint.mean_error)
 
 
-def _first_order(product: Product, rows: Tensor, grams: Tensor, rate: float, rng: np.random.Generator) -> Tensor:
-    """What A⁻¹ − I = B + B² + … adds to γ J Jᵀ, (e, m, K, K): a multiple of C with the right tr(C⁻¹ ·) on average.
+class _Change(NamedTuple):
+    """What A⁻¹ − I = B + B² + … adds to the Gram matrices γ J Jᵀ, as far as the determinant sees it to first order."""
 
-    The determinant sees no more than that trace to first order, and one product with a random mixture of the rows
-    estimates it, where the whole matrix would take K products.
+    grams: Tensor
+    """A multiple of each capacitance that has the right trace of C⁻¹ times the change, (e, m, K, K)."""
+    doubt: Tensor
+    """Standard error that this leaves in each capacitance's logarithm, (e,)."""
+    square: Tensor
+    """Estimate of ‖C^−½ · change · C^−½‖², averaged over paths: twice what the second order adds at most, ()."""
+
+
+def _expanded(
+    solve: Callable[[Tensor], Tensor], rows: Tensor, grams: Tensor, rate: float, rng: np.random.Generator
+) -> _Change:
+    """Expand log det C in A⁻¹ − I with two random mixtures of the rows, where the whole matrix would take K solves.
+
+    The mixtures x and y are drawn so that xᵀ(change)x is tr(C⁻¹ · change) on average, and (xᵀ(change)y)² is ‖·‖².
     """
     e, m, dim, _ = grams.shape
     capacitance = torch.eye(dim, dtype=torch.float64, device=grams.device) - grams.mean(1)
     eigenvalues, basis = torch.linalg.eigh(capacitance)
     root = basis / eigenvalues.clamp(min=1e-8).sqrt()[:, None]
-    mixture = torch.from_numpy(rng.standard_normal((e, m, dim))).to(grams)
+    mixture = torch.from_numpy(rng.standard_normal((e, m, 2, dim))).to(grams)
     mixture = mixture * math.sqrt(dim) / mixture.norm(dim=-1, keepdim=True)
-    vectors = ((mixture @ root.mT).flatten(0, 1).to(rows)[:, None] @ rows)[:, 0]
-    images = product(vectors)
-    traces = (rate * (dot(vectors, images) + dot(images, images))).unflatten(0, (e, m))
-    return traces[..., None, None] * capacitance[:, None] / dim
+    vectors = (mixture @ root[:, None].mT).flatten(0, 1).to(rows) @ rows
+    change = solve(vectors) - rate * (vectors.double() @ vectors.double().mT).unflatten(0, (e, m))
+    traces, cross = change.diagonal(dim1=-2, dim2=-1).mean(-1), change[..., 0, 1].square()
+    # Of the mean of two mixtures the variance is ‖·‖², and that of a mean over m paths as many times smaller.
+    return _Change(traces[..., None, None] * capacitance[:, None] / dim, (cross.mean(1) / m).sqrt(), cross.mean())
 
 
-def _inner_products(product: Product, rows: Tensor) -> Tensor:
-    """J (I − B)⁻¹ Jᵀ of each path, (n, K, K), by conjugate gradients with step lengths of its own for each row."""
+def _inner_products(product: Product, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """J (I − B)⁻¹ Jᵀ of each path, (n, K, K), and whether that is sound, (n,): whether I − B is positive definite.
+
+    By conjugate gradients, with step lengths of its own for each row.
+    """
     solution, residual = torch.zeros_like(rows, dtype=torch.float64), rows.double()
     direction, power = residual, residual.square().sum(-1)
-    goal = _SOLVED**2 * power
+    goal, sound = _SOLVED**2 * power, torch.ones(len(rows), dtype=torch.bool, device=rows.device)
     for _ in range(_MAX_SOLVE):
         bent = torch.stack([product(row) for row in direction.to(rows).unbind(1)], 1)
         image = direction - bent.double()
-        length = power / (direction * image).sum(-1).clamp(min=_TINY)
+        curvature = (direction * image).sum(-1)
+        sound &= ((curvature > 0) | (power <= goal)).all(-1)
+        length = power / curvature.clamp(min=_TINY) * sound[:, None]
         solution = solution + length[..., None] * direction
         residual = residual - length[..., None] * image
         power, last = residual.square().sum(-1), power
-        if (power <= goal).all():
+        if ((power <= goal) | ~sound[:, None]).all():
             break
         direction = residual + (power / last.clamp(min=_TINY))[..., None] * direction
-    gram = solution @ rows.double().mT
-    return 0.5 * (gram + gram.mT)
+    sound &= (power <= goal).all(-1)
+    # With bᵢ = Jᵀeᵢ and A x̃ⱼ = bⱼ − rⱼ this misses bᵢᵀA⁻¹bⱼ by rᵢᵀA⁻¹rⱼ only, where bᵢᵀx̃ⱼ alone misses it by bᵢᵀA⁻¹rⱼ.
+    gram = rows.double() @ solution.mT + solution @ residual.mT
+    return 0.5 * (gram + gram.mT), sound
 
 
 def _error_of_members(changes: Tensor, members: int) -> tuple[Tensor, Tensor]:

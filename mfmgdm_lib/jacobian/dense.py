@@ -1,4 +1,4 @@
-"""The yardstick: blocks of any energy by automatic differentiation and dense factorisation, O(d³) for each path."""
+"""The yardstick: blocks of any energy written out in full and factored, O(d³) for each path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.jacobian.lemma import Blocks, factor_symmetric
 
-__all__ = ["dense_blocks"]
+__all__ = ["dense_blocks", "inner_products"]
 
 _CHUNK_ENTRIES = 2**17
 """Entries of a Hessian that are differentiated at once: bounds the memory that automatic differentiation takes."""
@@ -30,6 +30,20 @@ def dense_blocks(energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | Non
             rows, hessian = rows * moved[n], hessian * moved[n] * moved[n][:, None]
         parts.append(factor_symmetric((identity - hessian)[None], rows[None]))
     return Blocks(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def inner_products(energy: Energy, path: Tensor, weight: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
+    """V A⁻¹ Vᵀ, (r, r), for vectors V (r, d) and the block A of one path (d,) under a weight (K,).
+
+    The Hessian is written out by d products. Entries that stay have a `mask` of 0 in place of 1, in A and in V.
+    """
+    identity = torch.eye(len(path), dtype=torch.float64, device=path.device)
+    columns = []
+    for units in identity.to(path).split(max(1, _CHUNK_ENTRIES // len(path))):
+        _, product = energy.linearize(path.expand(len(units), -1), weight.expand(len(units), -1))
+        columns.append(product(units))
+    hessian = torch.cat(columns).double() * mask * mask[:, None]
+    return factor_symmetric((identity - 0.5 * (hessian + hessian.mT))[None], rows.double()[None]).gram[0]
 
 
 def _weighted(path: Tensor, energy: Energy, weight: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,7 +38,9 @@ class Stochastic:
     left out get the average of those drawn. Where a few members say too little, all are taken.
 
     Args:
-        probes: probes for each path and step.
+        probes: probes for each path and step, at least.
+        step_error: standard error of the blocks' mean, nats, above which more probes are sent, up to 16; None takes
+            what `probes` give.
         coupling_paths: paths that capacitances are calculated from, at least 4; None takes as many as cost about one
             gradient of all paths, N / K.
         tolerance: largest error, in nats for each path and step, that cutting a series short may add.
@@ -46,6 +49,7 @@ class Stochastic:
 
     probes: int = 1
     coupling_paths: int | None = None
+    step_error: float | None = None
     tolerance: float = 1e-4
     max_products: int = 40
 
@@ -55,6 +59,8 @@ class Stochastic:
         check_positive_int("probes", self.probes)
         check_positive_int("max_products", self.max_products)
         check_positive("tolerance", self.tolerance)
+        if self.step_error is not None:
+            check_positive("step_error", self.step_error)
         if self.coupling_paths is not None:
             check_positive_int("coupling_paths", self.coupling_paths, minimum=4)
 
@@ -65,16 +71,22 @@ class Stochastic:
                 "seed is None with the stochastic backend; expected a seed, so that the estimate can be had again."
                 " Pass seed=0 or any other."
             )
-        force, product = model.energy.linearize(state.paths, model.rate * state.mismatch)
+        weights = model.rate * state.mismatch
+        force, product = model.energy.linearize(state.paths, weights)
         move = model.move(state, force)
         mask = torch.ones_like(state.paths) if move.moved is None else move.moved.to(state.paths)
-        probed = [self._probe(within(product, mask), mask, rng) for _ in range(self.probes)]
+
+        def narrowed(paths: Tensor) -> Product:
+            return within(model.energy.linearize(state.paths[paths], weights[paths])[1], mask[paths])
+
+        probed: list[_Probe] = []
+        while len(probed) < self.probes or (len(probed) < _MAX_PROBES and self._too_rough(probed)):
+            probed.append(self._probe(within(product, mask), narrowed, mask, rng))
         blocks = torch.stack([probe.log_abs for probe in probed]).mean(0)
-        error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / self.probes
+        error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / len(probed)
         folds = torch.stack([probe.folds for probe in probed]).amax(0)
-        radius = torch.stack([probe.radius for probe in probed]).amax(0)
         members = model.members(len(blocks))
-        joint = couple(model, state, mask, radius, rng, self._coupling_paths(model, state), self.tolerance)
+        joint = couple(model, state, mask, rng, self._coupling_paths(model, state), self.tolerance)
         return move, StepDeterminant(
             blocks,
             joint.log_abs,
@@ -84,36 +96,81 @@ class Stochastic:
             math.hypot(float(error.norm()) / len(blocks), joint.mean_error / members),
         )
 
+    def _too_rough(self, probed: list[_Probe]) -> bool:
+        """Whether the mean of all blocks is not known well enough yet."""
+        if self.step_error is None:
+            return False
+        errors = torch.stack([probe.error for probe in probed])
+        return float(errors.norm()) > self.step_error * errors.numel()
+
     def _coupling_paths(self, model: Descent, state: State) -> int:
         return max(4, len(state.paths) // model.energy.dim) if self.coupling_paths is None else self.coupling_paths
 
-    def _probe(self, product: Product, mask: Tensor, rng: np.random.Generator) -> _Probe:
-        """Send one probe through I − B of every path, with as many Lanczos steps as the tolerance takes."""
-        size = mask.sum(-1, dtype=torch.float64)
-        start = torch.from_numpy(rng.standard_normal(tuple(mask.shape))).to(mask) * mask
-        basis = [start / start.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(start.dtype).tiny)]
-        diagonal: list[Tensor] = []
-        beside: list[Tensor] = []
-        before = torch.zeros_like(size)
-        while True:
-            image = product(basis[-1])
-            diagonal.append(dot(image, basis[-1]))
-            for vector in reversed(basis):  # against all of them, because round-off brings the early ones back
-                image = image - dot(image, vector)[:, None].to(image) * vector
-            beside.append(dot(image, image).sqrt())
-            probe = _quadrature(torch.stack(diagonal, -1), torch.stack(beside, -1), size)
-            unsettled = probe.missing > self.tolerance
-            if not unsettled.any():
-                return probe
-            if len(diagonal) == self.max_products:
-                change = (probe.log_abs - before).abs() * unsettled
-                return probe._replace(error=torch.hypot(probe.error, change))
-            before = probe.log_abs
-            # Where the probe's space is used up what is left is round-off: zero from here on, which adds nothing.
-            left = beside[-1] > 1e-10 * probe.radius.clamp(min=_TINY)
-            beside[-1] = beside[-1] * left
-            basis.append(image * (left / beside[-1].clamp(min=_TINY))[:, None].to(image))
+    def _probe(
+        self, product: Product, narrowed: Callable[[Tensor], Product], mask: Tensor, rng: np.random.Generator
+    ) -> _Probe:
+        """Send one probe through I − B of every path, with as many Lanczos steps as the tolerance takes.
 
+        Args:
+            product: the product with B of every path.
+            narrowed: the same of some paths, which it takes the places of. Most need a step or two, a few need dozens.
+            mask: 1 for each entry that moves, else 0, (N, d).
+            rng: draws the probes.
+        """
+        start = torch.from_numpy(rng.standard_normal(tuple(mask.shape))).to(mask) * mask
+        lanczos = _Lanczos(start, mask.sum(-1, dtype=torch.float64))
+        active = torch.arange(len(mask), device=mask.device)
+        found = lanczos.advance(product)
+        while (unsettled := found.missing[active] > self.tolerance).any() and lanczos.steps < self.max_products:
+            if 2 * int(unsettled.sum()) <= len(active):
+                active, product = active[unsettled], narrowed(active[unsettled])
+                lanczos.keep(unsettled)
+            before, probe = found.log_abs[active], lanczos.advance(product)
+            if lanczos.steps == self.max_products:
+                change = (probe.log_abs - before).abs() * (probe.missing > self.tolerance)
+                probe = probe._replace(error=torch.hypot(probe.error, change))
+            for whole, part in zip(found, probe, strict=True):
+                whole[active] = part
+        return found
+
+
+class _Lanczos:
+    """The Lanczos process of B for n paths at once, each from a probe of its own, with full orthogonalisation."""
+
+    def __init__(self, start: Tensor, size: Tensor) -> None:
+        self._basis = [start / start.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(start.dtype).tiny)]
+        self._diagonal: list[Tensor] = []
+        self._beside: list[Tensor] = []
+        self._size = size
+
+    @property
+    def steps(self) -> int:
+        """Products made for each path so far."""
+        return len(self._diagonal)
+
+    def keep(self, chosen: Tensor) -> None:
+        """Go on with the paths `chosen`, (n,) of bool, only."""
+        for vectors in (self._basis, self._diagonal, self._beside):
+            vectors[:] = [vector[chosen] for vector in vectors]
+        self._size = self._size[chosen]
+
+    def advance(self, product: Product) -> _Probe:
+        """Make one more product, and read what the probes know by now."""
+        image = product(self._basis[-1])
+        self._diagonal.append(dot(image, self._basis[-1]))
+        for vector in reversed(self._basis):  # against all of them, because round-off brings the early ones back
+            image = image - dot(image, vector)[:, None].to(image) * vector
+        self._beside.append(dot(image, image).sqrt())
+        probe = _quadrature(torch.stack(self._diagonal, -1), torch.stack(self._beside, -1), self._size)
+        # Where the probe's space is used up what is left is round-off: zero from here on, which adds nothing.
+        left = self._beside[-1] > 1e-10 * probe.radius.clamp(min=_TINY)
+        self._beside[-1] = self._beside[-1] * left
+        self._basis.append(image * (left / self._beside[-1].clamp(min=_TINY))[:, None].to(image))
+        return probe
+
+
+_MAX_PROBES = 16
+"""Probes for a step at most, however rough they are."""
 
 _TINY = 1e-300
 """Keeps a quotient finite whose numerator is zero."""

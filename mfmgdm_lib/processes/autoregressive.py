@@ -116,6 +116,27 @@ class AR(Process):
         log_density = log_density - 0.5 * torch.linalg.vecdot(errors, errors) / self.innovation_std**2
         return log_density - n_errors * math.log(self.innovation_std) - 0.5 * x.shape[-1] * math.log(2 * math.pi)
 
+    def approximate_log_prob(self, x: Tensor) -> Tensor:
+        """Log-likelihood as the paper's numbers for p > 1 have it, in nats.
+
+        The first point has its marginal law, and the next ones are given what is before them, with zeros before the
+        first. For p = 1 that is exact.
+
+        Args:
+            x: paths (*, length), float32 or float64.
+
+        Returns:
+            A tensor (*,) of the dtype and on the device of `x`.
+        """
+        check_paths("x", x)
+        errors = x[..., 1:].clone()
+        for j, phi in enumerate(self.coefficients.tolist(), start=1):
+            errors[..., j - 1 :].sub_(x[..., : max(x.shape[-1] - j, 0)], alpha=phi)
+        first = x[..., 0].square() / self.stddev**2
+        log_density = -0.5 * (first + torch.linalg.vecdot(errors, errors) / self.innovation_std**2)
+        scales = math.log(self.stddev) + errors.shape[-1] * math.log(self.innovation_std)
+        return log_density - scales - 0.5 * x.shape[-1] * math.log(2 * math.pi)
+
 
 def _stationary(coefficients: Sequence[float]) -> np.ndarray:
     try:

@@ -56,14 +56,15 @@ class _Fitted(Linear):
             ValueError: a file that holds something else, or a fit for another energy or another length.
         """
         names = ("directions", "variances", "energy", "signature", "source")
-        directions, variances, fitted_for, signature, source = load_arrays(path, cls._kind, names)
-        mine = _signature(energy)
+        kept = load_arrays(path, cls._kind, names)
+        mine, signature = _signature(energy), kept["signature"]
         if mine.shape != signature.shape or not np.allclose(mine, signature, rtol=1e-9, atol=0):
             raise ValueError(
-                f"{path} was fitted for {fitted_for}; expected a fit for {energy!r}."
+                f"{path} was fitted for {kept['energy']}; expected a fit for {energy!r}."
                 f" Fit a {cls.__name__} for this energy, or use that one."
             )
-        return cls(energy, torch.from_numpy(directions), torch.from_numpy(variances), source=str(source))  # type: ignore[call-arg]
+        directions, variances = (torch.from_numpy(kept[name]) for name in ("directions", "variances"))
+        return cls(energy, directions, variances, source=str(kept["source"]))  # type: ignore[call-arg]
 
 
 def _signature(energy: Energy) -> np.ndarray:

@@ -6,6 +6,7 @@ from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, Move, State
 from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
 from mfmgdm_lib.jacobian import StepDeterminant, Stochastic, log_determinant
 from mfmgdm_lib.processes.initial import initial_distribution
+from mfmgdm_lib.store import ResultStore
 from mfmgdm_lib.target import Target, estimate_target, target_from_data
 
 __version__ = "0.1.0"
@@ -17,6 +18,7 @@ __all__ = [
     "DivergenceRun",
     "DivergenceTrace",
     "Move",
+    "ResultStore",
     "State",
     "StepDeterminant",
     "Stochastic",

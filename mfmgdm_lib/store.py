@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import math
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +32,7 @@ FORMAT = 1
 _WORK = ".work"
 """Where checkpoints and locks are, inside a store; nothing in there is worth keeping once its result is."""
 
-_CHECKPOINT = "checkpoint of a divergence run"
+_CHECKPOINT, _ABOUT = "checkpoint of a run", "about"
 
 
 class Specification(Protocol):
@@ -59,11 +60,19 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: "done", "running", "interrupted" or "missing", at a step, after some seconds of work."""
+    """How far a run is, by its last checkpoint.
+
+    Attributes:
+        state: "done", "running", "interrupted" or "missing".
+        step: the step that it has got to.
+        seconds: how long that took.
+        value: the number that it is after, there.
+    """
 
     state: str
     step: int = 0
     seconds: float = 0.0
+    value: float = math.nan
 
 
 class ResultStore:
@@ -109,27 +118,35 @@ class ResultStore:
 
     # --- results ---
 
+    def read(self, specification: Specification) -> Result:
+        """Return the result of a specification.
+
+        Raises:
+            FileNotFoundError: there is none.
+            NewerFormatError: a file that a newer version of the library wrote.
+            ValueError: a damaged file.
+        """
+        path = self.path(specification)
+        result = _parse(path.read_bytes(), path)
+        if result.specification != _fields(specification):
+            raise ValueError(f"{path} is of another specification; expected that of its name. Run it again.")
+        return result
+
     def load(self, specification: Specification) -> Result | None:
         """Return the result of a specification, or None if there is none; a damaged file is set aside.
 
         Raises:
             NewerFormatError: a file that a newer version of the library wrote.
         """
-        path = self.path(specification)
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+            return self.read(specification)
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        try:
-            result = _parse(content, path)
-            if result.specification != _fields(specification):
-                raise ValueError("its specification is another one")
         except NewerFormatError:
             raise
         except ValueError as error:
-            self._set_aside(path, str(error))
+            self._set_aside(self.path(specification), str(error))
             return None
-        return result
 
     def save(self, specification: Specification, table: pd.DataFrame, facts: Mapping[str, Any]) -> Path:
         """Write a result and drop its checkpoint; return the path.
@@ -170,29 +187,32 @@ class ResultStore:
             if mine:
                 lock.release()
 
-    def save_checkpoint(self, specification: Specification, arrays: Mapping[str, np.ndarray], seconds: float) -> None:
-        """Put a run down: the arrays that it needs to go on, and the seconds it has taken so far.
+    def save_checkpoint(
+        self, specification: Specification, arrays: Mapping[str, np.ndarray], progress: Progress
+    ) -> None:
+        """Put a run down: the arrays that it needs to go on, and how far it is.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written to. The checkpoint before is still there.
         """
         path = self.checkpoint_path(specification)
         with self._writing(path):
-            save_arrays(path, _CHECKPOINT, {**arrays, "seconds": np.array(seconds)})
+            about = np.array([progress.step, progress.seconds, progress.value])
+            save_arrays(path, _CHECKPOINT, {**arrays, _ABOUT: about})
 
-    def load_checkpoint(self, specification: Specification) -> tuple[dict[str, np.ndarray], float] | None:
-        """Return the arrays of the last checkpoint and the seconds before it, or None; a damaged one is set aside."""
+    def load_checkpoint(self, specification: Specification) -> tuple[dict[str, np.ndarray], Progress] | None:
+        """Return the arrays of the last checkpoint and how far it is, or None; a damaged one is set aside."""
         path = self.checkpoint_path(specification)
         try:
-            arrays = load_arrays(path, _CHECKPOINT)
-            return arrays, float(arrays.pop("seconds"))
+            arrays = load_arrays(path, _CHECKPOINT, [_ABOUT])
         except FileNotFoundError:
             return None
         except NewerFormatError:
             raise
-        except (ValueError, KeyError) as error:
+        except ValueError as error:
             self._set_aside(path, str(error))
             return None
+        return arrays, _read_progress("interrupted", arrays.pop(_ABOUT))
 
     def progress(self, specification: Specification) -> Progress:
         """Say how far a specification is, without changing anything."""
@@ -200,10 +220,10 @@ class ResultStore:
             return Progress("done")
         busy = self._busy(specification)
         try:
-            arrays = load_arrays(self.checkpoint_path(specification), _CHECKPOINT, ("loss", "seconds"))
-        except (FileNotFoundError, ValueError):
+            arrays = load_arrays(self.checkpoint_path(specification), _CHECKPOINT, [_ABOUT])
+        except (OSError, ValueError):
             return Progress("running" if busy else "missing")
-        return Progress("running" if busy else "interrupted", len(arrays["loss"]) - 1, float(arrays["seconds"]))
+        return _read_progress("running" if busy else "interrupted", arrays[_ABOUT])
 
     def _lock_path(self, specification: Specification) -> Path:
         return self.checkpoint_path(specification).with_suffix(".lock")
@@ -219,7 +239,7 @@ class ResultStore:
     def _set_aside(self, path: Path, reason: str) -> None:
         aside = path.with_name(f"{path.name}.damaged")
         path.replace(aside)
-        self._report(f"{path} is damaged ({reason}). It was renamed to {aside.name} and counts as missing.")
+        self._report(f"Set aside a damaged file as {aside.name}, which counts as missing: {reason}")
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
@@ -233,6 +253,11 @@ class ResultStore:
                 f"{path} could not be written ({error.strerror or error}); expected a folder that has room and may be"
                 " written to. Free some space or name another folder, and run again: what was stored is still there",
             ) from error
+
+
+def _read_progress(state: str, about: np.ndarray) -> Progress:
+    step, seconds, value = about.tolist()
+    return Progress(state, int(step), seconds, value)
 
 
 def _acquired(lock: FileLock, wait: bool) -> bool:
@@ -274,7 +299,7 @@ def _format(specification: Mapping[str, Any], facts: Mapping[str, Any], table: p
 def _parse(content: bytes, path: Path) -> Result:
     first, _, body = content.partition(b"\n")
     if first != f"# sha256: {hashlib.sha256(body).hexdigest()}".encode():
-        raise ValueError("it does not match its checksum")
+        raise ValueError(f"{path} does not match its checksum; expected a file as it was written. Run it again.")
     lines = [line[2:] for line in body.decode().splitlines() if line.startswith("# ")]
     header = {name: json.loads(value) for name, _, value in (line.partition(": ") for line in lines)}
     if header["format"] > FORMAT:

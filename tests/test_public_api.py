@@ -110,7 +110,7 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 ORDER = [
     *("_environment", "errors", "_checks", "_progress", "_archive", "paper", "data"),
     *("processes", "energies", "statistics", "target", "descent", "jacobian", "divergence"),
-    *("analytic", "derivations", "experiments", "figures"),
+    *("analytic", "derivations", "store", "experiments", "figures", "cli"),
 ]
 
 

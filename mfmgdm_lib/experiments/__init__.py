@@ -2,7 +2,9 @@
 
 from mfmgdm_lib.experiments.findings import findings
 from mfmgdm_lib.experiments.market import SP500_FIRST_LOOK, MarketExperiment
-from mfmgdm_lib.experiments.results import PROJECTION_FILE, projected_covariance, store, stored
+from mfmgdm_lib.experiments.results import PROJECTION_FILE, projected_covariance, results_folder, store, stored
+from mfmgdm_lib.experiments.running import complete, drift
+from mfmgdm_lib.experiments.scheduling import run_cells
 from mfmgdm_lib.experiments.sightings import (
     component_shares,
     group_values,
@@ -20,6 +22,7 @@ from mfmgdm_lib.experiments.synthetic import (
     replicate_summary,
     summarize,
 )
+from mfmgdm_lib.experiments.table1 import TABLE_1, Cell, select, table_1, tabulate
 
 __all__ = [
     "AR_ILLUSTRATION",
@@ -27,19 +30,28 @@ __all__ = [
     "CIR_TRUNCATED",
     "PROJECTION_FILE",
     "SP500_FIRST_LOOK",
+    "TABLE_1",
+    "Cell",
     "MarketExperiment",
     "SyntheticExperiment",
+    "complete",
     "component_shares",
+    "drift",
     "final_slope",
     "findings",
     "group_values",
     "paper_energies",
     "projected_covariance",
     "replicate_summary",
+    "results_folder",
+    "run_cells",
+    "select",
     "separations",
     "standardized_paths",
     "store",
     "stored",
     "strongest",
     "summarize",
+    "table_1",
+    "tabulate",
 ]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from mfmgdm_lib._archive import replace_file
 from mfmgdm_lib.energies import Projection, ScatteringCovariance
+from mfmgdm_lib.store import provenance
 
-__all__ = ["PROJECTION_FILE", "projected_covariance", "store", "stored"]
+__all__ = ["PROJECTION_FILE", "projected_covariance", "results_folder", "store", "stored"]
 
 _RESULTS = Path(__file__).resolve().parents[2] / "results"
 """Where runs that take too long for a page are kept: beside the library in a checkout of the repository."""
 
 PROJECTION_FILE = _RESULTS / "white_noise_projection.npz"
 """The projection of energy iii, which `tools/white_noise_projection.py` fits."""
+
+
+def results_folder() -> Path:
+    """Where results are kept: `results/` of the repository that the library is in, else of the working directory."""
+    return _RESULTS if _RESULTS.is_dir() else Path("results")
 
 
 def stored(name: str) -> pd.DataFrame:
@@ -47,18 +51,11 @@ def store(name: str, table: str, origin: Sequence[str]) -> None:
         table: the table as CSV.
         origin: what it is and what made it; the date and the versions of the packages are added.
     """
-    versions = [
-        f"{package} {importlib.metadata.version(package)}" for package in ("numpy", "scipy", "torch", "mfmgdm-lib")
-    ]
-    lines = [
-        *origin,
-        f"Date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
-        f"Versions: Python {platform.python_version()}, {', '.join(versions)}",
-    ]
-    path = _RESULTS / f"{name}.csv"
-    partial = path.with_suffix(".csv.partial")
-    partial.write_text("".join(f"# {line}\n" for line in lines) + table, encoding="utf-8")
-    partial.replace(path)
+    about = provenance()
+    versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
+    lines = [*origin, f"Date: {about['date']}", f"Versions: {versions}"]
+    content = "".join(f"# {line}\n" for line in lines) + table
+    replace_file(_RESULTS / f"{name}.csv", content.encode())
 
 
 def projected_covariance() -> Projection:

@@ -1,4 +1,4 @@
-"""The engine room: run cells into a store, on one core or many, with checkpoints, and check what is stored."""
+"""The engine room: run cells into a store, here or elsewhere, with checkpoints, and check what is stored."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from mfmgdm_lib.divergence import DivergenceRun
 from mfmgdm_lib.errors import DescentError
 from mfmgdm_lib.experiments.table1 import Cell, tabulate
-from mfmgdm_lib.store import ResultStore
+from mfmgdm_lib.store import Progress, Result, ResultStore
 
-__all__ = ["CHECKPOINT_SECONDS", "Watcher", "complete"]
+__all__ = ["CHECKPOINT_SECONDS", "Watcher", "complete", "drift", "seconds_left"]
 
 CHECKPOINT_SECONDS = 30.0
 """How often a run is put down: what is lost, at most, when it is killed."""
+
+_TEN_DIGITS = 1e-9
+"""What is lost, relatively, of a number that is kept to ten digits, with round-off on either side."""
 
 Watcher = Callable[[int, float], None]
 """Is told the present step and the running divergence, nats."""
@@ -30,7 +35,7 @@ def complete(
     watch: Watcher | None = None,
     wait: bool = False,
 ) -> str:
-    """Run a cell unless its result is there, going on from its last checkpoint; the result is the same.
+    """Run a cell unless its result is there, going on from its last checkpoint; the result has the same bits.
 
     Args:
         cell: what to run.
@@ -54,8 +59,8 @@ def complete(
         run, before = cell.run(device=device), 0.0
         kept = store.load_checkpoint(cell)
         if kept is not None:
-            arrays, before = kept
-            run.restore(arrays)
+            run.restore(kept[0])
+            before = kept[1].seconds
         facts = _follow(run, cell, store, before, checkpoint_seconds, watch)
         store.save(cell, tabulate(run.trace()), {**facts, "device": device})
     return "computed"
@@ -67,13 +72,17 @@ def _follow(
     """Take a run to its end, and say how that went."""
     began = last = time.monotonic()
     facts: dict[str, Any] = {}
+
+    def put_down() -> None:
+        about = Progress("interrupted", run.step, before + time.monotonic() - began, run.reverse_kl)
+        store.save_checkpoint(cell, run.checkpoint(), about)
+
     try:
         for step in run.steps():
             if watch is not None:
                 watch(step, run.reverse_kl)
-            now = time.monotonic()
-            if now - last >= interval and step < run.n_steps:
-                store.save_checkpoint(cell, run.checkpoint(), before + now - began)
+            if time.monotonic() - last >= interval and step < run.n_steps:
+                put_down()
                 last = time.monotonic()
     except DescentError as error:  # what came before it is a result
         facts["ended"] = str(error)
@@ -96,3 +105,51 @@ def _peak_memory() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak / (1e6 if sys.platform == "darwin" else 1e3))
+
+
+def seconds_left(cell: Cell, progress: Progress, rates: dict[str, float]) -> float:
+    """Guess how long a cell will take from where it is; NaN where nothing like it has been run.
+
+    Args:
+        cell: what is to run.
+        progress: how far it is.
+        rates: seconds for each path and step of results that are there, by energy.
+    """
+    if progress.state == "done":
+        return 0.0
+    if progress.step > 0:
+        return progress.seconds / progress.step * (cell.n_steps - progress.step)
+    return rates.get(cell.energy, np.nan) * cell.n_steps * cell.n_particles
+
+
+def drift(cell: Cell, result: Result, n_steps: int) -> float:
+    """Recompute the first steps of a stored trace, and return its largest deviation in units of what is allowed.
+
+    Values of the exact kind may differ by round-off. Paths in float32 may be another rounding apart after each step,
+    which changes each of d terms of a log-likelihood by up to 2⁻²³ or so. Determinants that were estimated may
+    differ by 4 of their own standard errors, should other arithmetic send another number of probes.
+
+    Args:
+        cell: what was run.
+        result: what is stored of it.
+        n_steps: how many steps to recompute.
+
+    Returns:
+        At most 1 where the two agree.
+    """
+    run = cell.run(n_steps=min(n_steps, cell.n_steps))
+    for _ in run.steps():
+        pass
+    now = tabulate(run.trace())
+    steps = result.table.index.intersection(now.index)
+    kept, now = result.table.loc[steps], now.loc[steps]
+    rounding = cell.length * 2.0**-23 * steps.to_numpy() if cell.dtype == "float32" else 0.0
+    nats = _TEN_DIGITS * (kept["entropy"].abs() + kept["log_likelihood"].abs()) + rounding
+    probes = 4 * np.sqrt(2) * kept["determinant_error"]
+    allowed = {
+        "log_likelihood": nats,
+        "entropy": nats + probes,
+        "reverse_kl": nats + probes,
+        "loss": (_TEN_DIGITS + rounding) * kept["loss"],
+    }
+    return max(float(((now[name] - kept[name]).abs() / limit).max()) for name, limit in allowed.items())

@@ -1,5 +1,15 @@
 """What each figure and table runs: frozen specifications, and nothing that is drawn."""
 
+from mfmgdm_lib.experiments.comparison import (
+    ENERGY_NAMES,
+    MODEL_NAMES,
+    PROCESS_NAMES,
+    cell_row,
+    compare_cells,
+    gains,
+    indistinct_pairs,
+    stored_cells,
+)
 from mfmgdm_lib.experiments.findings import findings
 from mfmgdm_lib.experiments.market import SP500_FIRST_LOOK, MarketExperiment
 from mfmgdm_lib.experiments.results import PROJECTION_FILE, projected_covariance, results_folder, store, stored
@@ -28,18 +38,25 @@ __all__ = [
     "AR_ILLUSTRATION",
     "CIR_EXPONENTIAL",
     "CIR_TRUNCATED",
+    "ENERGY_NAMES",
+    "MODEL_NAMES",
+    "PROCESS_NAMES",
     "PROJECTION_FILE",
     "SP500_FIRST_LOOK",
     "TABLE_1",
     "Cell",
     "MarketExperiment",
     "SyntheticExperiment",
+    "cell_row",
+    "compare_cells",
     "complete",
     "component_shares",
     "drift",
     "final_slope",
     "findings",
+    "gains",
     "group_values",
+    "indistinct_pairs",
     "paper_energies",
     "projected_covariance",
     "replicate_summary",
@@ -50,6 +67,7 @@ __all__ = [
     "standardized_paths",
     "store",
     "stored",
+    "stored_cells",
     "strongest",
     "summarize",
     "table_1",

@@ -31,8 +31,21 @@ from mfmgdm_lib.figures.scattering import (
 )
 from mfmgdm_lib.figures.series import marginals, paths_and_marginals, sample_paths, violins
 from mfmgdm_lib.figures.style import COLOURS as COLOURS
+from mfmgdm_lib.figures.table import (
+    cell_agreement,
+    cell_costs,
+    cell_gains,
+    cell_rises,
+    cell_values,
+    replicate_spread,
+)
 
 __all__ = [
+    "cell_agreement",
+    "cell_costs",
+    "cell_gains",
+    "cell_rises",
+    "cell_values",
     "determinant_costs",
     "divergence",
     "divergence_tables",
@@ -51,6 +64,7 @@ __all__ = [
     "paths_and_marginals",
     "principal_components",
     "pushed_densities",
+    "replicate_spread",
     "sample_paths",
     "scaling",
     "scalograms",

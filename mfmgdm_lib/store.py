@@ -280,9 +280,9 @@ def provenance() -> dict[str, Any]:
 
 
 def _fields(specification: Specification) -> dict[str, Any]:
-    """The fields of a frozen dataclass, as JSON gives them back."""
+    """The fields of a frozen dataclass, as JSON gives them back; None is left out, so that one may be added later."""
     fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(specification)))  # type: ignore[call-overload]
-    return fields
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _canonical(fields: Any) -> str:

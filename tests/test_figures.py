@@ -28,7 +28,17 @@ def a_trace(members: int = 1) -> DivergenceTrace:
     log_q = 2.0 + 0.5 * (np.arange(11)[:, None] - 6.0) ** 2 + 0.1 * draws(11, 8).numpy()
     ones, no_error = np.ones(11), np.zeros(11)
     return DivergenceTrace(
-        log_q, np.zeros((11, 8)), ones, np.ones((11, 2)), no_error, ones, no_error, draws(8, 16), members, "dense"
+        log_q,
+        np.zeros((11, 8)),
+        ones,
+        np.ones((11, 2)),
+        no_error,
+        no_error,
+        ones,
+        no_error,
+        draws(8, 16),
+        members,
+        "dense",
     )
 
 

@@ -120,3 +120,26 @@ def test_a_single_number_is_taken_as_one_coefficient() -> None:
 
 def test_repr_says_what_the_process_is() -> None:
     assert repr(AR([0.2, -0.1], innovation_std=0.5)) == "AR([0.2, -0.1], innovation_std=0.5)"
+
+
+@pytest.mark.parametrize("coefficients", COEFFICIENTS)
+def test_approximate_likelihood_starts_from_the_marginal_and_zeros(coefficients: list[float]) -> None:
+    process = AR(coefficients)
+    x = process.sample(3, 9, seed=4)
+    padded = torch.cat([torch.zeros(3, process.order, dtype=torch.float64), x], dim=1)
+    expected = torch.distributions.Normal(0.0, process.stddev).log_prob(x[:, 0])
+    for i in range(1, 9):
+        before = padded[:, i : i + process.order].flip(-1)
+        mean = before @ torch.as_tensor(process.coefficients)
+        expected = expected + torch.distributions.Normal(mean, process.innovation_std).log_prob(x[:, i])
+    torch.testing.assert_close(process.approximate_log_prob(x), expected, rtol=ROUND_OFF, atol=ROUND_OFF * 1e3)
+    if process.order == 1:  # the first value has its marginal law, and there is nothing before it
+        torch.testing.assert_close(process.approximate_log_prob(x), process.log_prob(x), rtol=1e-9, atol=1e-9)
+    else:
+        assert not torch.isclose(process.approximate_log_prob(x), process.log_prob(x), rtol=1e-6).all()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_approximate_likelihood_of_paths_shorter_than_the_order(length: int) -> None:
+    process = AR([-0.1, 0.2, 0.1])
+    assert torch.isfinite(process.approximate_log_prob(process.sample(4, length, seed=1))).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, constraints
 
 import mfmgdm_lib as mm
+from mfmgdm_lib import divergence
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy
 from mfmgdm_lib.processes import AR, CIR, Exponential, Process, WhiteNoise
 
@@ -399,6 +401,132 @@ def test_standard_error_is_the_spread_over_seeds(
     spread = np.std([trace.reverse_kl[-1] for trace in traces], ddof=1)
     claimed = np.mean([trace.standard_error[-1] for trace in traces])
     assert spread / claimed == pytest.approx(1.0, abs=sd_tolerance(n_seeds))
+
+
+# --- put down and taken up ------------------------------------------------------------------------------------------
+
+
+def small_run(
+    size: int | None, jacobian: str | mm.Stochastic, *, n_steps: int = 8, **options: object
+) -> mm.DivergenceRun:
+    run: dict[str, Any] = {"n_particles": 6, "length": 16, "seed": 3, "jacobian": jacobian, **options}
+    return mm.DivergenceRun(small_model(size), PROCESS, INITIAL, n_steps=n_steps, **run)
+
+
+@pytest.mark.parametrize("put_down_at", [0, 1, 5, 8])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("jacobian", ["structured", "stochastic"])
+@pytest.mark.parametrize("every", [1, 3])
+def test_run_that_is_put_down_and_taken_up_ends_with_the_same_bits(
+    jacobian: str, dtype: torch.dtype, every: int, put_down_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(divergence, "_DENSE_STEPS", 1)
+    options = {"dtype": dtype, "determinant_every": every, "observe": {"first": lambda paths: paths[:, 0]}}
+    whole, first, second = (small_run(None, jacobian, **options) for _ in range(3))
+    assert list(whole.steps()) == list(range(9))
+    for step in first.steps():
+        if step == put_down_at:
+            checkpoint = first.checkpoint()
+            break
+    second.restore(checkpoint)
+    assert list(second.steps()) == list(range(put_down_at, 9))
+    for name in (*FIELDS, "folded", "quadrature_error"):
+        np.testing.assert_array_equal(getattr(second.trace(), name), getattr(whole.trace(), name))
+    np.testing.assert_array_equal(second.trace().observed["first"], whole.trace().observed["first"])
+    assert torch.equal(second.trace().paths, whole.trace().paths) and whole.trace().paths.dtype == dtype
+    assert second.reverse_kl == whole.reverse_kl
+
+
+@pytest.mark.parametrize("other", [{"n_steps": 2}, {"n_particles": 4}, {"length": 12}, {"observe": {"x": torch.norm}}])
+def test_checkpoint_of_a_run_with_other_arguments_is_refused(other: dict[str, Any]) -> None:
+    run = small_run(1, "structured")
+    list(run.steps())
+    with pytest.raises(ValueError, match="Restore it into a run with the arguments of the one it was made by"):
+        small_run(1, "structured", **other).restore(run.checkpoint())
+
+
+def test_running_divergence_is_that_of_the_trace_where_every_step_has_a_determinant() -> None:
+    run = small_run(2, "structured")
+    seen = [run.reverse_kl for _ in run.steps()]
+    np.testing.assert_allclose(seen, run.trace().reverse_kl, rtol=0, atol=1e-12)
+
+
+def test_what_is_observed_is_written_down_at_every_step() -> None:
+    law = AR([0.3])
+    run = small_run(2, "structured", observe={"first": lambda paths: paths[:, 0], "log_p_again": law.log_prob})
+    list(run.steps())
+    trace = run.trace()
+    np.testing.assert_array_equal(trace.observed["log_p_again"], trace.log_p)
+    np.testing.assert_array_equal(trace.observed["first"][-1], trace.paths[:, 0].numpy())
+
+
+def test_single_precision_paths_have_sums_in_double() -> None:
+    single, double = (small_run(None, "structured", dtype=dtype) for dtype in (torch.float32, torch.float64))
+    for run in (single, double):
+        list(run.steps())
+    # 16 terms of order 1 and 8 steps, each rounded to 2⁻²⁴.
+    np.testing.assert_allclose(single.trace().log_p, double.trace().log_p, rtol=0, atol=16 * 8 * 10 * 2.0**-24)
+    np.testing.assert_allclose(single.trace().log_q, double.trace().log_q, rtol=0, atol=16 * 8 * 10 * 2.0**-24)
+    assert single.trace().log_q.dtype == np.float64
+
+
+# --- some of the determinants ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, None])
+def test_interpolated_determinants_are_right_within_the_error_that_is_stated(size: int | None) -> None:
+    whole, some = (
+        mm.reverse_kl_trace(
+            small_model(size, step_size=0.3), PROCESS, INITIAL, n_steps=300, n_particles=6, length=16, seed=1,
+            determinant_every=every,
+        )
+        for every in (1, 6)
+    )  # fmt: skip
+    assert not whole.quadrature_error.any()
+    apart = np.abs(some.reverse_kl - whole.reverse_kl)
+    assert 0 < apart.max() <= some.quadrature_error.max()
+    assert (apart[:50] == 0).all()  # the first fifty have determinants of their own
+    np.testing.assert_array_equal(some.log_p, whole.log_p)
+
+
+def test_interpolation_of_a_straight_line_is_exact_and_errors_have_the_weights_of_their_nodes() -> None:
+    steps, nodes = np.arange(13), np.array([0, 1, 2, 5, 8, 12])
+    lines = np.stack([2.0 - 0.1 * steps, 0.3 * steps], axis=1)
+    sums, error = divergence._integrate(lines, np.ones(13), nodes)
+    np.testing.assert_allclose(sums[1:], np.cumsum(lines, axis=0), rtol=0, atol=1e-12)
+    # Each node stands for its share of the 13 steps.
+    weights = np.array([1.0, 1.0, 2.0, 3.0, 3.5, 2.5])
+    assert error[-1] == pytest.approx(np.sqrt((weights**2).sum()))
+    assert weights.sum() == 13 and error[0] == 0
+
+
+@pytest.mark.parametrize(("n_steps", "every"), [(1, 1), (40, 5), (51, 3), (500, 4), (5000, 5)])
+def test_determinants_grow_rare_late_in_a_descent_and_the_last_step_has_one(n_steps: int, every: int) -> None:
+    nodes = divergence._nodes(n_steps, every)
+    gaps = np.diff(nodes)
+    assert nodes[0] == 0 and nodes[-1] == n_steps - 1 and (gaps <= every).all() and (gaps >= 1).all()
+    assert (gaps[nodes[:-1] < 100] == 1).all()
+    if n_steps > 50 * every + 1:
+        assert gaps.max() == every
+
+
+# --- steps that fold --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, None])
+def test_step_that_folds_can_be_recorded_and_gone_on_from(size: int | None) -> None:
+    model, narrow = small_model(size, step_size=4.0), WhiteNoise(stddev=0.4)  # it folds once the paths have grown
+    run: dict[str, Any] = {"n_particles": 6, "length": 16, "seed": 1, "jacobian": "structured"}
+    with pytest.raises(mm.errors.NotInvertibleError, match="on_fold='record'") as info:
+        mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=50, **run)
+    fold = info.value.step
+    trace = mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=fold + 1, on_fold="record", **run)
+    assert info.value.trace is not None
+    np.testing.assert_array_equal(trace.log_q[: fold + 1], info.value.trace.log_q)
+    exact = mm.log_determinant(model, model.evaluate(info.value.trace.paths), "dense")
+    np.testing.assert_allclose(trace.log_q[fold] - trace.log_q[fold + 1], exact.per_path.numpy(), rtol=0, atol=1e-9)
+    assert not trace.folded[:fold].any()
+    assert trace.folded[fold] == float((exact.non_positive > 0).double().mean()) > 0
 
 
 # --- errors that keep what was found -----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export PAGER := cat
 
-.PHONY: help book test lint format unit validate notebooks bench serve lock venv clean distclean
+.PHONY: help book test lint format unit validate verify notebooks bench serve lock venv clean distclean
 
 help: ## Show this list
 	@echo "usage: make TARGET"
@@ -61,6 +61,9 @@ validate: $(INSTALLED) ## Run the committed notebooks again and compare with the
 	@echo "== nbval: notebooks against their stored outputs"
 	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
 		-o addopts= -o testpaths= notebooks/*.ipynb
+
+verify: $(INSTALLED) ## Recompute the first steps of every stored trace of Table 1
+	@$(BIN)/mfmgdm verify results
 
 format: $(INSTALLED) ## Put the Python files into their standard form
 	@$(BIN)/ruff check --fix --extend-exclude '*.ipynb'

@@ -39,19 +39,19 @@ class Stochastic:
 
     Args:
         probes: probes for each path and step, at least.
-        step_error: standard error of the blocks' mean, nats, above which more probes are sent, up to 16; None takes
-            what `probes` give.
         coupling_paths: paths that capacitances are calculated from, at least 4; None takes as many as cost about one
             gradient of all paths, N / K.
         tolerance: largest error, in nats for each path and step, that cutting a series short may add.
         max_products: Hessian-vector products for each probe at most; what has not settled by then goes into the error.
+        step_error: standard error of the blocks' mean, nats, above which more probes are sent, up to 16; None takes
+            what `probes` give.
     """
 
     probes: int = 1
     coupling_paths: int | None = None
-    step_error: float | None = None
     tolerance: float = 1e-4
     max_products: int = 40
+    step_error: float | None = None
 
     name = "stochastic"
 

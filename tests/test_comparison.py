@@ -1,0 +1,98 @@
+"""Table 1 beside the stored cells: what is read off a result, how it is judged, and what counts as noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mfmgdm_lib as mm
+from mfmgdm_lib.experiments import TABLE_1, Cell
+from mfmgdm_lib.store import Result
+
+CELLS = {cell.key: cell for cell in TABLE_1}
+
+
+def a_result(least: float, *, determinant_error: float = 0.0, approximate: float | None = None) -> Result:
+    """A trace that falls to `least` at step 2 and ends a nat above it."""
+    columns: dict[str, Any] = {
+        "reverse_kl": [least + 3, least + 1, least, least + 1],
+        "standard_error": 0.25,
+        "determinant_error": determinant_error,
+        "least_moved": [1.0, 0.9, 0.8, 0.7],
+        "most_folded": [0.0, 0.0, 0.1, 0.2],
+    }
+    if approximate is not None:
+        columns["reverse_kl_approximate"] = [99.0, 98.0, approximate, 99.0]
+    table = pd.DataFrame(columns, index=pd.Index([0, 1, 2, 3], name="step"))
+    return Result({}, {"wall_time": 5.0, "best_paths": [least - 1.0, least + 1.0]}, table)
+
+
+def test_row_of_a_cell_is_read_at_its_minimum() -> None:
+    row = mm.experiments.cell_row(CELLS["ar01-acf-mf"], a_result(0.1, approximate=0.2))
+    expected = {"least": 0.1, "step": 2, "standard_error": 0.25, "determinant_error": 0.0, "rise": 1.0}
+    assert row == {**expected, "moved": 0.8, "folded": 0.1, "wall_time": 5.0, "approximate": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("key", "ours", "determinant_error", "expected"),
+    [
+        ("ar01-acf-mgdm", 2.7622, 0.0, "same digits"),
+        ("ar01-acf-mgdm", 2.775, 0.0, "within 0.02"),
+        ("ar01-acf-mgdm", 2.79, 0.0, "differs"),
+        ("cir-exp-acf-mgdm", 219.2, 0.0, "within 0.3"),
+        ("cir-exp-acf-mgdm", 219.0, 0.0, "differs"),
+        ("ar01-scatmean-mf", 2.1, 0.06, "within the determinants' error"),
+        ("ar01-scatmean-mf", 2.1, 0.01, "within 0.15"),
+        ("ar01-scatmean-mf", 2.3, 0.1, "differs"),
+    ],
+)
+def test_verdict_asks_more_of_exact_numbers(key: str, ours: float, determinant_error: float, expected: str) -> None:
+    cells = mm.experiments.compare_cells({key: a_result(ours, determinant_error=determinant_error)})
+    assert cells.loc[key, "verdict"] == expected
+    assert cells.loc[key, "difference"] == pytest.approx(cells.loc[key, "printed"] - ours)
+    assert (cells["verdict"].drop(key) == "not run yet").all() and len(cells) == 40
+
+
+def test_ar_is_compared_by_the_likelihood_of_the_paper() -> None:
+    cells = mm.experiments.compare_cells({"ar02-acf-mgdm": a_result(9.3, approximate=9.441)})
+    assert cells.loc["ar02-acf-mgdm", "verdict"] == "same digits"
+    assert cells.loc["ar02-acf-mgdm", "least"] == 9.3
+
+
+def test_gain_has_the_error_of_differences_path_by_path() -> None:
+    found = mm.experiments.gains(
+        {"ar01-acf-mgdm": a_result(3.0), "ar01-acf-mf": a_result(1.0), "ar02-acf-mf": a_result(1)}
+    )
+    assert len(found) == 1
+    assert found.loc[0, "gain"] == 2.0 and found.loc[0, "standard_error"] == 0.0  # the same deviations in both
+
+
+def test_numbers_that_differ_by_less_than_their_copies_are_called_indistinct() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"cell": key, "least": float(value)}
+        for key in ("ar01-scatcov-mgdm", "ar01-spectra-mgdm", "ar01-acf-mf", "ar02-acf-mf")
+        for value in 5.0 + 0.2 * rng.standard_normal(20)
+    ]
+    pairs = mm.experiments.indistinct_pairs(pd.DataFrame(rows))
+    # 5.47 and 5.44 are printed for the first two; 0.09 and 3.81 for the others, of different processes.
+    assert len(pairs) == 1
+    assert pairs.loc[0, "process"] == "AR(0.1)" and pairs.loc[0, "printed"] == pytest.approx(0.03)
+    assert 0.1 < pairs.loc[0, "noise"] < 0.5
+
+
+def test_stored_cells_are_cells_of_the_table() -> None:
+    results = mm.experiments.stored_cells()
+    assert set(results) <= {cell.key for cell in TABLE_1} and len(results) >= 10
+    for key, result in results.items():
+        table, cell = result.table, CELLS[key]
+        assert isinstance(cell, Cell) and "ended" not in result.provenance
+        assert table.index[0] == 0 and table.index[-1] == cell.n_steps
+        np.testing.assert_allclose(-table["entropy"] - table["log_likelihood"], table["reverse_kl"], rtol=0, atol=1e-5)
+        assert len(result.provenance["best_paths"]) == cell.n_particles
+        # Four decimals are kept of each path.
+        assert np.mean(result.provenance["best_paths"]) == pytest.approx(table["reverse_kl"].min(), abs=1e-4)
+        assert {"wall_time", "peak_memory_mb", "versions", "machine", "date", "device"} <= set(result.provenance)

@@ -82,7 +82,7 @@ def load_arrays(path: str | os.PathLike[str], kind: str, names: Sequence[str] = 
                 raise ValueError("a single array")
             arrays = {name: content[name] for name in content.files}
     except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, OSError) and error.errno is not None:  # the system's doing, and not the file's
             raise
         raise ValueError(
             f"{path} cannot be read ({error}); expected a whole file with a {kind} in it. Fit and save it again."

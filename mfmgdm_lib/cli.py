@@ -169,7 +169,7 @@ def _list(cells: Sequence[Cell], store: ResultStore) -> None:
     total = 0.0
     click.echo(f"{'cell':24} {'state':12} {'step':>11} {'wall time':>12} {'left':>12}  reverse KL")
     for cell in cells:
-        result, progress = store.load(cell), store.progress(cell)
+        result, progress = store.load(cell, set_aside=False), store.progress(cell)
         left = running.seconds_left(cell, progress, rates)
         total += left
         if result is not None:
@@ -186,7 +186,7 @@ def _rates(cells: Sequence[Cell], store: ResultStore) -> dict[str, float]:
     """Seconds for each path and step of the results that are there, by energy."""
     times: dict[str, list[float]] = {}
     for cell in cells:
-        result = store.load(cell)
+        result = store.load(cell, set_aside=False)
         if result is not None:
             times.setdefault(cell.energy, []).append(result.provenance["wall_time"] / (cell.n_steps * cell.n_particles))
     return {energy: sum(values) / len(values) for energy, values in times.items()}

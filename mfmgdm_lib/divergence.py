@@ -210,7 +210,8 @@ class DivergenceRun:
         expected = {name: record.shape[1:] for name, record in self._records.items()}
         found = {name: array.shape[1:] for name, array in arrays.items() if name in expected}
         steps = len(arrays.get("loss", ())) - 1
-        if found != expected or arrays["paths"].shape != self._paths.shape or not 0 <= steps <= self.n_steps:
+        same = found == expected and {"paths", "running"} <= set(arrays) and arrays["paths"].shape == self._paths.shape
+        if not same or not 0 <= steps <= self.n_steps:
             raise ValueError(
                 f"the checkpoint has {steps} steps and {found}; expected at most {self.n_steps} and {expected}."
                 " Restore it into a run with the arguments of the one it was made by."

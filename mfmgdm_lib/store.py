@@ -132,8 +132,12 @@ class ResultStore:
             raise ValueError(f"{path} is of another specification; expected that of its name. Run it again.")
         return result
 
-    def load(self, specification: Specification) -> Result | None:
-        """Return the result of a specification, or None if there is none; a damaged file is set aside.
+    def load(self, specification: Specification, *, set_aside: bool = True) -> Result | None:
+        """Return the result of a specification, or None if there is none.
+
+        Args:
+            specification: what was run.
+            set_aside: whether to rename a damaged file, which counts as none, and say so.
 
         Raises:
             NewerFormatError: a file that a newer version of the library wrote.
@@ -145,7 +149,8 @@ class ResultStore:
         except NewerFormatError:
             raise
         except ValueError as error:
-            self._set_aside(self.path(specification), str(error))
+            if set_aside:
+                self._set_aside(self.path(specification), str(error))
             return None
 
     def save(self, specification: Specification, table: pd.DataFrame, facts: Mapping[str, Any]) -> Path:
@@ -214,9 +219,13 @@ class ResultStore:
             return None
         return arrays, _read_progress("interrupted", arrays.pop(_ABOUT))
 
+    def drop_checkpoint(self, specification: Specification, reason: str) -> None:
+        """Set a checkpoint aside that a run cannot go on from, and say why."""
+        self._set_aside(self.checkpoint_path(specification), reason)
+
     def progress(self, specification: Specification) -> Progress:
         """Say how far a specification is, without changing anything."""
-        if self.path(specification).is_file():
+        if self.load(specification, set_aside=False) is not None:
             return Progress("done")
         busy = self._busy(specification)
         try:
@@ -300,7 +309,7 @@ def _parse(content: bytes, path: Path) -> Result:
     first, _, body = content.partition(b"\n")
     if first != f"# sha256: {hashlib.sha256(body).hexdigest()}".encode():
         raise ValueError(f"{path} does not match its checksum; expected a file as it was written. Run it again.")
-    lines = [line[2:] for line in body.decode().splitlines() if line.startswith("# ")]
+    lines = [line[2:] for line in body.decode().split("\n") if line.startswith("# ")]
     header = {name: json.loads(value) for name, _, value in (line.partition(": ") for line in lines)}
     if header["format"] > FORMAT:
         raise NewerFormatError(path, header["format"], FORMAT)

@@ -10,6 +10,7 @@ import pytest
 
 from mfmgdm_lib import _archive
 from mfmgdm_lib._archive import load_arrays, save_arrays
+from mfmgdm_lib.errors import NewerFormatError
 
 
 @pytest.fixture
@@ -18,8 +19,10 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_arrays_and_text_come_back(saved: Path) -> None:
-    a, name = load_arrays(saved, "thing", ("a", "name"))
-    assert a.tolist() == [0.0, 1.0, 2.0] and str(name) == "√2"
+    arrays = load_arrays(saved, "thing", ("a", "name"))
+    assert arrays["a"].tolist() == [0.0, 1.0, 2.0] and str(arrays["name"]) == "√2"
+    # Whatever is in there comes back, and only that; names are what has to be.
+    assert [*arrays] == [*load_arrays(saved, "thing")] == ["a", "name"]
 
 
 def test_failed_write_leaves_what_was_there(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,12 +39,12 @@ def test_failed_write_leaves_what_was_there(saved: Path, monkeypatch: pytest.Mon
 
 def test_second_write_replaces_the_first(saved: Path) -> None:
     save_arrays(saved, "thing", {"a": np.zeros(1)})
-    assert load_arrays(saved, "thing", ("a",))[0].tolist() == [0.0]
+    assert load_arrays(saved, "thing")["a"].tolist() == [0.0]
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.npz"):
-        load_arrays(tmp_path / "none.npz", "thing", ())
+        load_arrays(tmp_path / "none.npz", "thing")
 
 
 class Trap:
@@ -84,18 +87,52 @@ def test_flipped_bit_is_noticed(saved: Path) -> None:
 def test_single_array_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.zeros(3))
     with pytest.raises(ValueError, match="a single array"):
-        load_arrays(tmp_path / "one.npy", "thing", ())
+        load_arrays(tmp_path / "one.npy", "thing")
 
 
 def test_file_of_another_kind_a_later_format_or_without_a_part_is_refused(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ValueError, match="holds thing; expected a projection"):
-        load_arrays(saved, "projection", ())
+        load_arrays(saved, "projection")
     with pytest.raises(ValueError, match="has no b; expected a whole thing"):
         load_arrays(saved, "thing", ("a", "b"))
-    monkeypatch.setattr(_archive, "FORMAT", 2)
+    known = _archive.FORMAT
+    monkeypatch.setattr(_archive, "FORMAT", known + 1)
     later = save_arrays(saved, "thing", {})
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"has format 2; expected at most 1.*Use a newer mfmgdm_lib"):
-        load_arrays(later, "thing", ())
+    with pytest.raises(
+        NewerFormatError, match=rf"has format {known + 1}; expected at most {known}.*Use a newer mfmgdm_lib"
+    ):
+        load_arrays(later, "thing")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"a": np.arange(3.0) + 1e-16}, {"a": np.arange(3)}, {"a": np.arange(3.0)[:, None]}, {"b": np.zeros(1)}],
+    ids=["a value", "a dtype", "a shape", "an array more"],
+)
+def test_whole_file_with_other_arrays_than_were_saved_does_not_match_its_checksum(
+    saved: Path, change: dict[str, np.ndarray]
+) -> None:
+    with np.load(saved) as content:
+        arrays = {name: content[name] for name in content.files}
+    # Each array has a right CRC of its own: only the checksum over all of them can tell.
+    np.savez(saved, allow_pickle=False, **{**arrays, **change})
+    with pytest.raises(ValueError, match=r"does not match its checksum; expected a file as it was written"):
+        load_arrays(saved, "thing")
+
+
+def test_file_that_lost_its_checksum_is_refused(saved: Path) -> None:
+    with np.load(saved) as content:
+        arrays = {name: content[name] for name in content.files if name != "checksum"}
+    np.savez(saved, allow_pickle=False, **arrays)
+    with pytest.raises(ValueError, match="does not match its checksum"):
+        load_arrays(saved, "thing")
+
+
+def test_file_of_the_first_version_which_has_no_checksum_is_still_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.npz"
+    np.savez(path, allow_pickle=False, kind=np.array("thing"), format=np.array(1), a=np.arange(3.0))
+    arrays = load_arrays(path, "thing", ["a"])
+    assert [*arrays] == ["a"] and arrays["a"].tolist() == [0.0, 1.0, 2.0]

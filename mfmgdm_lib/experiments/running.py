@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from mfmgdm_lib.divergence import DivergenceRun
 from mfmgdm_lib.errors import DescentError
-from mfmgdm_lib.experiments.table1 import Cell, tabulate
+from mfmgdm_lib.experiments.table1 import EVERY_STEP_UP_TO, Cell, tabulate
 from mfmgdm_lib.store import Progress, Result, ResultStore
 
 __all__ = ["CHECKPOINT_SECONDS", "Watcher", "complete", "drift", "seconds_left"]
@@ -59,8 +60,11 @@ def complete(
         run, before = cell.run(device=device), 0.0
         kept = store.load_checkpoint(cell)
         if kept is not None:
-            run.restore(kept[0])
-            before = kept[1].seconds
+            try:
+                run.restore(kept[0])
+                before = kept[1].seconds
+            except ValueError as error:
+                store.drop_checkpoint(cell, str(error))
         facts = _follow(run, cell, store, before, checkpoint_seconds, watch)
         store.save(cell, tabulate(run.trace()), {**facts, "device": device})
     return "computed"
@@ -138,10 +142,13 @@ def drift(cell: Cell, result: Result, n_steps: int) -> float:
         At most 1 where the two agree.
     """
     run = cell.run(n_steps=min(n_steps, cell.n_steps))
-    for _ in run.steps():
-        pass
+    with suppress(DescentError):  # which ends the stored trace at the same step
+        for _ in run.steps():
+            pass
     now = tabulate(run.trace())
     steps = result.table.index.intersection(now.index)
+    if not now.index[now.index <= EVERY_STEP_UP_TO].isin(steps).all():
+        return np.inf
     kept, now = result.table.loc[steps], now.loc[steps]
     rounding = cell.length * 2.0**-23 * steps.to_numpy() if cell.dtype == "float32" else 0.0
     nats = _TEN_DIGITS * (kept["entropy"].abs() + kept["log_likelihood"].abs()) + rounding
@@ -152,4 +159,8 @@ def drift(cell: Cell, result: Result, n_steps: int) -> float:
         "reverse_kl": nats + probes,
         "loss": (_TEN_DIGITS + rounding) * kept["loss"],
     }
-    return max(float(((now[name] - kept[name]).abs() / limit).max()) for name, limit in allowed.items())
+    apart = {
+        name: ((now[name] - kept[name]).abs() / limit).mask(now[name] == kept[name], 0.0).fillna(np.inf)
+        for name, limit in allowed.items()
+    }
+    return max(float(values.max()) for values in apart.values())

@@ -42,8 +42,8 @@ def run_cells(
         store: where the results go.
         jobs: how many processes of this machine to use; the threads are shared out among them.
         device: where tensors live.
-        scheduler: address of a Dask scheduler whose workers run the cells in place of this machine. They have to have
-            this library, and to see the store under the same path.
+        scheduler: address of a Dask scheduler whose workers run the cells in place of this machine. All have to have
+            this library, and the workers to see the store under the same path.
         checkpoint_seconds: time between checkpoints.
 
     Yields:
@@ -113,9 +113,20 @@ def _on_cluster(
         sent = client.map(_complete_at, cells, folder=folder, mark=mark, options=options, pure=False)
         futures = dict(zip(sent, cells, strict=True))
         yield from _gather(futures, store)
+    except _killed_worker() as error:
+        raise RuntimeError(
+            f"several workers died with the same cell ({error}); expected workers that live as long as their work."
+            " Give them more memory or time, and run again: the cell goes on from its last checkpoint."
+        ) from error
     finally:
         mark.unlink(missing_ok=True)
         client.close()
+
+
+def _killed_worker() -> type[Exception]:
+    from distributed import KilledWorker
+
+    return KilledWorker
 
 
 def _connect(address: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mfmgdm_lib._checks import check_member, check_positive_int
+from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace
 from mfmgdm_lib.energies import Autocovariance, Energy, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.experiments.results import projected_covariance
@@ -86,6 +86,10 @@ class Cell:
     dtype: str = "float64"
     step_error: float = 0.02
     determinant_every: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("step_size", "step_error"):  # 10 and 10.0 are one cell
+            object.__setattr__(self, name, check_positive(name, getattr(self, name)))
 
     @property
     def key(self) -> str:
@@ -184,7 +188,10 @@ def select(cells: Sequence[Cell], patterns: Iterable[str]) -> tuple[Cell, ...]:
     return tuple(c for c in cells if not patterns or any(fnmatch.fnmatchcase(c.key, pattern) for pattern in patterns))
 
 
-_EVERY_STEP_UP_TO, _ROWS = 25, 125
+EVERY_STEP_UP_TO = 25
+"""Steps that `tabulate` keeps in any case."""
+
+_ROWS = 125
 
 
 def tabulate(trace: DivergenceTrace) -> pd.DataFrame:
@@ -202,4 +209,4 @@ def tabulate(trace: DivergenceTrace) -> pd.DataFrame:
         table["reverse_kl_approximate"] = (trace.log_q - trace.observed["log_p_approximate"]).mean(-1)
     step, last = table.index.to_numpy(), len(table) - 1
     every = max(1, round(last / _ROWS))
-    return table[(step <= _EVERY_STEP_UP_TO) | (step % every == 0) | (step == trace.best_step) | (step == last)]
+    return table[(step <= EVERY_STEP_UP_TO) | (step % every == 0) | (step == trace.best_step) | (step == last)]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import check_member, check_positive_int
+from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descent import Descent, State
 from mfmgdm_lib.errors import DescentError, NotInvertibleError
-from mfmgdm_lib.jacobian import Backend, StepDeterminant, choose_backend
+from mfmgdm_lib.jacobian import Backend, StepDeterminant, Stochastic, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
 
 __all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
@@ -129,6 +129,7 @@ class DivergenceRun:
         length: int | None = None,
         seed: Seed,
         jacobian: str | Backend = "auto",
+        step_error: float | None = None,
         determinant_every: int = 1,
         on_fold: str = "raise",
         dtype: torch.dtype = torch.float64,
@@ -139,6 +140,7 @@ class DivergenceRun:
         self.n_steps = check_positive_int("n_steps", n_steps, minimum=0)
         length = model.energy.path_length(length)
         self._backend = choose_backend(model, jacobian, length=length)
+        self._step_error = None if step_error is None else check_positive("step_error", step_error)
         check_member("on_fold", on_fold, ("raise", "record"))
         _check_supports(model, process, initial)
         self._model, self._on_fold = model, on_fold
@@ -153,7 +155,7 @@ class DivergenceRun:
         shapes = {**each, "determinant_error": (), "loss": (), "mean_energy": (model.energy.dim,)}
         self._records = {name: np.full((n_steps + 1, *shape), np.nan) for name, shape in shapes.items()}
         self._records |= {"moved": np.ones(n_steps + 1), "folded": np.zeros(n_steps + 1)}
-        self._running = 0.0
+        self._running, self._latest = 0.0, 0.0  # sum of the mean log-determinants so far, and the last of them
 
     def steps(self) -> Iterator[int]:
         """Go on to the last step, and yield each t from the present one on, when all about x_t has been written down.
@@ -199,7 +201,9 @@ class DivergenceRun:
     def checkpoint(self) -> dict[str, np.ndarray]:
         """All that `restore` needs, as arrays of numbers."""
         records = {name: record[: self.step + 1] for name, record in self._records.items()}
-        return {**records, "paths": self._paths.cpu().numpy(), "running": np.array(self._running)}
+        probes = self._backend.probes if isinstance(self._backend, Stochastic) else 0
+        running = np.array([self._running, self._latest, probes])
+        return {**records, "paths": self._paths.cpu().numpy(), "running": running}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go back to where `checkpoint` was called, in this run or another one with the same arguments.
@@ -219,28 +223,37 @@ class DivergenceRun:
         for name, record in self._records.items():
             record[: steps + 1] = arrays[name]
         self._paths = torch.from_numpy(arrays["paths"]).to(self._paths)
-        self.step, self._running = steps, float(arrays["running"])
+        self.step, (self._running, self._latest, probes) = steps, arrays["running"].tolist()
+        if isinstance(self._backend, Stochastic):
+            self._backend = replace(self._backend, probes=int(probes))
 
     def _update(self, state: State) -> Tensor:
-        node = int(np.searchsorted(self._nodes, state.step))
-        if self._nodes[node] != state.step:
+        if self._nodes[np.searchsorted(self._nodes, state.step)] != state.step:
             move = self._model.move(state)
         else:
             # A generator for each step: what it draws does not hang on where the run was taken up.
             rng = None if self._entropy is None else np.random.default_rng([*self._entropy, state.step])
             move, determinant = self._backend.step(self._model, state, rng)
+            self._choose_probes(determinant)
             folded = determinant.non_positive > 0
             if folded.any() and self._on_fold == "raise":
                 raise _not_invertible(determinant, state, self._model)
             self._records["folded"][state.step] = float(folded.double().mean())
             self._records["log_determinant"][state.step] = determinant.per_path.cpu()
             self._records["determinant_error"][state.step] = determinant.mean_error
+            self._latest = float(determinant.per_path.mean())
         if move.moved is not None:
             self._records["moved"][state.step] = float(move.moved.double().mean())
-        self._running += float(
-            self._records["log_determinant"][self._nodes[node - (self._nodes[node] != state.step)]].mean()
-        )
+        self._running += self._latest
         return move.paths
+
+    def _choose_probes(self, determinant: StepDeterminant) -> None:
+        """Send as many probes at the next step as this one would have needed."""
+        if self._step_error is not None and isinstance(self._backend, Stochastic):
+            errors = determinant.blocks_error
+            one_probe = float(errors.norm()) / len(errors) * math.sqrt(self._backend.probes)
+            probes = min(max(1, math.ceil((one_probe / self._step_error) ** 2)), _MAX_PROBES)
+            self._backend = replace(self._backend, probes=probes)
 
     def _write_down(self, state: State) -> None:
         self.step, self._paths = state.step, state.paths
@@ -258,6 +271,9 @@ def _nodes(n_steps: int, every: int) -> np.ndarray:
         nodes.append(min(nodes[-1] + min(max(1, nodes[-1] // _DENSE_STEPS), every), n_steps - 1))
     return np.array(nodes)
 
+
+_MAX_PROBES = 16
+"""Probes for a step at most, however rough they are."""
 
 _DENSE_STEPS = 50
 """Steps for each unit of distance between determinants: a descent is steep at first and slows down."""
@@ -309,6 +325,7 @@ def reverse_kl_trace(
     length: int | None = None,
     seed: Seed,
     jacobian: str | Backend = "auto",
+    step_error: float | None = None,
     determinant_every: int = 1,
     on_fold: str = "raise",
     dtype: torch.dtype = torch.float64,
@@ -331,6 +348,9 @@ def reverse_kl_trace(
             starting paths from the same generator, and belong to a step, wherever a run was taken up.
         jacobian: backend of the determinants: "auto", "structured", "dense", "stochastic", or a `Stochastic` with
             settings of its own.
+        step_error: standard error, nats, that a step's blocks should have in the mean where they are estimated: as many
+            probes are sent as the step before would have needed, from 1 to 16. Its own error must not decide, or lucky
+            draws would be believed more easily than others. None takes the backend as it is.
         determinant_every: distance, in steps, of those whose determinants are calculated late in a descent; those
             between are interpolated, path by path. The first fifty have theirs in any case.
         on_fold: "raise" an error at a step whose Jacobian is not positive definite, or "record" it and go on with the
@@ -368,6 +388,7 @@ def reverse_kl_trace(
         length=length,
         seed=seed,
         jacobian=jacobian,
+        step_error=step_error,
         determinant_every=determinant_every,
         on_fold=on_fold,
         dtype=dtype,

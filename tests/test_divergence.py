@@ -421,7 +421,12 @@ def test_run_that_is_put_down_and_taken_up_ends_with_the_same_bits(
     jacobian: str, dtype: torch.dtype, every: int, put_down_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(divergence, "_DENSE_STEPS", 1)
-    options = {"dtype": dtype, "determinant_every": every, "observe": {"first": lambda paths: paths[:, 0]}}
+    options = {
+        "step_error": 1e-4,
+        "dtype": dtype,
+        "determinant_every": every,
+        "observe": {"first": lambda paths: paths[:, 0]},
+    }
     whole, first, second = (small_run(None, jacobian, **options) for _ in range(3))
     assert list(whole.steps()) == list(range(9))
     for step in first.steps():
@@ -508,6 +513,41 @@ def test_determinants_grow_rare_late_in_a_descent_and_the_last_step_has_one(n_st
     assert (gaps[nodes[:-1] < 100] == 1).all()
     if n_steps > 50 * every + 1:
         assert gaps.max() == every
+
+
+# --- as many probes as it takes ---------------------------------------------------------------------------------------
+
+
+def test_probes_are_those_that_the_step_before_would_have_needed() -> None:
+    wanted = 5e-4
+    run = small_run(None, "stochastic", n_steps=30, step_error=wanted)
+    model, rng = small_model(None), np.random.default_rng(3)
+    paths, entropy, probes, sent = INITIAL.sample(6, 16, rng), rng.integers(2**32, size=4).tolist(), 1, []
+    list(run.steps())
+    for step, state in enumerate(model.steps(paths, 29)):
+        found = mm.log_determinant(model, state, mm.Stochastic(probes=probes), seed=[*entropy, step])
+        change = run.trace().log_q[step] - run.trace().log_q[step + 1]
+        np.testing.assert_allclose(change, found.per_path.numpy(), rtol=0, atol=1e-12)
+        sent.append(probes)
+        one = float(found.blocks_error.norm()) / 6 * math.sqrt(probes)
+        probes = min(max(1, math.ceil((one / wanted) ** 2)), 16)
+    assert min(sent) < max(sent) and max(sent) > 2
+    assert (
+        run.trace().determinant_error[-1]
+        < small_trace(None, n_steps=30, seed=3, jacobian="stochastic").determinant_error[-1]
+    )
+
+
+def test_error_of_the_step_itself_does_not_decide_about_its_probes() -> None:
+    # With the seeds of one step changed, that step has the same number of probes.
+    with pytest.raises(ValueError, match="step_error is -1"):
+        small_run(None, "stochastic", step_error=-1.0)
+    first, second = (small_run(None, "stochastic", n_steps=1, step_error=1e-9, seed=seed) for seed in (3, 4))
+    for run in (first, second):
+        list(run.steps())
+    one = small_run(None, mm.Stochastic(probes=1), n_steps=1)
+    list(one.steps())
+    np.testing.assert_array_equal(first.trace().log_q, one.trace().log_q)
 
 
 # --- steps that fold --------------------------------------------------------------------------------------------------

@@ -284,17 +284,6 @@ def test_what_has_not_settled_goes_into_the_error(make_case: Case) -> None:
         assert float(last.blocks_error[n]) == pytest.approx(float(torch.hypot(claimed, change[n])), abs=1e-9)
 
 
-@pytest.mark.parametrize("wanted", [0.002, 0.001])
-def test_probes_are_sent_until_the_mean_is_known_well_enough(wanted: float, make_case: Case) -> None:
-    model, state = make_case(Watched(StylizedFacts(4)), 0.05, paths=12)
-    result = mm.log_determinant(model, state, mm.Stochastic(step_error=wanted), seed=(1, 7))
-    probes = [vectors for vectors in model.energy.vectors[0] if len(vectors) == 12]
-    assert 1 < len(probes) <= 16
-    before = mm.log_determinant(model, state, mm.Stochastic(probes=len(probes) - 1), seed=(1, 7))
-    assert float(before.blocks_error.norm()) / 12 > wanted
-    assert len(probes) == 16 or float(result.blocks_error.norm()) / 12 <= wanted
-
-
 # --- seeds and types ---------------------------------------------------------------------------------------------
 
 

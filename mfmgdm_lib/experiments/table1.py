@@ -18,7 +18,6 @@ from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace
 from mfmgdm_lib.energies import Autocovariance, Energy, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.experiments.results import projected_covariance
 from mfmgdm_lib.experiments.synthetic import SyntheticExperiment, summarize
-from mfmgdm_lib.jacobian import Stochastic
 from mfmgdm_lib.processes import AR, CIR, Process
 
 __all__ = ["ENERGIES", "MODELS", "PROCESSES", "PROFILES", "TABLE_1", "Cell", "select", "table_1", "tabulate"]
@@ -68,8 +67,8 @@ class Cell:
         initial_seed: seed of the starting paths, and of the random probes after them.
         target_seed: seed of the paths behind α.
         dtype: of the paths, "float32" or "float64"; likelihoods and determinants are summed in float64.
-        step_error: standard error of a step's mean log-determinant, nats, above which more random probes are sent,
-            where determinants are estimated.
+        step_error: standard error of a step's mean log-determinant, nats, that random probes are sent for where
+            determinants are estimated.
         determinant_every: distance of the steps whose determinants are estimated, late in the descent; None takes all.
     """
 
@@ -113,7 +112,7 @@ class Cell:
             MODELS[self.model],
             n_steps=self.n_steps if n_steps is None else n_steps,
             seed=self.initial_seed,
-            jacobian="auto" if self.energy == "acf" else Stochastic(step_error=self.step_error),
+            step_error=self.step_error,
             determinant_every=self.determinant_every or 1,
             on_fold="record",
             dtype=getattr(torch, self.dtype),

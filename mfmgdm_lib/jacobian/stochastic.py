@@ -38,20 +38,17 @@ class Stochastic:
     left out get the average of those drawn. Where a few members say too little, all are taken.
 
     Args:
-        probes: probes for each path and step, at least.
+        probes: probes for each path and step.
         coupling_paths: paths that capacitances are calculated from, at least 4; None takes as many as cost about one
             gradient of all paths, N / K.
         tolerance: largest error, in nats for each path and step, that cutting a series short may add.
         max_products: Hessian-vector products for each probe at most; what has not settled by then goes into the error.
-        step_error: standard error of the blocks' mean, nats, above which more probes are sent, up to 16; None takes
-            what `probes` give.
     """
 
     probes: int = 1
     coupling_paths: int | None = None
     tolerance: float = 1e-4
     max_products: int = 40
-    step_error: float | None = None
 
     name = "stochastic"
 
@@ -59,8 +56,6 @@ class Stochastic:
         check_positive_int("probes", self.probes)
         check_positive_int("max_products", self.max_products)
         check_positive("tolerance", self.tolerance)
-        if self.step_error is not None:
-            check_positive("step_error", self.step_error)
         if self.coupling_paths is not None:
             check_positive_int("coupling_paths", self.coupling_paths, minimum=4)
 
@@ -79,11 +74,9 @@ class Stochastic:
         def narrowed(paths: Tensor) -> Product:
             return within(model.energy.linearize(state.paths[paths], weights[paths])[1], mask[paths])
 
-        probed: list[_Probe] = []
-        while len(probed) < self.probes or (len(probed) < _MAX_PROBES and self._too_rough(probed)):
-            probed.append(self._probe(within(product, mask), narrowed, mask, rng))
+        probed = [self._probe(within(product, mask), narrowed, mask, rng) for _ in range(self.probes)]
         blocks = torch.stack([probe.log_abs for probe in probed]).mean(0)
-        error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / len(probed)
+        error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / self.probes
         folds = torch.stack([probe.folds for probe in probed]).amax(0)
         members = model.members(len(blocks))
         joint = couple(model, state, mask, rng, self._coupling_paths(model, state), self.tolerance)
@@ -95,13 +88,6 @@ class Stochastic:
             joint.error,
             math.hypot(float(error.norm()) / len(blocks), joint.mean_error / members),
         )
-
-    def _too_rough(self, probed: list[_Probe]) -> bool:
-        """Whether the mean of all blocks is not known well enough yet."""
-        if self.step_error is None:
-            return False
-        errors = torch.stack([probe.error for probe in probed])
-        return float(errors.norm()) > self.step_error * errors.numel()
 
     def _coupling_paths(self, model: Descent, state: State) -> int:
         return max(4, len(state.paths) // model.energy.dim) if self.coupling_paths is None else self.coupling_paths
@@ -168,9 +154,6 @@ class _Lanczos:
         self._basis.append(image * (left / self._beside[-1].clamp(min=_TINY))[:, None].to(image))
         return probe
 
-
-_MAX_PROBES = 16
-"""Probes for a step at most, however rough they are."""
 
 _TINY = 1e-300
 """Keeps a quotient finite whose numerator is zero."""

@@ -79,9 +79,10 @@ class DivergenceTrace:
         """Standard error of `reverse_kl`, nats, (T + 1,), from the spread of the N paths.
 
         It treats paths as independent. Those of a coupled ensemble are not quite: the notebooks compare it with
-        the spread over independent ensembles.
+        the spread over independent ensembles. Where a path has a density of 0 it is NaN.
         """
-        return np.asarray((self.log_q - self.log_p).std(-1, ddof=1) / math.sqrt(self.log_q.shape[-1]))
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.log_q - self.log_p).std(-1, ddof=1) / math.sqrt(self.log_q.shape[-1]))
 
     @property
     def best_step(self) -> int:

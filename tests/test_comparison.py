@@ -72,13 +72,15 @@ def test_gain_has_the_error_of_differences_path_by_path() -> None:
 
 def test_numbers_that_differ_by_less_than_their_copies_are_called_indistinct() -> None:
     rng = np.random.default_rng(0)
+    common = 3.0 * rng.standard_normal(20)  # what all cells of a copy share does not count
+    spreads = {"ar01-scatcov-mgdm": 0.2, "ar01-spectra-mgdm": 0.2, "ar01-acf-mf": 0.2, "ar02-acf-mf": 0.2}
     rows = [
-        {"cell": key, "least": float(value)}
-        for key in ("ar01-scatcov-mgdm", "ar01-spectra-mgdm", "ar01-acf-mf", "ar02-acf-mf")
-        for value in 5.0 + 0.2 * rng.standard_normal(20)
+        {"cell": key, "copy": k, "least": common[k] + spread * rng.standard_normal()}
+        for key, spread in spreads.items()
+        for k in range(20)
     ]
     pairs = mm.experiments.indistinct_pairs(pd.DataFrame(rows))
-    # 5.47 and 5.44 are printed for the first two; 0.09 and 3.81 for the others, of different processes.
+    # 5.47 and 5.44 are printed for the first two; 0.09 and 3.81 for the others, the last of another process.
     assert len(pairs) == 1
     assert pairs.loc[0, "process"] == "AR(0.1)" and pairs.loc[0, "printed"] == pytest.approx(0.03)
     assert 0.1 < pairs.loc[0, "noise"] < 0.5

@@ -141,19 +141,21 @@ def gains(results: Mapping[str, Result]) -> pd.DataFrame:
 def indistinct_pairs(replicates: pd.DataFrame) -> pd.DataFrame:
     """Find the numbers in a row of Table 1 that a reader should not tell apart.
 
+    Cells of one process start from the same paths in the paper, as they do in a copy of ours, so what counts is how much
+    the difference of two cells varies over copies.
+
     Args:
-        replicates: a row for each independent copy of a cell: `cell` (its key) and `least`, nats.
+        replicates: a row for each independent copy of a cell: `cell` (its key), `copy` and `least`, nats.
 
     Returns:
         A row for each pair of cells of one process whose printed numbers differ by less than 2 standard deviations of
-        the difference of two copies: `process`, `one`, `other`, the `printed` difference, and `noise`, one of those.
+        the difference in a copy: `process`, `one`, `other`, the `printed` difference, and `noise`, one of those.
     """
     stated = numbers().set_index("key")["value"].astype(float)
-    spread = replicates.groupby("cell")["least"].std(ddof=1)
-    cells = [cell for cell in TABLE_1 if cell.key in spread.index]
+    least = replicates.pivot(index="copy", columns="cell", values="least")
     rows = []
-    for one, other in combinations(cells, 2):
-        noise = math.hypot(spread[one.key], spread[other.key])
+    for one, other in combinations([cell for cell in TABLE_1 if cell.key in least], 2):
+        noise = float((least[one.key] - least[other.key]).std(ddof=1))
         apart = abs(stated[f"table1-{one.key}"] - stated[f"table1-{other.key}"])
         if one.process == other.process and apart < 2 * noise:
             names = [f"{ENERGY_NAMES[cell.energy]}, {MODEL_NAMES[cell.model]}" for cell in (one, other)]

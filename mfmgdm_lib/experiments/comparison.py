@@ -141,8 +141,8 @@ def gains(results: Mapping[str, Result]) -> pd.DataFrame:
 def indistinct_pairs(replicates: pd.DataFrame) -> pd.DataFrame:
     """Find the numbers in a row of Table 1 that a reader should not tell apart.
 
-    Cells of one process start from the same paths in the paper, as they do in a copy of ours, so what counts is how much
-    the difference of two cells varies over copies.
+    Cells of one process start from the same paths in the paper, as they do in a copy of ours, so what counts is how
+    much the difference of two cells varies over copies.
 
     Args:
         replicates: a row for each independent copy of a cell: `cell` (its key), `copy` and `least`, nats.

@@ -152,7 +152,7 @@ def test_untouched_results_are_verified(filled: Path) -> None:
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert [line[:4] for line in lines[:2]] == ["ok  ", "ok  "] and f"{MGDM.key}: " in lines[0]
-    assert lines[-1] == "2 of 2 traces agree over their first 3 steps."
+    assert lines[-1] == "2 of 2 stored traces agree over their first 3 steps."
     assert contents(filled) == before
 
 
@@ -162,7 +162,7 @@ def test_altered_result_fails_and_is_named(filled: Path, store: ResultStore) -> 
     verdict = verify(filled)
     assert verdict.exit_code == 1
     assert "ok    ar01-acf-mgdm" in verdict.output and "FAIL  ar01-acf-mf" in verdict.output
-    assert "1 of 2 traces agree over their first 8 steps." in verdict.output
+    assert "1 of 2 stored traces agree over their first 8 steps." in verdict.output
 
 
 def test_damaged_result_fails_and_stays(filled: Path, store: ResultStore) -> None:
@@ -174,10 +174,17 @@ def test_damaged_result_fails_and_stays(filled: Path, store: ResultStore) -> Non
     assert contents(filled) == before
 
 
-def test_missing_result_fails(folder: Path) -> None:
+def test_results_that_are_not_there_are_named_and_fail_where_there_is_none(folder: Path) -> None:
     verdict = verify(folder)
-    assert verdict.exit_code == 1 and "FAIL  ar01-acf-mf: missing" in verdict.output
-    assert "0 of 2 traces agree" in verdict.output and not folder.exists()
+    assert verdict.exit_code == 1 and "----  ar01-acf-mf: not run yet" in verdict.output
+    assert "0 of 0 stored traces agree" in verdict.output and not folder.exists()
+
+
+def test_result_that_is_not_there_is_no_failure_beside_one_that_is(filled: Path, store: ResultStore) -> None:
+    (path,) = filled.glob("ar01-acf-mf-*.csv")
+    path.unlink()
+    verdict = verify(filled)
+    assert verdict.exit_code == 0 and "----  ar01-acf-mf: not run yet" in verdict.output
 
 
 # --- bad input ---------------------------------------------------------------------------------------------------

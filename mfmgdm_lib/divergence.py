@@ -17,6 +17,7 @@ from mfmgdm_lib.descent import Descent, State
 from mfmgdm_lib.errors import DescentError, NotInvertibleError
 from mfmgdm_lib.jacobian import Backend, StepDeterminant, Stochastic, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.quadrature import every_other, integrate, nodes_of
 
 __all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
 
@@ -90,6 +91,9 @@ class DivergenceTrace:
         return int(self.reverse_kl.argmin())
 
 
+_MAX_PROBES = 16
+"""Probes for a step at most, however rough they are."""
+
 Observer = Callable[[Tensor], Tensor]
 """Something worth knowing of each path: a function from paths (N, length) to (N,)."""
 
@@ -149,7 +153,7 @@ class DivergenceRun:
         self._paths = initial.sample(n_particles, length, rng).to(device, dtype)
         self._entropy = None if seed is None else rng.integers(2**32, size=4).tolist()
         self._start, self.step = initial.log_prob(self._paths.double()).cpu().numpy(), 0
-        self._nodes = _nodes(n_steps, check_positive_int("determinant_every", determinant_every))
+        self._nodes = nodes_of(n_steps, check_positive_int("determinant_every", determinant_every))
         self._observers: dict[str, Observer] = {"log_p": process.log_prob, **(observe or {})}
         # Made beforehand: small arrays left behind by every step would keep the large ones' memory from being reused.
         each = dict.fromkeys(["log_determinant", *self._observers], (n_particles,))
@@ -184,9 +188,9 @@ class DivergenceRun:
         logs, errors = records.pop("log_determinant")[:-1], records.pop("determinant_error")[:-1]
         nodes = self._nodes[self._nodes < self.step]
         rest = {name: records.pop(name) for name in self._observers if name != "log_p"}
-        changes, error = _integrate(logs, errors, nodes)
+        changes, error = integrate(logs, errors, nodes)
         log_q = self._start - changes
-        coarse = _integrate(logs, errors, _every_other(nodes))[0] if len(nodes) < self.step else changes
+        coarse = integrate(logs, errors, every_other(nodes))[0] if len(nodes) < self.step else changes
         return DivergenceTrace(
             log_q=log_q,
             determinant_error=error,
@@ -265,57 +269,6 @@ class DivergenceRun:
             self._records[name][state.step] = value.cpu()
 
 
-def _nodes(n_steps: int, every: int) -> np.ndarray:
-    """Steps whose determinants are calculated: all of the first, then fewer and fewer, at last each `every`-th."""
-    nodes = [0]
-    while nodes[-1] < n_steps - 1:
-        nodes.append(min(nodes[-1] + min(max(1, nodes[-1] // _DENSE_STEPS), every), n_steps - 1))
-    return np.array(nodes)
-
-
-_MAX_PROBES = 16
-"""Probes for a step at most, however rough they are."""
-
-_DENSE_STEPS = 50
-"""Steps for each unit of distance between determinants: a descent is steep at first and slows down."""
-
-
-def _every_other(nodes: np.ndarray) -> np.ndarray:
-    """Half of the nodes, with the last."""
-    return nodes if len(nodes) < 3 else np.unique(np.append(nodes[::2], nodes[-1]))
-
-
-def _integrate(logs: np.ndarray, errors: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Add up log-determinants (T, N) that are known at `nodes` and linear between them, from step 0 to each t.
-
-    Args:
-        logs: one row for each step.
-        errors: their standard errors in the mean, (T,).
-        nodes: steps whose rows are to be used, in order.
-
-    Returns:
-        The sums, (T + 1, N), and their standard error in the mean, (T + 1,).
-    """
-    n_steps = len(logs)
-    sums, variances = np.zeros((n_steps + 1, logs.shape[1])), np.zeros(n_steps + 1)
-    if n_steps == 0:
-        return sums, variances
-    steps = np.arange(n_steps)
-    after = np.clip(np.searchsorted(nodes, steps), 0, len(nodes) - 1)
-    before = np.maximum(after - 1, 0)
-    gap = np.maximum(nodes[after] - nodes[before], 1)
-    share = np.where(steps >= nodes[after], 1.0, (steps - nodes[before]) / gap)[:, None]
-    known = logs[nodes]
-    np.cumsum((1.0 - share) * known[before] + share * known[after], axis=0, out=sums[1:])
-    # A node stands for all steps that are nearer to it than to the others, give or take half of one.
-    edges = np.append(nodes[1:], n_steps)
-    weights = 0.5 * (edges - nodes + np.diff(nodes, prepend=nodes[0] - 1))
-    found = np.zeros(n_steps)
-    found[nodes] = (weights * errors[nodes]) ** 2
-    variances[1:] = np.cumsum(found)
-    return sums, np.sqrt(variances)
-
-
 def reverse_kl_trace(
     model: Descent,
     process: Process,
@@ -353,7 +306,7 @@ def reverse_kl_trace(
             probes are sent as the step before would have needed, from 1 to 16. Its own error must not decide, or lucky
             draws would be believed more easily than others. None takes the backend as it is.
         determinant_every: distance, in steps, of those whose determinants are calculated late in a descent; those
-            between are interpolated, path by path. The first fifty have theirs in any case.
+            between are interpolated, path by path. The first hundred have theirs in any case.
         on_fold: "raise" an error at a step whose Jacobian is not positive definite, or "record" it and go on with the
             logarithm of the absolute determinant, which makes a lower bound of the divergence.
         dtype: of the paths; all sums and likelihoods are in float64 whatever it is.

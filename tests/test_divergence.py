@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, constraints
 
 import mfmgdm_lib as mm
-from mfmgdm_lib import divergence
+from mfmgdm_lib import quadrature
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy
 from mfmgdm_lib.processes import AR, CIR, Exponential, Process, WhiteNoise
 
@@ -420,7 +420,7 @@ def small_run(
 def test_run_that_is_put_down_and_taken_up_ends_with_the_same_bits(
     jacobian: str, dtype: torch.dtype, every: int, put_down_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(divergence, "_DENSE_STEPS", 1)
+    monkeypatch.setattr(quadrature, "DENSE_STEPS", 1)
     options = {
         "step_error": 1e-4,
         "dtype": dtype,
@@ -497,7 +497,7 @@ def test_interpolated_determinants_are_right_within_the_error_that_is_stated(siz
 def test_interpolation_of_a_straight_line_is_exact_and_errors_have_the_weights_of_their_nodes() -> None:
     steps, nodes = np.arange(13), np.array([0, 1, 2, 5, 8, 12])
     lines = np.stack([2.0 - 0.1 * steps, 0.3 * steps], axis=1)
-    sums, error = divergence._integrate(lines, np.ones(13), nodes)
+    sums, error = quadrature.integrate(lines, np.ones(13), nodes)
     np.testing.assert_allclose(sums[1:], np.cumsum(lines, axis=0), rtol=0, atol=1e-12)
     # Each node stands for its share of the 13 steps.
     weights = np.array([1.0, 1.0, 2.0, 3.0, 3.5, 2.5])
@@ -507,7 +507,7 @@ def test_interpolation_of_a_straight_line_is_exact_and_errors_have_the_weights_o
 
 @pytest.mark.parametrize(("n_steps", "every"), [(1, 1), (40, 5), (51, 3), (500, 4), (5000, 5)])
 def test_determinants_grow_rare_late_in_a_descent_and_the_last_step_has_one(n_steps: int, every: int) -> None:
-    nodes = divergence._nodes(n_steps, every)
+    nodes = quadrature.nodes_of(n_steps, every)
     gaps = np.diff(nodes)
     assert nodes[0] == 0 and nodes[-1] == n_steps - 1 and (gaps <= every).all() and (gaps >= 1).all()
     assert (gaps[nodes[:-1] < 100] == 1).all()

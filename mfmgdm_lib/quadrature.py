@@ -1,0 +1,55 @@
+"""The sampling rate: determinants of some of a descent's steps, and the sums over all of them that those stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["DENSE_STEPS", "every_other", "integrate", "nodes_of"]
+
+
+def nodes_of(n_steps: int, every: int) -> np.ndarray:
+    """Steps whose determinants are calculated: all of the first, then fewer and fewer, at last each `every`-th."""
+    nodes = [0]
+    while nodes[-1] < n_steps - 1:
+        nodes.append(min(nodes[-1] + min(max(1, nodes[-1] // DENSE_STEPS), every), n_steps - 1))
+    return np.array(nodes)
+
+
+DENSE_STEPS = 50
+"""Steps for each unit of distance between determinants: a descent is steep at first and slows down."""
+
+
+def every_other(nodes: np.ndarray) -> np.ndarray:
+    """Half of the nodes, with the last."""
+    return nodes if len(nodes) < 3 else np.unique(np.append(nodes[::2], nodes[-1]))
+
+
+def integrate(logs: np.ndarray, errors: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Add up log-determinants (T, N) that are known at `nodes` and linear between them, from step 0 to each t.
+
+    Args:
+        logs: one row for each step.
+        errors: their standard errors in the mean, (T,).
+        nodes: steps whose rows are to be used, in order.
+
+    Returns:
+        The sums, (T + 1, N), and their standard error in the mean, (T + 1,).
+    """
+    n_steps = len(logs)
+    sums, variances = np.zeros((n_steps + 1, logs.shape[1])), np.zeros(n_steps + 1)
+    if n_steps == 0:
+        return sums, variances
+    steps = np.arange(n_steps)
+    after = np.clip(np.searchsorted(nodes, steps), 0, len(nodes) - 1)
+    before = np.maximum(after - 1, 0)
+    gap = np.maximum(nodes[after] - nodes[before], 1)
+    share = np.where(steps >= nodes[after], 1.0, (steps - nodes[before]) / gap)[:, None]
+    known = logs[nodes]
+    np.cumsum((1.0 - share) * known[before] + share * known[after], axis=0, out=sums[1:])
+    # A node stands for all steps that are nearer to it than to the others, give or take half of one.
+    edges = np.append(nodes[1:], n_steps)
+    weights = 0.5 * (edges - nodes + np.diff(nodes, prepend=nodes[0] - 1))
+    found = np.zeros(n_steps)
+    found[nodes] = (weights * errors[nodes]) ** 2
+    variances[1:] = np.cumsum(found)
+    return sums, np.sqrt(variances)

@@ -4,6 +4,9 @@ from mfmgdm_lib import _environment as _environment
 from mfmgdm_lib import analytic, data, energies, errors, experiments, figures, paper, processes, statistics
 from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, Move, State
 from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
+from mfmgdm_lib.fitting import Fit, fit_argarch, fit_student, starting_law
+from mfmgdm_lib.generation import Generation, generate
+from mfmgdm_lib.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.jacobian import StepDeterminant, Stochastic, log_determinant
 from mfmgdm_lib.processes.initial import initial_distribution
 from mfmgdm_lib.store import ResultStore
@@ -17,6 +20,10 @@ __all__ = [
     "Descent",
     "DivergenceRun",
     "DivergenceTrace",
+    "Fit",
+    "FlowState",
+    "Generation",
+    "GradientFlow",
     "Move",
     "ResultStore",
     "State",
@@ -30,11 +37,15 @@ __all__ = [
     "estimate_target",
     "experiments",
     "figures",
+    "fit_argarch",
+    "fit_student",
+    "generate",
     "initial_distribution",
     "log_determinant",
     "paper",
     "processes",
     "reverse_kl_trace",
+    "starting_law",
     "statistics",
     "target_from_data",
 ]

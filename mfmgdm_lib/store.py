@@ -50,7 +50,7 @@ class Result:
     Attributes:
         specification: the fields of the specification.
         provenance: how it came about: versions, machine, wall time in seconds, and whatever else the run says.
-        table: numbers, a row for each step that was kept.
+        table: numbers, a row for each step that was kept, or for whatever its index says.
     """
 
     specification: dict[str, Any]
@@ -158,7 +158,7 @@ class ResultStore:
 
         Args:
             specification: what was run.
-            table: numbers, indexed by step; ten significant digits are kept.
+            table: numbers, indexed by step or by what they are of; ten significant digits are kept.
             facts: numbers and text for the provenance, which says versions, machine and date by itself.
 
         Raises:
@@ -313,5 +313,5 @@ def _parse(content: bytes, path: Path) -> Result:
     header = {name: json.loads(value) for name, _, value in (line.partition(": ") for line in lines)}
     if header["format"] > FORMAT:
         raise NewerFormatError(path, header["format"], FORMAT)
-    table = pd.read_csv(io.BytesIO(body), comment="#", index_col="step", float_precision="round_trip")
+    table = pd.read_csv(io.BytesIO(body), comment="#", index_col=0, float_precision="round_trip")
     return Result(header["specification"], header["provenance"], table)

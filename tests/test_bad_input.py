@@ -640,18 +640,14 @@ CASES = {
         "Use a smaller step size",
     ),
     # data and statistics
-    "more returns than there are": Bad(
-        lambda: mm.data.sp500(n=6000), ValueError, "n is 6000", "at most the 5030 returns", "Widen the window"
-    ),
-    "no returns wanted": Bad(lambda: mm.data.sp500(n=0), ValueError, "n is 0", "at least 1", "Use a larger number"),
     "date that is none": Bad(
         lambda: mm.data.sp500(start="yesteryear"), ValueError, "start is 'yesteryear'", "a date", "such as '2003-01-01'"
     ),
     "list for a date": Bad(
         lambda: mm.data.sp500(end=["2003"]), ValueError, "end is ['2003']", "a date", "such as '2003-01-01'"
     ),
-    "window without returns": Bad(
-        lambda: mm.data.sp500(start="2020-01-01"), ValueError, "'2020-01-01'", "1999-01-05 to 2018-12-31", "overlaps"
+    "window without prices": Bad(
+        lambda: mm.data.sp500(start="2020-01-01"), ValueError, "'2020-01-01'", "1999-01-04 to 2018-12-31", "overlaps"
     ),
     "window the wrong way round": Bad(
         lambda: mm.data.sp500(start="2010-01-01", end="2009-01-01"), ValueError, "'2010-01-01'", "expected", "overlaps"

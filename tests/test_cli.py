@@ -85,7 +85,7 @@ def test_run_that_was_put_down_goes_on(folder: Path, store: ResultStore) -> None
             break
     store.save_checkpoint(MF, run.checkpoint(), Progress("interrupted", run.step, 7200.0, run.reverse_kl))
     listed = reproduce(folder, "--list").output.splitlines()
-    assert f"KL {run.reverse_kl:.2f} so far" in listed[2] and "interrupted" in listed[2] and "5/25" in listed[2]
+    assert f"KL {run.reverse_kl:.2f} nats so far" in listed[2] and "interrupted" in listed[2] and "5/25" in listed[2]
     # 20 of 25 steps are left of a run that took two hours for five.
     assert "2 h 00 min" in listed[2] and "8 h 00 min" in listed[2]
     assert reproduce(folder).exit_code == 0
@@ -101,7 +101,7 @@ def test_list_and_dry_run_of_nothing_make_nothing(folder: Path) -> None:
     ]
     assert listed.output.splitlines()[-1].startswith("Left, one after the other: ")
     assert planned.output.splitlines()[-1] == "2 of 2 cells would be run."
-    assert all(name in planned.output for name in ("ar01-acf-mgdm  seed (2, 12345)  25 steps", str(folder)))
+    assert all(name in planned.output for name in ("ar01-acf-mgdm  25 steps", str(folder)))
     assert not folder.exists()
 
 
@@ -251,6 +251,9 @@ def test_help_has_a_sentence_for_the_command_and_each_of_its_options(name: str) 
     assert result.exit_code == 0 and command.help is not None
     assert command.help.split("\n")[0] in " ".join(result.output.split())
     for option in command.params:
+        if isinstance(option, click.Argument):  # explained in the sentences above, by its name
+            assert option.make_metavar(click.Context(command)) in result.output
+            continue
         assert isinstance(option, click.Option) and option.help
         assert option.opts[0] in result.output and option.help.split()[0] in result.output
     if isinstance(command, click.Group):

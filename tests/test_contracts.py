@@ -27,7 +27,17 @@ from mfmgdm_lib.energies import (
     StylizedFacts,
     Whitening,
 )
-from mfmgdm_lib.processes import AR, ARGARCH, CIR, GARCH, Exponential, Process, TruncatedGaussian, WhiteNoise
+from mfmgdm_lib.processes import (
+    AR,
+    ARGARCH,
+    CIR,
+    GARCH,
+    Exponential,
+    Process,
+    StudentNoise,
+    TruncatedGaussian,
+    WhiteNoise,
+)
 
 PROCESSES: dict[str, Process] = {
     "AR(0.1)": AR([0.1]),
@@ -45,6 +55,7 @@ PROCESSES: dict[str, Process] = {
     "AR-GARCH, Student t": ARGARCH(0.6, 1.5, 0.1, 0.6, mean=-2.0, degrees_of_freedom=15.0),
     "white noise": WhiteNoise(),
     "white noise, moved": WhiteNoise(mean=-3.0, stddev=0.2),
+    "Student noise": StudentNoise(12.0, mean=0.3, stddev=2.0),  # its 8th moment exists: see the test of the sd
     "exponential": Exponential(2.5),
     "truncated Gaussian": TruncatedGaussian(1.0, 1.5),
     "truncated Gaussian, mostly cut off": TruncatedGaussian(-8.0, 2.0),

@@ -1,43 +1,46 @@
-"""The S&P 500 that ships with arch: dates, windows, values, and standardisation that can be undone."""
+"""Series and what is done to them: the S&P 500 that ships with arch, returns, scaling that can be undone, checks."""
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from mfmgdm_lib import data
 
+PRICES = pd.Series([100.0, 110.0, 99.0], index=pd.bdate_range("2024-01-04", periods=3), name="shares")
+PRICES.attrs = {"source": "a test", "unit": "SEK"}
 
-def test_returns_are_log_ratios_of_the_adjusted_closes_that_arch_ships() -> None:
+# --- the S&P 500 ---
+
+
+def test_prices_are_the_adjusted_closes_that_arch_ships() -> None:
     from arch.data import sp500
 
-    closes = sp500.load()["Adj Close"].to_numpy()
-    returns = data.sp500()
-    assert len(returns) == len(closes) - 1 == 5030
-    np.testing.assert_allclose(returns.to_numpy(), [math.log(b / a) for a, b in itertools.pairwise(closes)], atol=1e-15)
+    closes = data.sp500()
+    assert len(closes) == 5031
+    np.testing.assert_array_equal(closes, sp500.load()["Adj Close"])
 
 
-def test_first_return_is_that_of_the_published_closes() -> None:
-    # 4 and 5 January 1999: 1228.10 and 1244.78.
-    assert float(data.sp500().iloc[0]) == pytest.approx(math.log(1244.780029 / 1228.099976), abs=1e-9)
+def test_first_and_last_prices_are_those_that_were_published() -> None:
+    closes = data.sp500()
+    assert closes.iloc[[0, 1, -1]].round(2).tolist() == [1228.10, 1244.78, 2506.85]
 
 
-def test_returns_are_dated_ordered_and_complete() -> None:
-    returns = data.sp500()
-    assert isinstance(returns.index, pd.DatetimeIndex)
-    assert returns.index.is_monotonic_increasing and returns.index.is_unique
-    assert (str(returns.index[0].date()), str(returns.index[-1].date())) == ("1999-01-05", "2018-12-31")
-    assert returns.dtype == np.float64 and np.isfinite(returns).all()
-
-
-def test_latest_n_returns_are_the_end_of_the_series() -> None:
-    latest = data.sp500(n=4096)
-    pd.testing.assert_series_equal(latest, data.sp500().iloc[-4096:])
-    assert (str(latest.index[0].date()), str(latest.index[-1].date())) == ("2002-09-24", "2018-12-31")
+def test_prices_are_dated_ordered_and_complete() -> None:
+    closes = data.sp500()
+    assert isinstance(closes.index, pd.DatetimeIndex) and closes.index.tz is None
+    assert closes.index.is_monotonic_increasing and closes.index.is_unique
+    assert (str(closes.index[0].date()), str(closes.index[-1].date())) == ("1999-01-04", "2018-12-31")
+    assert closes.dtype == np.float64 and np.isfinite(closes).all()
+    pd.testing.assert_series_equal(data.check_series(closes, "closes", kind="price"), closes)
 
 
 @pytest.mark.parametrize(
@@ -45,37 +48,201 @@ def test_latest_n_returns_are_the_end_of_the_series() -> None:
     [
         ("2008-09-15", "2008-10-15", "2008-09-15", "2008-10-15"),
         ("2008-09-13", None, "2008-09-15", "2018-12-31"),  # a Saturday: the window opens on the Monday
-        (None, "1999-01-10", "1999-01-05", "1999-01-08"),
+        (None, "1999-01-10", "1999-01-04", "1999-01-08"),
+        (datetime.date(2008, 9, 15), pd.Timestamp("2008-10-15 12:00"), "2008-09-15", "2008-10-15"),
     ],
 )
-def test_window_holds_the_returns_between_its_dates(start: str | None, end: str | None, first: str, last: str) -> None:
+def test_window_holds_the_prices_between_its_dates(
+    start: str | datetime.date | None, end: str | datetime.date | None, first: str, last: str
+) -> None:
     window = data.sp500(start=start, end=end)
     assert (str(window.index[0].date()), str(window.index[-1].date())) == (first, last)
     pd.testing.assert_series_equal(window, data.sp500().loc[first:last])
 
 
-def test_n_counts_back_from_the_end_of_the_window() -> None:
-    window = data.sp500(n=5, end="2008-10-15")
-    assert len(window) == 5 and str(window.index[-1].date()) == "2008-10-15"
+def test_window_without_prices_says_which_there_are() -> None:
+    with pytest.raises(ValueError, match="expected a window that overlaps 1999-01-04 to 2018-12-31"):
+        data.sp500(start="2020-01-01")
 
 
-def test_returns_say_their_source_and_unit() -> None:
-    assert data.sp500().attrs == {"source": "arch.data.sp500, adjusted close", "unit": "log-return per trading day"}
+def test_prices_say_their_source_and_unit() -> None:
+    assert data.sp500().attrs == {
+        "source": "arch.data.sp500, adjusted close",
+        "unit": "index points",
+        "frequency": "daily",
+        "longest_gap_days": 7,  # September 2001
+    }
+
+
+# --- returns ---
+
+
+def test_log_returns_are_log_ratios() -> None:
+    closes = data.sp500()
+    returns = data.returns(closes)
+    expected = [math.log(b / a) for a, b in itertools.pairwise(closes)]
+    np.testing.assert_allclose(returns, expected, rtol=0, atol=1e-15)
+    assert returns.index.equals(closes.index[1:]) and returns.dtype == np.float64
+    assert returns.name == "S&P 500 log-return"
+    assert returns.attrs == closes.attrs | {"unit": "log-return per trading day"}
+    assert closes.attrs["unit"] == "index points"
+
+
+def test_differences_keep_the_unit_and_take_levels_below_0() -> None:
+    rates = pd.Series([1, -1, -4], index=pd.bdate_range("2024-01-02", periods=3))
+    rates.attrs["unit"] = "percent per annum"
+    changes = data.returns(rates, "difference")
+    assert changes.tolist() == [-2.0, -3.0] and changes.dtype == np.float64 and changes.name == "difference"
+    assert changes.attrs == {"unit": "percent per annum per trading day"}
+
+
+@pytest.mark.parametrize(
+    ("frequency", "unit"),
+    [
+        ("B", "log-return per trading day"),
+        ("7D", "log-return per week"),
+        ("ME", "log-return per month"),
+        ("2D", "log-return per observation"),
+        ("h", "log-return per observation"),
+    ],
+)
+def test_unit_says_per_what(frequency: str, unit: str) -> None:
+    index = pd.date_range("2024-01-05", periods=6, freq=frequency)
+    assert data.returns(pd.Series(1.5, index=index)).attrs["unit"] == unit
+
+
+def test_unit_of_a_short_window_goes_by_the_frequency_of_the_whole() -> None:
+    around_a_weekend = data.sp500().iloc[4:6]
+    assert around_a_weekend.index.to_series().diff().iloc[-1] == pd.Timedelta(days=3)
+    assert data.returns(around_a_weekend).attrs["unit"] == "log-return per trading day"
+
+
+@pytest.mark.parametrize(
+    ("series", "kind", "error", "message"),
+    [
+        (PRICES.iloc[:1], "log", ValueError, "series has 1 points; expected at least 2"),
+        (PRICES.iloc[:0], "difference", ValueError, "series has 0 points; expected at least 2"),
+        (PRICES - 110, "log", ValueError, r'series is -10\.0 on 2024-01-04; expected prices above 0.*"difference"'),
+        (PRICES.where(PRICES != 110, 0), "log", ValueError, r"series is 0\.0 on 2024-01-05"),
+        (PRICES.where(PRICES != 110), "log", ValueError, "1 values that are NaN or infinite, the first on 2024-01-05"),
+        (PRICES.where(PRICES != 110, np.inf), "difference", ValueError, "NaN or infinite, the first on 2024-01-05"),
+        (PRICES, "simple", ValueError, "kind is 'simple'; expected one of 'log', 'difference'"),
+        (PRICES.astype(str), "log", TypeError, "series has dtype object; expected real numbers"),
+        (PRICES > 100, "difference", TypeError, "series has dtype bool; expected real numbers"),
+        (PRICES.to_numpy(), "log", TypeError, "series is a ndarray; expected a pandas Series"),
+    ],
+)
+def test_levels_without_returns_are_refused(series: pd.Series, kind: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        data.returns(series, kind)
+
+
+def test_levels_without_dates_are_named_by_their_index() -> None:
+    assert data.returns(pd.Series([1.0, 2.0]), "difference").attrs["unit"] == "unit of the levels per observation"
+    with pytest.raises(ValueError, match=r"series is 0\.0 on index 1"):
+        data.returns(pd.Series([1.0, 0.0]))
+
+
+# --- scaling ---
 
 
 def test_standardised_series_has_mean_0_and_standard_deviation_1_and_can_be_undone() -> None:
-    returns = data.sp500(n=4096)
+    returns = data.returns(data.sp500())
     scaled = data.standardize(returns)
     assert float(scaled.mean()) == pytest.approx(0.0, abs=1e-14)
     assert float(scaled.to_numpy().std()) == pytest.approx(1.0, abs=1e-14)
-    restored = scaled * scaled.attrs["stddev"] + scaled.attrs["mean"]
+    restored = data.unstandardize(scaled, scaled)
     np.testing.assert_allclose(restored, returns, rtol=0, atol=1e-16)  # two roundings of values below 0.12
     assert scaled.index.equals(returns.index) and scaled.name == returns.name
     assert scaled.attrs["source"] == returns.attrs["source"] and scaled.attrs["unit"] == "standard deviations"
+    assert restored.attrs == returns.attrs and restored.index.equals(returns.index)
 
 
 def test_standardising_leaves_the_series_alone() -> None:
-    returns = data.sp500(n=100)
-    data.standardize(returns)
-    pd.testing.assert_series_equal(returns, data.sp500(n=100))
-    assert returns.attrs == data.sp500().attrs
+    before, attrs = PRICES.copy(), dict(PRICES.attrs)
+    scaled = data.standardize(PRICES)
+    data.unstandardize(scaled, scaled)
+    pd.testing.assert_series_equal(PRICES, before)
+    assert PRICES.attrs == attrs and scaled.attrs["unit"] == "standard deviations"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("by_attrs", [False, True])
+def test_paths_of_every_kind_keep_their_shape_and_dtype(dtype: str, by_attrs: bool) -> None:
+    series = data.standardize(pd.Series([1.0, 5.0]))
+    scaled = series.attrs if by_attrs else series
+    values = np.array([[0.0, 1.0, -1.0], [2.0, 0.5, -0.5]], dtype=dtype)
+    expected = values * 2 + 3
+    array = data.unstandardize(values, scaled)
+    assert array.dtype == dtype
+    np.testing.assert_array_equal(array, expected)
+    tensor = data.unstandardize(torch.from_numpy(values), scaled)
+    assert tensor.dtype == getattr(torch, dtype)
+    np.testing.assert_array_equal(tensor.numpy(), expected)
+    path = data.unstandardize(pd.Series(values[0], name="path"), scaled)
+    assert path.dtype == dtype and path.name == "path" and path.tolist() == expected[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "scaled", "error", "message"),
+    [
+        (np.zeros(2), PRICES, ValueError, r"scaled has \['source', 'unit'\]; expected attrs with mean and stddev"),
+        (np.zeros(2), {"mean": 1.0}, ValueError, r"scaled has \['mean'\]; expected attrs with mean and stddev"),
+        (np.zeros(2), (1.0, 2.0), ValueError, "scaled has tuple; expected attrs with mean and stddev"),
+        (np.zeros(2, dtype=int), {"mean": 1.0, "stddev": 2.0}, TypeError, "values has dtype int64; expected a real"),
+        (torch.zeros(2, dtype=torch.cfloat), {"mean": 1.0, "stddev": 2.0}, TypeError, "values has dtype torch.complex"),
+        ([0.0], {"mean": 1.0, "stddev": 2.0}, TypeError, "values is a list; expected a Series"),
+    ],
+)
+def test_what_cannot_be_scaled_back_is_refused(
+    values: np.ndarray, scaled: pd.Series, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        data.unstandardize(values, scaled)
+
+
+# --- checks ---
+
+
+@pytest.mark.parametrize(
+    "index",
+    [pd.RangeIndex(3), pd.date_range("2024-01-02", periods=3, tz="UTC")],
+    ids=["numbers", "time zone"],
+)
+def test_series_without_plain_dates_is_refused(index: pd.Index) -> None:
+    with pytest.raises(TypeError, match="prices is not indexed by dates without time zone"):
+        data.check_series(pd.Series([1.0, 2.0, 3.0], index=index), "prices")
+
+
+def test_window_keeps_its_last_day_whole() -> None:
+    hours = pd.date_range("2024-01-02 10:00", periods=4, freq="10h")
+    kept = data.check_series(pd.Series(1.0, index=hours), "hours", start="2024-01-02", end="2024-01-02")
+    assert kept.index.equals(hours[:2])
+
+
+def test_today_and_tomorrow_are_no_future_but_the_day_after_is() -> None:
+    # Where the day begins first, tomorrow is today.
+    today = pd.Timestamp(datetime.datetime.now(datetime.UTC).date())
+    for days, fine in [(0, True), (1, True), (3, False)]:
+        series = pd.Series([1.0, 1.0], index=pd.DatetimeIndex(["2024-01-02", today + pd.Timedelta(days=days)]))
+        if fine:
+            assert len(data.check_series(series, "prices")) == 2
+        else:
+            with pytest.raises(ValueError, match="in the future"):
+                data.check_series(series, "prices")
+
+
+@pytest.mark.parametrize(("after", "fine"), [(199.9, True), (200.0, False), (50.1, True), (50.0, False)])
+def test_price_may_not_double_or_halve(after: float, fine: bool) -> None:
+    series = pd.Series([100.0, after], index=pd.bdate_range("2024-01-04", periods=2))
+    if fine:
+        assert len(data.check_series(series, "prices", kind="price")) == 2
+    else:
+        with pytest.raises(ValueError, match="expected less than a factor of 2"):
+            data.check_series(series, "prices", kind="price")
+
+
+def test_importing_the_library_loads_none_of_what_only_downloads_need() -> None:
+    code = "import sys, mfmgdm_lib; print([m for m in ('requests', 'arch', 'platformdirs') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert run.stdout.strip() == "[]"

@@ -15,6 +15,10 @@ from torch import Tensor
 
 from mfmgdm_lib import figures
 from mfmgdm_lib.divergence import DivergenceTrace
+from mfmgdm_lib.experiments import MarketCell, MarketSummary, market_spreads
+from mfmgdm_lib.generation import Generation, generate
+from mfmgdm_lib.statistics import describe_paths, describe_series
+from mfmgdm_lib.store import Result
 
 MODELS = ("MGDM", "MF–MGDM")
 
@@ -53,6 +57,22 @@ def a_table() -> pd.DataFrame:
     steps = [0, 1, 4, 8]
     columns = {"reverse_kl": [9.0, 7.0, 1.0, 2.0], "standard_error": 0.1, "entropy": 5.0, "log_likelihood": -6.0}
     return pd.DataFrame(columns, index=steps)
+
+
+def a_market(seed: int = 0) -> MarketSummary:
+    """A market cell with everything that a figure may ask for."""
+    steps = pd.Series([0.0, 0.2, 0.1], index=[0, 1, 4])
+    parts = {"loss": steps + 0.1, "log_determinant": steps, "error": 0.1 * steps, "folded": steps - 0.1 > 0.05}
+    parts |= describe_paths(draws(8, 100, seed=seed))
+    series = describe_series(draws(300, seed=9), window=100)
+    parts |= {f"series {name}": values for name, values in series.items()}
+    table = pd.concat(parts, names=["quantity", "at"]).astype(float).rename("value").reset_index("at")
+    cell = MarketCell("sp500", "stylized", "mf", 50.0, 4)
+    return MarketSummary(cell, Result({}, {"wall_time": 1.0}, table))
+
+
+def a_generation() -> Generation:
+    return generate(draws(400), n_paths=3, length=64)
 
 
 def two_laws(index: Iterable[int]) -> pd.DataFrame:
@@ -149,6 +169,18 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "principal_components": lambda: figures.principal_components(
         torch.arange(300, 0, -1.0), {"one": torch.full((20,), 0.25), "other": torch.full((20,), 0.75)}
     ),
+    "market_violins": lambda: figures.market_violins({"MGDM": a_market(), "reference": a_market(1)}),
+    "market_bands": lambda: figures.market_bands(
+        {"here": dict.fromkeys(MODELS, a_market()), "there": {"MGDM": a_market(1)}}
+    ),
+    "market_entropies": lambda: figures.market_entropies({"here": dict.fromkeys(MODELS, a_market())}, start=1.4),
+    "market_losses": lambda: figures.market_losses(
+        {"step": {f"{model}, {kind}": a_market().curve("loss") for model in MODELS for kind in ("descent", "flow")}}
+    ),
+    "market_spread": lambda: figures.market_spread(
+        market_spreads({"MGDM": a_market()}, {"kurtosis": "kurtosis", "lag 1": "acf 1"}), ["MGDM"]
+    ),
+    "generation_report": lambda: figures.generation_report(a_generation(), unit="log-return per trading day"),
     "energy_costs": lambda: figures.energy_costs(
         pd.DataFrame(
             {"energy": ["i", "i", "ii", "ii"], "task": ["a", "b"] * 2, "milliseconds": [0.1, 1.0, 10.0, 100.0]}

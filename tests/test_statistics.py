@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
 import torch
 from statsmodels.tsa.stattools import acf
 from torch import Tensor
 
-from mfmgdm_lib.statistics import autocorrelation, gaussian_contour, histogram, separation
+from mfmgdm_lib.statistics import (
+    autocorrelation,
+    describe_paths,
+    describe_series,
+    gaussian_contour,
+    histogram,
+    path_statistics,
+    separation,
+)
 
 
 def test_autocorrelation_is_that_of_statsmodels(noise: Callable[..., Tensor]) -> None:
@@ -59,3 +70,82 @@ def test_separation_is_in_units_of_the_baseline_and_knows_its_error(noise: Calla
     of_the_unit = 2.0 / np.sqrt(2 * (m - 1))
     assert abs(mean - 2.0) < 4 * spread / np.sqrt(2 * runs) + 2.0 / m
     assert abs(spread / np.hypot(claimed, of_the_unit) - 1) < 4 / np.sqrt(4 * runs)
+
+
+# --- descriptions ------------------------------------------------------------------------------------------------
+
+SHARES = [0.001, 0.01, 0.05, 0.95, 0.99, 0.999]
+
+
+def test_statistics_of_paths_are_those_of_statsmodels_scipy_and_numpy(noise: Callable[..., Tensor]) -> None:
+    paths = 0.3 + 2.0 * noise(3, 200).pow(3)
+    found = path_statistics(paths, lags=4)
+    names = [f"{kind} {lag}" for kind in ("acf", "squares") for lag in range(1, 5)]
+    assert set(found) == {*names, "mean", "stddev", "kurtosis", *(f"tail {share}" for share in SHARES)}
+    for n, path in enumerate(paths.numpy()):
+        for lag in range(1, 5):
+            assert float(found[f"acf {lag}"][n]) == pytest.approx(acf(path, nlags=4, fft=False)[lag], abs=1e-12)
+            of_squares = acf(path**2, nlags=4, fft=False)[lag]
+            assert float(found[f"squares {lag}"][n]) == pytest.approx(of_squares, abs=1e-12)
+        for share in SHARES:
+            assert float(found[f"tail {share}"][n]) == pytest.approx(np.quantile(path, share), rel=1e-12)
+        assert float(found["mean"][n]) == pytest.approx(path.mean(), rel=1e-12)
+        assert float(found["stddev"][n]) == pytest.approx(path.std(), rel=1e-12)
+        assert float(found["kurtosis"][n]) == pytest.approx(scipy.stats.kurtosis(path, fisher=False), rel=1e-12)
+
+
+def test_description_of_paths_has_the_quantiles_over_them(noise: Callable[..., Tensor]) -> None:
+    paths = noise(33, 60)
+    found, values = describe_paths(paths, lags=3), path_statistics(paths, lags=3)
+    assert set(found) == {*values, "marginal"}
+    for name, each in values.items():
+        # Of 33 values and 33 shares, from 0 to 1, the quantiles are the values in order.
+        assert found[name].index.tolist() == [k / 32 for k in range(33)]
+        np.testing.assert_allclose(found[name], np.sort(each.numpy()), rtol=0, atol=1e-12)
+
+
+def test_marginal_is_the_density_of_all_points_on_bins_of_a_quarter(noise: Callable[..., Tensor]) -> None:
+    paths = noise(40, 60)
+    marginal = describe_paths(paths, lags=3)["marginal"]
+    assert marginal.index.tolist() == [-8.0 + k / 4 for k in range(64)]
+    for left in (-1.0, 0.0, 2.5):
+        share = float(((paths >= left) & (paths < left + 0.25)).double().mean())
+        assert marginal[left] == pytest.approx(4 * share, abs=1e-12)
+    paths[0, 0] = 9.0  # beyond the edges
+    assert describe_paths(paths, lags=3)["marginal"].sum() / 4 == pytest.approx(1 - 1 / 2400, abs=1e-12)
+
+
+def test_description_of_a_series_has_its_values_and_their_spread_over_windows(noise: Callable[..., Tensor]) -> None:
+    series = noise(350).pow(3)
+    found = describe_series(series, window=100, lags=3)
+    assert set(found) == {"value", "spread", "marginal"}
+    whole, windows = path_statistics(series[None], 3), path_statistics(series[:300].reshape(3, 100), 3)
+    assert set(found["value"].index) == set(found["spread"].index) == set(whole)
+    for name in whole:
+        assert found["value"][name] == pytest.approx(float(whole[name]), abs=1e-12)
+        assert found["spread"][name] == pytest.approx(float(windows[name].std()), abs=1e-12)  # divisor 2
+    pd.testing.assert_series_equal(found["marginal"], describe_paths(series[None], lags=3)["marginal"])
+
+
+def test_single_window_has_no_spread(noise: Callable[..., Tensor]) -> None:
+    found = describe_series(noise(199), window=100, lags=3)
+    assert found["spread"].isna().all() and found["value"].notna().all()
+
+
+def test_description_of_paths_that_are_too_short_for_the_lags_is_refused(noise: Callable[..., Tensor]) -> None:
+    assert describe_paths(noise(2, 21))["acf 20"].notna().all()
+    with pytest.raises(ValueError, match=r"paths has shape \(2, 20\).*at least 21 points"):
+        describe_paths(noise(2, 20))
+
+
+def test_description_of_a_series_shorter_than_a_window_is_refused(noise: Callable[..., Tensor]) -> None:
+    with pytest.raises(ValueError, match=r"series .*expected"):
+        describe_series(noise(99), window=100, lags=3)
+
+
+def test_statistics_of_single_precision_paths_are_those_of_double(noise: Callable[..., Tensor]) -> None:
+    paths = noise(3, 200)
+    double, single = path_statistics(paths, lags=4), path_statistics(paths.float(), lags=4)
+    for name, values in single.items():
+        # Sums of 200 terms of order 10, each rounded.
+        torch.testing.assert_close(values.double(), double[name], rtol=0, atol=200 * 2.0**-23)

@@ -11,8 +11,10 @@ from mfmgdm_lib.experiments.comparison import (
     stored_cells,
 )
 from mfmgdm_lib.experiments.findings import findings
-from mfmgdm_lib.experiments.market import SP500_FIRST_LOOK, MarketExperiment
-from mfmgdm_lib.experiments.results import PROJECTION_FILE, projected_covariance, results_folder, store, stored
+from mfmgdm_lib.experiments.market import SERIES, SP500_FIRST_LOOK, MarketExperiment, observed_returns
+from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
+from mfmgdm_lib.experiments.market_summary import MarketSummary, market_spreads, stored_market
+from mfmgdm_lib.experiments.results import PROJECTION_FILES, projected_covariance, results_folder, store, stored
 from mfmgdm_lib.experiments.running import complete, drift
 from mfmgdm_lib.experiments.scheduling import run_cells
 from mfmgdm_lib.experiments.sightings import (
@@ -39,13 +41,17 @@ __all__ = [
     "CIR_EXPONENTIAL",
     "CIR_TRUNCATED",
     "ENERGY_NAMES",
+    "MARKET",
     "MODEL_NAMES",
     "PROCESS_NAMES",
-    "PROJECTION_FILE",
+    "PROJECTION_FILES",
+    "SERIES",
     "SP500_FIRST_LOOK",
     "TABLE_1",
     "Cell",
+    "MarketCell",
     "MarketExperiment",
+    "MarketSummary",
     "SyntheticExperiment",
     "cell_row",
     "compare_cells",
@@ -57,6 +63,8 @@ __all__ = [
     "gains",
     "group_values",
     "indistinct_pairs",
+    "market_spreads",
+    "observed_returns",
     "paper_energies",
     "projected_covariance",
     "replicate_summary",
@@ -68,6 +76,7 @@ __all__ = [
     "store",
     "stored",
     "stored_cells",
+    "stored_market",
     "strongest",
     "summarize",
     "table_1",

@@ -25,6 +25,6 @@ def findings() -> dict[str, Finding]:
         value = row["printed"] - row["difference"]
         found[f"table1-{key}"] = Finding(value, row["standard_error"], "notebooks/08_synthetic_table")
     for name, power, shown_on in (("long", 12, market_page), ("middle", 11, None), ("short", 10, None)):
-        dates = data.sp500(2**power).index
+        dates = data.returns(data.sp500()).index[-(2**power) :]
         found[f"section-5-2-years-{name}"] = Finding((dates[-1] - dates[0]).days / 365.25, page=shown_on)
     return found

@@ -8,16 +8,20 @@ from pathlib import Path
 import pandas as pd
 
 from mfmgdm_lib._archive import replace_file
+from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.energies import Projection, ScatteringCovariance
 from mfmgdm_lib.store import provenance
 
-__all__ = ["PROJECTION_FILE", "projected_covariance", "results_folder", "store", "stored"]
+__all__ = ["PROJECTION_FILES", "projected_covariance", "results_folder", "store", "stored"]
 
 _RESULTS = Path(__file__).resolve().parents[2] / "results"
 """Where runs that take too long for a page are kept: beside the library in a checkout of the repository."""
 
-PROJECTION_FILE = _RESULTS / "white_noise_projection.npz"
-"""The projection of energy iii, which `tools/white_noise_projection.py` fits."""
+PROJECTION_FILES = {
+    "white noise": _RESULTS / "white_noise_projection.npz",
+    "garch": _RESULTS / "garch_projection.npz",
+}
+"""The projections of energy iii, by the law of the paths that `tools/projections.py` fits them to."""
 
 
 def results_folder() -> Path:
@@ -58,12 +62,17 @@ def store(name: str, table: str, origin: Sequence[str]) -> None:
     replace_file(_RESULTS / f"{name}.csv", content.encode())
 
 
-def projected_covariance() -> Projection:
-    """Energy iii of Section 5.1: the scattering covariance of 1024 points on its 20 principal components.
+def projected_covariance(law: str = "white noise") -> Projection:
+    """Energy iii: the scattering covariance of 1024 points on its 20 principal components.
 
-    They are those of 10⁵ paths of white noise from the paper's seed, read from `results/`.
+    They are those of 10⁵ paths from the paper's seed, read from `results/`.
+
+    Args:
+        law: of those paths: "white noise" (Section 5.1), or "garch" (Section 5.2), (ω, α, β) = (0.03, 0.1, 0.87).
 
     Raises:
         FileNotFoundError: a library that is not in a checkout of the repository.
+        ValueError: another law.
     """
-    return Projection.load(PROJECTION_FILE, ScatteringCovariance(1024))
+    check_member("law", law, tuple(PROJECTION_FILES))
+    return Projection.load(PROJECTION_FILES[law], ScatteringCovariance(1024))

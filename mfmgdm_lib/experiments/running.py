@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
-from mfmgdm_lib.divergence import DivergenceRun
 from mfmgdm_lib.errors import DescentError
 from mfmgdm_lib.experiments.table1 import EVERY_STEP_UP_TO, Cell, tabulate
-from mfmgdm_lib.store import Progress, Result, ResultStore
+from mfmgdm_lib.store import Progress, Result, ResultStore, Specification
 
-__all__ = ["CHECKPOINT_SECONDS", "Watcher", "complete", "drift", "seconds_left"]
+__all__ = ["CHECKPOINT_SECONDS", "Job", "Run", "Watcher", "complete", "drift", "seconds_left"]
 
 CHECKPOINT_SECONDS = 30.0
 """How often a run is put down: what is lost, at most, when it is killed."""
@@ -24,11 +24,59 @@ _TEN_DIGITS = 1e-9
 """What is lost, relatively, of a number that is kept to ten digits, with round-off on either side."""
 
 Watcher = Callable[[int, float], None]
-"""Is told the present step and the running divergence, nats."""
+"""Is told the present step and the number that the run is watched by."""
+
+
+class Run(Protocol):
+    """Work under way, which can be put down and taken up between any two steps."""
+
+    step: int
+    n_steps: int
+
+    def steps(self) -> Iterator[int]:
+        """Go on to the end; yield the number of steps taken."""
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """What `restore` needs."""
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from a checkpoint; a ValueError says that it is of another run."""
+
+
+class Job(Specification, Protocol):
+    """A specification that knows how to run itself: a cell of Table 1, or of Figures 6 to 10."""
+
+    @property
+    def n_steps(self) -> int:
+        """Steps, by which progress is counted."""
+
+    @property
+    def watched(self) -> str:
+        """How to write the number that a run is watched by: a format."""
+
+    @property
+    def kind(self) -> str:
+        """Runs of one kind take the same time for each unit of `size`."""
+
+    @property
+    def size(self) -> int:
+        """How much work it is."""
+
+    def run(self, *, device: str = "cpu") -> Any:
+        """Begin: a `Run`."""
+
+    def value(self, run: Any) -> float:
+        """The number that a run is watched by."""
+
+    def summarize(self, run: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """What is kept of a run: a table, and facts for the provenance."""
+
+    def headline(self, result: Result) -> str:
+        """The result in a few words."""
 
 
 def complete(
-    cell: Cell,
+    cell: Job,
     store: ResultStore,
     *,
     device: str = "cpu",
@@ -66,38 +114,35 @@ def complete(
             except ValueError as error:
                 store.drop_checkpoint(cell, str(error))
         facts = _follow(run, cell, store, before, checkpoint_seconds, watch)
-        store.save(cell, tabulate(run.trace()), {**facts, "device": device})
+        table, about = cell.summarize(run)
+        store.save(cell, table, {**facts, **about, "device": device})
     return "computed"
 
 
 def _follow(
-    run: DivergenceRun, cell: Cell, store: ResultStore, before: float, interval: float, watch: Watcher | None
+    run: Run, cell: Job, store: ResultStore, before: float, interval: float, watch: Watcher | None
 ) -> dict[str, Any]:
     """Take a run to its end, and say how that went."""
     began = last = time.monotonic()
     facts: dict[str, Any] = {}
 
     def put_down() -> None:
-        about = Progress("interrupted", run.step, before + time.monotonic() - began, run.reverse_kl)
+        about = Progress("interrupted", run.step, before + time.monotonic() - began, cell.value(run))
         store.save_checkpoint(cell, run.checkpoint(), about)
 
     try:
         for step in run.steps():
             if watch is not None:
-                watch(step, run.reverse_kl)
+                watch(step, cell.value(run))
             if time.monotonic() - last >= interval and step < run.n_steps:
                 put_down()
                 last = time.monotonic()
     except DescentError as error:  # what came before it is a result
         facts["ended"] = str(error)
-    trace = run.trace()
-    best = (trace.log_q - trace.log_p)[trace.best_step]
     return {
         **facts,
         "wall_time": round(before + time.monotonic() - began, 1),
         "peak_memory_mb": _peak_memory(),
-        "jacobian": trace.jacobian,
-        "best_paths": [round(float(value), 4) for value in best],
     }
 
 
@@ -111,19 +156,19 @@ def _peak_memory() -> int | None:
     return int(peak / (1e6 if sys.platform == "darwin" else 1e3))
 
 
-def seconds_left(cell: Cell, progress: Progress, rates: dict[str, float]) -> float:
+def seconds_left(cell: Job, progress: Progress, rates: dict[str, float]) -> float:
     """Guess how long a cell will take from where it is; NaN where nothing like it has been run.
 
     Args:
         cell: what is to run.
         progress: how far it is.
-        rates: seconds for each path and step of results that are there, by energy.
+        rates: seconds for each unit of size of results that are there, by kind.
     """
     if progress.state == "done":
         return 0.0
     if progress.step > 0:
         return progress.seconds / progress.step * (cell.n_steps - progress.step)
-    return rates.get(cell.energy, np.nan) * cell.n_steps * cell.n_particles
+    return rates.get(cell.kind, np.nan) * cell.size
 
 
 def drift(cell: Cell, result: Result, n_steps: int) -> float:

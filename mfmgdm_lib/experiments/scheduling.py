@@ -13,8 +13,7 @@ from typing import Any
 
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._progress import counter
-from mfmgdm_lib.experiments.running import CHECKPOINT_SECONDS, complete
-from mfmgdm_lib.experiments.table1 import Cell
+from mfmgdm_lib.experiments.running import CHECKPOINT_SECONDS, Job, complete
 from mfmgdm_lib.store import ResultStore
 
 __all__ = ["run_cells"]
@@ -25,14 +24,14 @@ _CONNECT_SECONDS = 15
 
 
 def run_cells(
-    cells: Sequence[Cell],
+    cells: Sequence[Job],
     store: ResultStore,
     *,
     jobs: int = 1,
     device: str = "cpu",
     scheduler: str | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
-) -> Iterator[tuple[Cell, str]]:
+) -> Iterator[tuple[Job, str]]:
     """Run what is missing of some cells, and yield each with its outcome as soon as it is there.
 
     A bar shows the present step and divergence of each run. Cells that another process has are waited for at the end.
@@ -71,19 +70,19 @@ def run_cells(
         yield cell, complete(cell, store, device=device, checkpoint_seconds=checkpoint_seconds, wait=True)
 
 
-def _watched(cell: Cell, store: ResultStore, options: Mapping[str, Any]) -> str:
+def _watched(cell: Job, store: ResultStore, options: Mapping[str, Any]) -> str:
     with counter(total=cell.n_steps, description=cell.key) as bar:
 
-        def watch(step: int, divergence: float) -> None:
-            bar.set_postfix_str(f"KL {divergence:.2f} nats", refresh=False)
+        def watch(step: int, value: float) -> None:
+            bar.set_postfix_str(cell.watched.format(value), refresh=False)
             bar.update(step - bar.n)
 
         return complete(cell, store, watch=watch, **options)
 
 
 def _on_processes(
-    cells: Sequence[Cell], store: ResultStore, jobs: int, options: Mapping[str, Any]
-) -> Iterator[tuple[Cell, str]]:
+    cells: Sequence[Job], store: ResultStore, jobs: int, options: Mapping[str, Any]
+) -> Iterator[tuple[Job, str]]:
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     inherited = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = threads  # read once, when a new process loads its libraries
@@ -102,8 +101,8 @@ def _on_processes(
 
 
 def _on_cluster(
-    cells: Sequence[Cell], store: ResultStore, address: str, options: Mapping[str, Any]
-) -> Iterator[tuple[Cell, str]]:
+    cells: Sequence[Job], store: ResultStore, address: str, options: Mapping[str, Any]
+) -> Iterator[tuple[Job, str]]:
     client = _connect(address)
     folder = store.folder.resolve()
     mark = folder / f"{uuid.uuid4().hex}.partial"
@@ -145,7 +144,7 @@ def _connect(address: str) -> Any:
         ) from error
 
 
-def _gather(futures: dict[Any, Cell], store: ResultStore) -> Iterator[tuple[Cell, str]]:
+def _gather(futures: dict[Any, Job], store: ResultStore) -> Iterator[tuple[Job, str]]:
     """Yield each future's outcome when it is there; a bar counts the steps of all, as far as checkpoints tell."""
     total = sum(cell.n_steps for cell in futures.values())
     finished, pending = 0, dict(futures)
@@ -159,19 +158,19 @@ def _gather(futures: dict[Any, Cell], store: ResultStore) -> Iterator[tuple[Cell
             if not done:
                 time.sleep(_POLL_SECONDS)
             if not bar.disable:
-                found = {cell.key: store.progress(cell) for cell in pending.values()}
-                under_way = {key: state for key, state in found.items() if state.state == "running" and state.step}
+                found = [(cell, store.progress(cell)) for cell in pending.values()]
+                under_way = [(cell, now) for cell, now in found if now.state == "running" and now.step]
                 bar.set_postfix_str(
-                    ", ".join(f"{key}: KL {s.value:.2f}" for key, s in under_way.items()), refresh=False
+                    ", ".join(f"{cell.key}: {cell.watched.format(now.value)}" for cell, now in under_way), refresh=False
                 )
-                bar.update(finished + sum(state.step for state in under_way.values()) - bar.n)
+                bar.update(finished + sum(now.step for _, now in under_way) - bar.n)
 
 
-def _complete_in(cell: Cell, folder: Path, options: Mapping[str, Any]) -> str:
+def _complete_in(cell: Job, folder: Path, options: Mapping[str, Any]) -> str:
     return complete(cell, ResultStore(folder), **options)
 
 
-def _complete_at(cell: Cell, folder: Path, mark: Path, options: Mapping[str, Any]) -> str:
+def _complete_at(cell: Job, folder: Path, mark: Path, options: Mapping[str, Any]) -> str:
     if not mark.is_file():
         raise RuntimeError(
             f"a worker does not see the store {folder}; expected a folder that all workers share under one path."

@@ -45,7 +45,7 @@ def standardized_paths(n_paths: int = 2000, *, length: int = 1024, seed: int = 6
     paths = {"white noise": WhiteNoise().sample(n_paths, length, (seed, 0))}
     for k, (name, process) in enumerate(_LAWS.items(), start=1):
         paths[name] = (process.sample(n_paths, length, (seed, k)) - process.mean) / process.stddev
-    returns = data.sp500(4 * length)
+    returns = data.returns(data.sp500()).iloc[-4 * length :]
     windows = [data.standardize(returns.iloc[k * length : (k + 1) * length]) for k in range(4)]
     paths["S&P 500"] = torch.stack([torch.tensor(window.to_numpy()) for window in windows])
     return paths

@@ -7,7 +7,7 @@ import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from mfmgdm_lib.energies import Autocovariance, Energy, ScatteringMean, Scatteri
 from mfmgdm_lib.experiments.results import projected_covariance
 from mfmgdm_lib.experiments.synthetic import SyntheticExperiment, summarize
 from mfmgdm_lib.processes import AR, CIR, Process
+from mfmgdm_lib.store import Result, Specification
 
 __all__ = ["ENERGIES", "MODELS", "PROCESSES", "PROFILES", "TABLE_1", "Cell", "select", "table_1", "tabulate"]
 
@@ -120,6 +121,35 @@ class Cell:
             observe={"log_p_approximate": law.approximate_log_prob} if isinstance(law, AR) else None,
         )
 
+    watched = "KL {:.2f} nats"
+    """What a run is watched by."""
+
+    @property
+    def kind(self) -> str:
+        """Cells of one energy take the same time for each path and step."""
+        return self.energy
+
+    @property
+    def size(self) -> int:
+        """Paths times steps."""
+        return self.n_steps * self.n_particles
+
+    def value(self, run: DivergenceRun) -> float:
+        """The present divergence, nats per path."""
+        return run.reverse_kl
+
+    def summarize(self, run: DivergenceRun) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """What is kept of a run: the table of `tabulate`, how determinants were had, and the paths' own divergences."""
+        trace = run.trace()
+        best = (trace.log_q - trace.log_p)[trace.best_step]
+        return tabulate(trace), {"jacobian": trace.jacobian, "best_paths": [round(float(v), 4) for v in best]}
+
+    def headline(self, result: Result) -> str:
+        """The result in a few words."""
+        best = result.table["reverse_kl"].idxmin()
+        row = result.table.loc[best]
+        return f"KL {row['reverse_kl']:.2f} ± {row['standard_error']:.2f} at step {best}"
+
 
 _OF_A_RUN = ("model", "initial_seed", "dtype", "step_error", "determinant_every")
 """Fields that an experiment does not depend on, so that cells which differ in them alone share its target."""
@@ -171,7 +201,10 @@ def table_1(profile: str = "paper") -> tuple[Cell, ...]:
     )
 
 
-def select(cells: Sequence[Cell], patterns: Iterable[str]) -> tuple[Cell, ...]:
+C = TypeVar("C", bound=Specification)
+
+
+def select(cells: Sequence[C], patterns: Iterable[str]) -> tuple[C, ...]:
     """The cells whose keys match one of the patterns, such as "ar01-*" or "*-acf-mf"; all, if there is none.
 
     Raises:
@@ -181,8 +214,8 @@ def select(cells: Sequence[Cell], patterns: Iterable[str]) -> tuple[Cell, ...]:
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(cell.key, pattern) for cell in cells):
             raise ValueError(
-                f"no cell is called {pattern!r}; expected a name such as {cells[0].key!r}, or a pattern like 'ar01-*':"
-                f" {', '.join(PROCESSES)}, then {', '.join(ENERGIES)}, then {', '.join(MODELS)}, joined by hyphens."
+                f"no cell is called {pattern!r}; expected a name such as {cells[0].key!r}, or a pattern like"
+                f" '{cells[0].key.split('-')[0]}-*'. The names are: {', '.join(cell.key for cell in cells)}."
             )
     return tuple(c for c in cells if not patterns or any(fnmatch.fnmatchcase(c.key, pattern) for pattern in patterns))
 

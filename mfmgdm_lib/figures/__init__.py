@@ -22,6 +22,14 @@ from mfmgdm_lib.figures.divergences import (
     scaling,
 )
 from mfmgdm_lib.figures.energies import energy_clouds, energy_moves, loss_curves, spread_ratios
+from mfmgdm_lib.figures.market import (
+    market_bands,
+    market_entropies,
+    market_losses,
+    market_spread,
+    market_violins,
+)
+from mfmgdm_lib.figures.report import generation_report
 from mfmgdm_lib.figures.scattering import (
     energy_costs,
     filter_banks,
@@ -54,12 +62,18 @@ __all__ = [
     "energy_moves",
     "ensemble_sizes",
     "filter_banks",
+    "generation_report",
     "half_line_steps",
     "jacobian_parts",
     "joint_and_path",
     "last_line",
     "loss_curves",
     "marginals",
+    "market_bands",
+    "market_entropies",
+    "market_losses",
+    "market_spread",
+    "market_violins",
     "overshoot",
     "paths_and_marginals",
     "principal_components",

@@ -5,6 +5,7 @@ from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.processes.cir import CIR
 from mfmgdm_lib.processes.garch import ARGARCH, GARCH
 from mfmgdm_lib.processes.initial import Exponential, TruncatedGaussian, WhiteNoise, initial_distribution
+from mfmgdm_lib.processes.student import StudentNoise
 
 __all__ = [
     "AR",
@@ -13,6 +14,7 @@ __all__ = [
     "GARCH",
     "Exponential",
     "Process",
+    "StudentNoise",
     "TruncatedGaussian",
     "WhiteNoise",
     "initial_distribution",

@@ -1,0 +1,24 @@
+"""The data room: real series, dated and with their units, from files, from publishers, and from what is installed."""
+
+from mfmgdm_lib.data.cache import cached, verify_cache
+from mfmgdm_lib.data.checks import check_series
+from mfmgdm_lib.data.files import read_csv
+from mfmgdm_lib.data.lookup import fetch
+from mfmgdm_lib.data.series import returns, standardize, unstandardize
+from mfmgdm_lib.data.sources import ecb, fred, riksbank, sp500, yahoo
+
+__all__ = [
+    "cached",
+    "check_series",
+    "ecb",
+    "fetch",
+    "fred",
+    "read_csv",
+    "returns",
+    "riksbank",
+    "sp500",
+    "standardize",
+    "unstandardize",
+    "verify_cache",
+    "yahoo",
+]

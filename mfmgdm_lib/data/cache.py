@@ -1,0 +1,193 @@
+"""The larder of the data room: what was downloaded once, a CSV file for each question, checked when it is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from mfmgdm_lib._archive import replace_file
+from mfmgdm_lib.data.checks import spell_date
+from mfmgdm_lib.errors import NewerFormatError
+
+__all__ = ["Question", "cache_folder", "cached", "check_revision", "load", "save", "verify_cache"]
+
+FORMAT = 1
+"""Version of the layout; a file with a higher one is from a later library."""
+
+_COLUMNS = ["source", "id", "first", "last", "rows", "retrieved", "sha256", "path"]
+_log = logging.getLogger("mfmgdm_lib")
+
+
+class Question(NamedTuple):
+    """What was asked of whom; no `end` means whatever there was by then."""
+
+    source: str
+    identifier: str
+    start: str | None
+    end: str | None
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.identifier} from {self.start or 'the first'} to {self.end or 'the last'}"
+
+    @property
+    def path(self) -> Path:
+        """Where the answer is kept, or will be; names that look the same on some disks differ by their digests."""
+        window = "_".join(filter(None, [self.start, self.end]))
+        words = re.sub(r"[^\w.=-]+", "-", "-".join(filter(None, [self.source, self.identifier, window])), flags=re.A)
+        return cache_folder() / f"{words}-{hashlib.sha256(json.dumps(self).encode()).hexdigest()[:8]}.csv"
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloaded series: MFMGDM_CACHE_DIR, or a place of the system's for such files."""
+    if named := os.environ.get("MFMGDM_CACHE_DIR"):
+        return Path(named).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mfmgdm", appauthor=False) / "data"
+
+
+def save(question: Question, series: pd.Series) -> pd.Series:
+    """Keep the answer to a question, and return it with the `sha256` of its lines of dates and values.
+
+    Raises:
+        OSError: the folder cannot be written to, or the disk is full.
+    """
+    lines = (f"{date:%Y-%m-%d},{value!r}\n" for date, value in zip(series.index, series.tolist(), strict=True))
+    body = ("date,value\n" + "".join(lines)).encode()
+    series.attrs["sha256"] = hashlib.sha256(body).hexdigest()
+    about = {"format": FORMAT, **question._asdict(), "name": series.name, "attrs": series.attrs}
+    rest = f"# about: {json.dumps(about, ensure_ascii=False)}\n".encode() + body
+    path = question.path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, _checksum(rest) + b"\n" + rest)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{path} could not be written ({error.strerror or error}); expected a folder that has room and may be"
+            " written to. Free some space, or name another folder in the environment variable MFMGDM_CACHE_DIR",
+        ) from error
+    return series
+
+
+def load(question: Question) -> pd.Series | None:
+    """Return the answer that was kept, or None; a damaged file is renamed, reported and counts as none.
+
+    Raises:
+        NewerFormatError: a file that a newer version of the library wrote.
+    """
+    path = question.path
+    try:
+        about, series = _read(path)
+        if Question(*(about[field] for field in Question._fields)) != question:
+            raise ValueError(f"{path} answers another question; expected {question}.")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except NewerFormatError:
+        raise
+    except ValueError as error:
+        aside = path.with_name(f"{path.name}.damaged")
+        path.replace(aside)
+        _log.warning("Set aside a damaged file as %s, and asking for the series again: %s", aside, error)
+        return None
+    return series
+
+
+def check_revision(question: Question, old: pd.Series, new: pd.Series) -> None:
+    """Refuse an answer that differs from an earlier one on a date between the first and the last of both.
+
+    Raises:
+        ValueError: it does.
+    """
+    first, last = max(old.index[0], new.index[0]), min(old.index[-1], new.index[-1])
+    pair = pd.concat([old.loc[first:last], new.loc[first:last]], axis=1, keys=["old", "new"])
+    differing = pair[pair["old"].ne(pair["new"])]
+    if len(differing):
+        before, after = (_spell_value(value) for value in differing.iloc[0])
+        raise ValueError(
+            f"{question} is {after} on {spell_date(differing.index[0])} and {len(differing)} values in all were"
+            f" revised; expected {before}, as in the copy of {old.attrs.get('retrieved')}. Accept the new values with"
+            f' fetch(..., refresh="accept"), which replaces {question.path}, or keep the old ones.'
+        )
+
+
+def cached() -> pd.DataFrame:
+    """List the downloaded series that are kept, without asking anyone.
+
+    Returns:
+        A row for each file: `source`, `id`, `first` and `last` date (YYYY-MM-DD), `rows`, `retrieved` (ISO time, UTC),
+        `sha256` of the lines of dates and values, and `path`. A damaged file has a row with its path alone.
+
+    Example:
+        >>> import os, tempfile, unittest.mock
+        >>> with tempfile.TemporaryDirectory() as folder, unittest.mock.patch.dict(os.environ, MFMGDM_CACHE_DIR=folder):
+        ...     list(cached().columns)
+        ['source', 'id', 'first', 'last', 'rows', 'retrieved', 'sha256', 'path']
+    """
+    return verify_cache()[_COLUMNS]
+
+
+def verify_cache() -> pd.DataFrame:
+    """List the downloaded series that are kept, and whether each file is as it was written; nothing is changed.
+
+    Returns:
+        The table of `cached` with a column `state`: "ok", "damaged", or "newer" for a later library's file.
+
+    Example:
+        >>> import os, tempfile, unittest.mock
+        >>> with tempfile.TemporaryDirectory() as folder, unittest.mock.patch.dict(os.environ, MFMGDM_CACHE_DIR=folder):
+        ...     len(verify_cache())
+        0
+    """
+    rows = [_row(path) for path in sorted(cache_folder().glob("*.csv"))]
+    return pd.DataFrame(rows, columns=[*_COLUMNS, "state"])
+
+
+def _row(path: Path) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS, "") | {"rows": 0, "path": str(path)}
+    try:
+        about, series = _read(path)
+    except NewerFormatError:
+        return row | {"state": "newer"}
+    except ValueError:
+        return row | {"state": "damaged"}
+    return row | {
+        "source": about["source"],
+        "id": about["identifier"],
+        "first": spell_date(series.index[0]),
+        "last": spell_date(series.index[-1]),
+        "rows": len(series),
+        "retrieved": series.attrs["retrieved"],
+        "sha256": series.attrs["sha256"],
+        "state": "ok",
+    }
+
+
+def _read(path: Path) -> tuple[dict[str, Any], pd.Series]:
+    first, _, rest = path.read_bytes().partition(b"\n")
+    if first != _checksum(rest):
+        raise ValueError(f"{path} does not match its checksum; expected a file as it was written.")
+    line, _, body = rest.partition(b"\n")
+    about: dict[str, Any] = json.loads(line.removeprefix(b"# about: "))
+    if about["format"] > FORMAT:
+        raise NewerFormatError(path, about["format"], FORMAT)
+    table = pd.read_csv(io.BytesIO(body), float_precision="round_trip", parse_dates=["date"], index_col="date")
+    series = table["value"].astype("float64").rename(about["name"])
+    series.attrs = about["attrs"]
+    return about, series
+
+
+def _checksum(rest: bytes) -> bytes:
+    return b"# sha256: " + hashlib.sha256(rest).hexdigest().encode()
+
+
+def _spell_value(value: float) -> str:
+    return "no value" if pd.isna(value) else repr(float(value))

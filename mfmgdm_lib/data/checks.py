@@ -1,0 +1,164 @@
+"""The customs of the data room: no series gets past it whose dates or values cannot be right."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["check_series", "check_values", "parse_window", "spell_date"]
+
+LARGEST_FACTOR = 2.0
+"""From one price to the next; a larger one is more often a split that was not adjusted for than a market's doing."""
+
+RATES = (-5.0, 30.0)
+"""Percent per annum; rates have been below zero, but a price or an error code is no rate."""
+
+_DAY = pd.Timedelta(days=1)
+_CHECK = "Check the source; if the values are right, save them as a CSV file and use read_csv."
+
+
+def check_series(
+    series: pd.Series, name: str, *, kind: str | None = None, start: str | None = None, end: str | None = None
+) -> pd.Series:
+    """Return the part of a dated series that is in a window, if all of it is fit for use.
+
+    Args:
+        series: numbers by date.
+        name: what to call it in an error.
+        kind: "price" for numbers above 0 that change by less than a factor of 2 from one to the next, "rate" for
+            percent per annum between −5 and 30, None for any.
+        start: first date wanted, as YYYY-MM-DD.
+        end: last date wanted, which is kept.
+
+    Raises:
+        TypeError: not a series by date.
+        ValueError: a NaN, dates that are out of order, twice there or in the future, an implausible number, or fewer
+            than two rows in the window.
+
+    Example:
+        >>> rates = pd.Series([4.0, 3.5, 3.75], index=pd.date_range("2024-01-02", periods=3))
+        >>> len(check_series(rates, "ten years", kind="rate", start="2024-01-03"))
+        2
+    """
+    if not isinstance(series.index, pd.DatetimeIndex) or series.index.tz is not None:
+        raise TypeError(f"{name} is not indexed by dates without time zone; expected a DatetimeIndex. Convert it.")
+    check_values(name, series)
+    _check_dates(name, series.index)
+    if kind is not None:
+        {"price": _check_prices, "rate": _check_rates}[kind](name, series)
+    inside = np.ones(len(series), dtype=bool)
+    if start is not None:
+        inside &= series.index >= pd.Timestamp(start)
+    if end is not None:
+        inside &= series.index < pd.Timestamp(end) + _DAY
+    if inside.sum() < 2:
+        there = f"{spell_date(series.index[0])} to {spell_date(series.index[-1])}" if len(series) else "no date"
+        raise ValueError(
+            f"{name} has {inside.sum()} rows from {start or 'the first'} to {end or 'the last'}; expected at least 2,"
+            f" and it covers {there}. Widen the window."
+        )
+    return series[inside]
+
+
+def check_values(name: str, series: pd.Series) -> np.ndarray:
+    """Return the values of a series as float64.
+
+    Raises:
+        TypeError: not a pandas series of real numbers.
+        ValueError: a NaN or infinite value.
+    """
+    if not isinstance(series, pd.Series):
+        raise TypeError(f"{name} is a {type(series).__name__}; expected a pandas Series. Use pd.Series(...) first.")
+    if series.dtype.kind not in "fiu":
+        raise TypeError(f"{name} has dtype {series.dtype}; expected real numbers. Convert it to float64 first.")
+    values = series.to_numpy(dtype=np.float64)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise ValueError(
+            f"{name} has {bad.sum()} values that are NaN or infinite, the first on {spell_date(series.index[bad][0])};"
+            " expected finite numbers. Drop or repair them first."
+        )
+    return values
+
+
+def parse_window(start: str | datetime.date | None, end: str | datetime.date | None) -> tuple[str | None, str | None]:
+    """Return the two ends of a window as YYYY-MM-DD.
+
+    Raises:
+        ValueError: no date, or an end before the start.
+
+    Example:
+        >>> parse_window(datetime.date(2024, 1, 2), None)
+        ('2024-01-02', None)
+    """
+    first, last = _parse_date("start", start), _parse_date("end", end)
+    if first is not None and last is not None and last < first:
+        raise ValueError(
+            f"start {first!r} is after end {last!r}; expected a window that overlaps some dates. Swap them."
+        )
+    return first, last
+
+
+def spell_date(label: Any) -> str:
+    """Spell a label of an index for a message: a date, with the time where there is one, or a number."""
+    if not isinstance(label, pd.Timestamp):
+        return f"index {label}"
+    return f"{label:%Y-%m-%d}" if label == label.normalize() else str(label)
+
+
+def _parse_date(name: str, value: str | datetime.date | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        date = datetime.date.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(date, datetime.date):
+            raise ValueError(f"a {type(value).__name__}")
+        return f"{date:%Y-%m-%d}"
+    except ValueError as error:
+        raise ValueError(f"{name} is {value!r}; expected a date such as '2003-01-01'. ({error})") from error
+
+
+def _check_dates(name: str, index: pd.DatetimeIndex) -> None:
+    if index.has_duplicates:
+        twice = spell_date(index[index.duplicated()][0])
+        raise ValueError(f"{name} has {twice} more than once; expected each date once. {_CHECK}")
+    if not index.is_monotonic_increasing:
+        at = int(np.argmax(np.diff(index.to_numpy()) < np.timedelta64(0))) + 1
+        raise ValueError(
+            f"{name} has {spell_date(index[at])} after {spell_date(index[at - 1])}; expected ascending dates. {_CHECK}"
+        )
+    # Where the day begins first, it is tomorrow for half of the world.
+    tomorrow = pd.Timestamp(datetime.datetime.now(datetime.UTC).date()) + 2 * _DAY
+    if len(index) and index[-1] >= tomorrow:
+        raise ValueError(f"{name} has {spell_date(index[-1])}, in the future; expected dates up to today. {_CHECK}")
+
+
+def _check_prices(name: str, series: pd.Series) -> None:
+    values = series.to_numpy()
+    if (values <= 0).any():
+        at = int(np.argmax(values <= 0))
+        raise ValueError(
+            f"{name} is {values[at]} on {spell_date(series.index[at])}; expected a price above 0. {_CHECK}"
+        )
+    before, after = values[:-1], values[1:]
+    jumps = (after / LARGEST_FACTOR >= before) | (before / LARGEST_FACTOR >= after)
+    if jumps.any():
+        at = int(np.argmax(jumps))
+        raise ValueError(
+            f"{name} goes from {before[at]} on {spell_date(series.index[at])} to {after[at]} on"
+            f" {spell_date(series.index[at + 1])}; expected less than a factor of {LARGEST_FACTOR:g}. {_CHECK}"
+        )
+
+
+def _check_rates(name: str, series: pd.Series) -> None:
+    low, high = RATES
+    outside = ((series < low) | (series > high)).to_numpy()
+    if outside.any():
+        at = int(np.argmax(outside))
+        raise ValueError(
+            f"{name} is {series.iloc[at]} on {spell_date(series.index[at])}; expected {low:g} to {high:g} percent per"
+            f" annum. {_CHECK}"
+        )

@@ -1,0 +1,112 @@
+"""The reading glass: what is kept of the market cells, by the names that figures and tables ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
+from mfmgdm_lib.experiments.results import results_folder
+from mfmgdm_lib.statistics import EDGES
+from mfmgdm_lib.store import Result, ResultStore
+
+__all__ = ["MarketSummary", "market_spreads", "stored_market"]
+
+_LAGS = range(1, 21)
+
+
+@dataclass(frozen=True)
+class MarketSummary:
+    """A market cell and what is kept of its run.
+
+    Attributes:
+        cell: what was run.
+        result: what is stored of it.
+    """
+
+    cell: MarketCell
+    result: Result
+
+    def curve(self, quantity: str) -> pd.Series:
+        """A quantity by where it is: a step, a share of the paths, a bin's left edge or a point in time.
+
+        Raises:
+            KeyError: a quantity that this cell does not have, such as determinants without a banded energy.
+        """
+        rows = self.result.table.loc[[quantity]]
+        return pd.Series(rows["value"].to_numpy(), rows["at"].astype(float).to_numpy(), name=quantity)
+
+    def has(self, quantity: str) -> bool:
+        """Whether a quantity was kept."""
+        return quantity in self.result.table.index
+
+    def quantile(self, statistic: str, share: float) -> float:
+        """The value of a statistic of paths that a share of the paths is below."""
+        curve = self.curve(statistic)
+        return float(np.interp(share, curve.index.to_numpy(), curve.to_numpy()))
+
+    def moments(self, statistic: str) -> tuple[float, float]:
+        """Mean and standard deviation over paths of a statistic, from its quantiles by the trapezoidal rule."""
+        curve = self.curve(statistic)
+        mean = float(np.trapezoid(curve, curve.index))
+        return mean, float(np.sqrt(np.trapezoid((curve - mean) ** 2, curve.index)))
+
+    def band(self, kind: str, share: float) -> np.ndarray:
+        """The quantiles at a share of the autocorrelations "acf" or "squares" at lags 1 to 20: (20,)."""
+        return np.array([self.quantile(f"{kind} {lag}", share) for lag in _LAGS])
+
+    def observed(self, statistic: str) -> float:
+        """A statistic of the whole series."""
+        return self._of_series("value")[statistic]
+
+    def observed_band(self, kind: str) -> np.ndarray:
+        """The autocorrelations "acf" or "squares" of the series at lags 1 to 20: (20,)."""
+        values = self._of_series("value")
+        return np.array([values[f"{kind} {lag}"] for lag in _LAGS])
+
+    def window_spread(self, statistic: str) -> float:
+        """Standard deviation of a statistic over disjoint windows of the series, each as long as a path."""
+        return self._of_series("spread")[statistic]
+
+    def density(self, *, of_series: bool = False) -> np.ndarray:
+        """The marginal density of the paths, or of the series, on the bins between `statistics.EDGES`."""
+        return self.curve("series marginal" if of_series else "marginal").reindex(EDGES[:-1]).to_numpy()
+
+    def exact_to(self) -> float:
+        """The last step, of those that were looked at, before one folds the space of a path."""
+        folded = self.curve("folded")
+        return float(folded.index[folded == 0].max())
+
+    def _of_series(self, name: str) -> dict[str, float]:
+        rows = self.result.table.loc[[f"series {name}"]]
+        return dict(zip(rows["at"], rows["value"], strict=True))
+
+
+def stored_market() -> dict[str, MarketSummary]:
+    """The market cells that are kept in the repository, by their keys; without what is missing."""
+    store = ResultStore(results_folder() / "market")
+    found = {cell.key: (cell, store.load(cell)) for cell in MARKET}
+    return {key: MarketSummary(cell, result) for key, (cell, result) in found.items() if result is not None}
+
+
+def market_spreads(summaries: dict[str, MarketSummary], statistics: dict[str, str]) -> pd.DataFrame:
+    """Compare how far statistics of paths lie apart with how far those of windows of the series do.
+
+    Args:
+        summaries: models of one series by name.
+        statistics: names of statistics by their labels.
+
+    Returns:
+        A row for each label: `series` (its value over the whole series), `windows` (standard deviation over its
+        disjoint windows), and for each model its mean and standard deviation over paths.
+    """
+    first = next(iter(summaries.values()))
+    rows = {}
+    for label, statistic in statistics.items():
+        row = {"series": first.observed(statistic), "windows ±": first.window_spread(statistic)}
+        for name, summary in summaries.items():
+            row[name], row[f"{name} ±"] = summary.moments(statistic)
+        rows[label] = row
+    return pd.DataFrame.from_dict(rows, orient="index")

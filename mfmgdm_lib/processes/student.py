@@ -1,0 +1,75 @@
+"""Independent draws with heavy tails: a start for Section 5.2 that has the tails of returns, and no memory."""
+
+from __future__ import annotations
+
+import math
+
+import scipy.special
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
+from mfmgdm_lib.processes.base import Process, Seed, generator
+
+__all__ = ["StudentNoise"]
+
+
+class StudentNoise(Process):
+    """Independent points from Student's t distribution, shifted and scaled.
+
+    Args:
+        degrees_of_freedom: ν, above 2, where the variance is finite.
+        mean: marginal mean, in the units of the path.
+        stddev: marginal standard deviation, above 0; not the scale of the t distribution, which is smaller.
+
+    Raises:
+        ValueError: arguments out of range.
+
+    Example:
+        >>> noise = StudentNoise(5.0)
+        >>> noise.sample(2, 3, seed=0).shape, noise.stddev
+        (torch.Size([2, 3]), 1.0)
+    """
+
+    def __init__(self, degrees_of_freedom: float, mean: float = 0.0, stddev: float = 1.0) -> None:
+        if not (degrees_of_freedom > 2 and math.isfinite(degrees_of_freedom)):
+            raise ValueError(
+                f"degrees_of_freedom is {degrees_of_freedom!r}; expected a finite number above 2, where the variance"
+                " is finite. Use more of them, or WhiteNoise."
+            )
+        if not math.isfinite(mean):
+            raise ValueError(f"mean is {mean!r}; expected a finite number. Use one such as 0.0.")
+        self.degrees_of_freedom, self._mean = float(degrees_of_freedom), float(mean)
+        self._stddev = check_positive("stddev", stddev)
+
+    def __repr__(self) -> str:
+        return f"StudentNoise({self.degrees_of_freedom:g}, mean={self.mean:g}, stddev={self.stddev:g})"
+
+    @property
+    def mean(self) -> float:
+        """Marginal mean."""
+        return self._mean
+
+    @property
+    def stddev(self) -> float:
+        """Marginal standard deviation."""
+        return self._stddev
+
+    @property
+    def _scale(self) -> float:
+        """Scale of the t distribution that has this standard deviation."""
+        return self._stddev * math.sqrt((self.degrees_of_freedom - 2.0) / self.degrees_of_freedom)
+
+    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
+        """Draw `n` independent paths: a float64 tensor (n, length)."""
+        n, length = check_positive_int("n", n), check_positive_int("length", length)
+        noise = generator(seed).standard_t(self.degrees_of_freedom, (n, length))
+        return torch.from_numpy(self._mean + self._scale * noise)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density, in nats, of paths (*, length): a tensor (*,)."""
+        check_paths("x", x)
+        nu, scale = self.degrees_of_freedom, self._scale
+        constant = -float(scipy.special.betaln(0.5 * nu, 0.5)) - 0.5 * math.log(nu) - math.log(scale)
+        squares = ((x - self._mean) / scale).square() / nu
+        return constant * x.shape[-1] - 0.5 * (nu + 1.0) * torch.log1p(squares).sum(-1)

@@ -1,0 +1,304 @@
+"""From one series to paths like it: units, seeds, the report beside plain arithmetic, and doubts about the series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+import mfmgdm_lib as mm
+from mfmgdm_lib.energies import Autocovariance, StylizedFacts
+from mfmgdm_lib.generation import Generation, generate
+from mfmgdm_lib.processes import AR, ARGARCH, WhiteNoise
+
+N, LENGTH = 5, 128
+
+
+def make(series: Any, n_paths: int = N, length: int = LENGTH, **settings: Any) -> Generation:
+    return generate(series, n_paths, length, **settings)
+
+
+@pytest.fixture(scope="module")
+def series() -> Tensor:
+    """Four thousand returns with clusters, of a size such as daily ones have."""
+    return ARGARCH(-0.1, 5e-6, 0.1, 0.85, mean=3e-4).sample(1, 4096, seed=0)[0]
+
+
+@pytest.fixture(scope="module")
+def made(series: Tensor) -> Generation:
+    return make(series)
+
+
+# --- paths -------------------------------------------------------------------------------------------------------
+
+
+def test_result_has_the_paths_asked_for_and_the_series(made: Generation, series: Tensor) -> None:
+    assert made.paths.shape == (N, LENGTH) and made.paths.dtype == torch.float64
+    assert torch.equal(made.series, series) and made.notes == ()
+    assert 0 < made.steps < 100 and isinstance(made.start, ARGARCH)
+
+
+@pytest.mark.parametrize("duration", [1.0, 1e6])
+def test_loss_is_that_of_the_ensemble_and_vanishes_in_the_end(series: Tensor, duration: float) -> None:
+    # All paths of the ensemble are asked for, so that their mean can be looked at.
+    made = make(series, 128, duration=duration)
+    scaled, paths = ((x - series.mean()) / series.std(correction=0) for x in (series, made.paths))
+    target = StylizedFacts()(scaled)
+    mismatch = StylizedFacts()(paths).mean(0) - target
+    # Round-off of the mismatch, of means of order 1 and on the way to other units and back, is 10⁻¹².
+    assert made.loss == pytest.approx(0.5 * float(mismatch @ mismatch / (target @ target)), rel=1e-8, abs=1e-24)
+    assert made.loss > 1e-6 if duration == 1.0 else made.loss < 1e-12
+
+
+def test_paths_are_those_of_the_flow_from_the_fitted_start(made: Generation, series: Tensor) -> None:
+    scaled = (series - series.mean()) / series.std(correction=0)
+    start = mm.fit_argarch(scaled, "gaussian").process
+    x0 = start.sample(128, 1000 + LENGTH, 0)[:, 1000:]
+    *_, last = mm.GradientFlow(StylizedFacts(), mm.target_from_data(StylizedFacts(), scaled)).steps(x0, 1e6)
+    expected = series.mean() + series.std(correction=0) * last.paths[:N]
+    torch.testing.assert_close(made.paths, expected, rtol=0, atol=1e-13)
+    assert (made.steps, vars(made.start)) == (last.step, vars(start))
+
+
+def test_first_paths_do_not_depend_on_how_many_are_asked_for_up_to_128(made: Generation, series: Tensor) -> None:
+    assert torch.equal(make(series, 128).paths[:N], made.paths)
+    assert torch.equal(make(series, 1).paths, made.paths[:1])
+    more = make(series, 130).paths
+    assert more.shape == (130, LENGTH) and not torch.isclose(more[:N], made.paths, rtol=1e-6, atol=0).all()
+
+
+def test_same_seed_gives_the_same_paths_and_another_seed_others(made: Generation, series: Tensor) -> None:
+    assert torch.equal(make(series, seed=0).paths, made.paths)
+    assert torch.equal(make(series, seed=(2, 12345)).paths, make(series, seed=(2, 12345)).paths)
+    assert not torch.isclose(make(series, seed=1).paths, made.paths, rtol=1e-3, atol=0).all(-1).any()
+
+
+@pytest.mark.parametrize("start", ["noise", "student", "argarch"])
+def test_paths_and_report_are_in_the_units_of_the_series(series: Tensor, start: str) -> None:
+    plain, scaled = make(series, start=start), make(2.0**9 * series, start=start)
+    # A power of 2 changes no digit of a standardised series.
+    assert torch.equal(scaled.paths, 2.0**9 * plain.paths)
+    unit = {name: 2.0**9 for name in plain.report.index if "correlation" not in name and name != "kurtosis"}
+    factors = np.array([unit.get(name, 1.0) for name in plain.report.index])
+    np.testing.assert_array_equal(scaled.report, plain.report.mul(factors, axis=0))
+    assert (scaled.loss, scaled.steps, scaled.notes) == (plain.loss, plain.steps, plain.notes)
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1.0, 7.0), (-3.0, 0.0), (1e4, -250.0)])
+def test_shift_and_scale_of_the_series_are_those_of_the_paths(series: Tensor, factor: float, shift: float) -> None:
+    # From white noise, so that no optimiser makes more of round-off than the flow does. Stylised facts are even, and
+    # what they make of a start does not change with the sign of the series: only the way back to its units does.
+    plain, other = make(series, start="noise"), make(factor * series + shift, start="noise")
+    mean, stddev = float(series.mean()), float(series.std(correction=0))
+    standardised = (plain.paths - mean) / stddev
+    expected = factor * mean + shift + abs(factor) * stddev * standardised
+    # The shift of 7 leaves 2⁻⁵² · 7 / 0.01 ≈ 10⁻¹³ of a standardised value, which the flow makes a thousandfold.
+    torch.testing.assert_close(other.paths, expected, rtol=0, atol=1e-9 * abs(factor) * stddev)
+
+
+def test_series_may_be_a_pandas_series_an_array_or_a_list(made: Generation, series: Tensor) -> None:
+    dated = pd.Series(series.numpy(), pd.bdate_range("2000-01-03", periods=len(series)))
+    for other in (dated, series.numpy(), series.tolist()):
+        assert torch.equal(make(other).paths, made.paths)
+
+
+def test_other_energies_and_starts_and_times_are_used(series: Tensor) -> None:
+    energy = Autocovariance()
+    made = make(series, 128, energy=energy, start="noise")
+    scaled, paths = ((x - series.mean()) / series.std(correction=0) for x in (series, made.paths))
+    torch.testing.assert_close(energy(paths).mean(0), energy(scaled), rtol=0, atol=1e-9)
+    assert isinstance(made.start, WhiteNoise)
+    # In hardly any time paths stay where they are.
+    short = make(series, energy=energy, start="noise", duration=1e-9)
+    still = WhiteNoise().sample(128, LENGTH, 0)[:N]
+    torch.testing.assert_close((short.paths - series.mean()) / series.std(correction=0), still, rtol=0, atol=1e-8)
+    assert short.loss > made.loss
+
+
+# --- the report --------------------------------------------------------------------------------------------------
+
+
+def test_report_compares_the_paths_with_the_series_and_windows_of_it(made: Generation, series: Tensor) -> None:
+    x, paths = series.numpy(), made.paths.numpy()
+    windows = x.reshape(-1, LENGTH)  # 32 of them, without a rest
+
+    def correlation(values: np.ndarray, lag: int) -> float:
+        centred = values - values.mean()
+        return float(centred[lag:] @ centred[: len(values) - lag] / (centred @ centred))
+
+    def kurtosis(values: np.ndarray) -> float:
+        centred = values - values.mean()
+        return float((centred**4).mean() / (centred**2).mean() ** 2)
+
+    statistics = {
+        "mean": np.mean,
+        "standard deviation": np.std,
+        "kurtosis": kurtosis,
+        **{f"{100 * share:g} % quantile": lambda v, share=share: np.quantile(v, share) for share in SHARES},
+        "autocorrelation, lag 1": lambda v: correlation(v, 1),
+        # The squares of deviations from the mean of the whole series, for that is what is standardised.
+        **{
+            f"autocorrelation of squares, lag {lag}": lambda v, lag=lag: correlation((v - x.mean()) ** 2, lag)
+            for lag in (1, 5, 10, 20)
+        },
+    }
+    report = made.report
+    assert report.index.tolist() == list(statistics)
+    assert report.columns.tolist() == ["series", "windows", "paths", "low", "high"]
+    for name, statistic in statistics.items():
+        of_paths = [statistic(path) for path in paths]
+        expected = [
+            statistic(x),
+            np.mean([statistic(window) for window in windows]),
+            np.mean(of_paths),
+            *np.quantile(of_paths, [0.05, 0.95]),
+        ]
+        np.testing.assert_allclose(report.loc[name], expected, rtol=1e-9, atol=1e-15, err_msg=name)
+
+
+SHARES = (0.001, 0.01, 0.05, 0.95, 0.99, 0.999)
+
+
+def test_report_has_no_windows_of_a_series_that_is_shorter_than_a_path(series: Tensor) -> None:
+    report = make(series[:400], length=401).report
+    assert report["windows"].isna().all() and report.drop(columns="windows").notna().all().all()
+    report = make(series[:400], length=400).report
+    np.testing.assert_allclose(report["windows"], report["series"], rtol=1e-12, atol=0)
+
+
+# --- notes -------------------------------------------------------------------------------------------------------
+
+
+def walk(rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal(3000).cumsum()
+
+
+SHORT = "The series has 1000 points: its statistics are rough"
+LEVELS = "these look like levels. Use returns or differences."
+TREND = "standard errors apart: there may be a trend."
+UNEVEN = "One half of the series varies "
+REPEATS = "of the values repeat the one before: coarse quotes, or filled gaps."
+LONG = "The paths are longer (1001) than the series (1000)."
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (lambda rng: rng.standard_normal(3000), []),
+        (lambda rng: rng.standard_normal(2048), []),
+        (lambda rng: rng.standard_normal(1000), [SHORT]),
+        (walk, [LEVELS]),
+        (lambda rng: rng.standard_normal(3000) + np.linspace(0, 1, 3000), [TREND]),
+        (lambda rng: rng.standard_normal(3000) * np.repeat([1.0, 2.5], 1500), [UNEVEN]),
+        (lambda rng: rng.standard_normal(3000) * np.repeat([2.5, 1.0], 1500), [UNEVEN]),
+        (lambda rng: np.round(rng.standard_normal(3000)), [REPEATS]),
+        (lambda rng: rng.standard_normal(3000) + np.sin(2 * np.pi * np.arange(3000) / 20), ["a cycle of 20 points"]),
+        (
+            lambda rng: rng.standard_normal(3000) + 0.5 * np.sin(2 * np.pi * np.arange(3000) / 5),
+            ["a cycle of 5 points"],
+        ),
+        (lambda rng: rng.standard_normal(3001) + 0.5 * (-1.0) ** np.arange(3001), ["a cycle of 2 points"]),
+    ],
+    ids=[
+        *("white", "just long enough", "short", "levels", "trend", "wilder later", "wilder earlier", "coarse"),
+        *("month", "week", "every other"),
+    ],
+)
+def test_doubts_are_those_that_the_series_was_made_for(draw: Any, expected: list[str]) -> None:
+    # From noise, so that there is no word on a fit that failed; in hardly any time, for the doubts are of the series.
+    notes = make(draw(np.random.default_rng(0)), 1, 64, start="noise", duration=1e-6).notes
+    assert len(notes) == len(expected) and all(part in note for part, note in zip(expected, notes, strict=True)), notes
+
+
+def test_paths_that_are_longer_than_the_series_are_noted() -> None:
+    noise = np.random.default_rng(0).standard_normal(1000)
+    assert not any("longer" in note for note in make(noise, 1, 1000, start="noise", duration=1e-6).notes)
+    assert LONG in make(noise, 1, 1001, start="noise", duration=1e-6).notes
+
+
+@pytest.mark.parametrize(
+    "law", [AR([0.5]), AR([-0.7]), ARGARCH(-0.1, 0.05, 0.1, 0.85, degrees_of_freedom=6.0)], ids=repr
+)
+def test_stationary_series_of_the_paper_s_length_raise_no_doubts(law: mm.processes.Process) -> None:
+    # What the notes are about is as rare as one in 10⁴. Clusters that persist make one half wilder now and then, though
+    # not by a factor of 2; a memory of the values themselves lets the means of halves stray further than noise would.
+    for seed in range(5):
+        (series,) = law.sample(1, 4096, seed)
+        assert make(series, 1, 64, start="noise", duration=1e-6).notes == ()
+
+
+def test_start_that_cannot_be_fitted_is_said_and_paths_start_from_white_noise() -> None:
+    series = np.random.default_rng(0).uniform(size=3000)
+    made, plain = make(series, start="student"), make(series, start="noise")
+    assert isinstance(made.start, WhiteNoise) and torch.equal(made.paths, plain.paths)
+    assert len(made.notes) == 1
+    assert made.notes[0].startswith("The paths started from white noise: the most likely Student t of the series has")
+    assert plain.notes == ()
+
+
+def integrated() -> np.ndarray:
+    """A GARCH with α + β = 1, whose most likely law is at the edge of what has a variance."""
+    noise, variance, values = np.random.default_rng(0).standard_normal(4000), 1.0, np.empty(4000)
+    for t, draw in enumerate(noise):
+        values[t] = variance**0.5 * draw
+        variance = 0.02 + 0.1 * values[t] ** 2 + 0.9 * variance
+    return values
+
+
+@pytest.mark.parametrize("start", ["garch", "argarch", "argarch-t"])
+def test_series_at_the_edge_of_a_variance_has_paths_too(start: str) -> None:
+    made = make(integrated(), start=start)
+    assert made.loss < 1e-6 and torch.isfinite(made.paths).all()
+    assert any("started from white noise" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("points", "energy"), [(336, None), (250, Autocovariance())], ids=["stylised", "autocovariance"]
+)
+def test_shortest_series_is_long_enough(series: Tensor, points: int, energy: mm.energies.Energy | None) -> None:
+    assert make(series[:points], 2, 64, energy=energy).paths.shape == (2, 64)
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("series", "message"),
+    [
+        (np.arange(249.0), r"series has 249 points; expected at least \d+\. Use a longer series"),
+        (np.full(400, 2.5), "series is constant at 2.5; expected a series that varies"),
+        (
+            np.r_[np.arange(299.0), np.inf],
+            r"series has 1 entries that are NaN or infinite, the first at index \(299,\)",
+        ),
+        (np.ones((2, 400)), r"series has shape \(2, 400\); expected \(length,\)"),
+    ],
+    ids=["short", "constant", "not finite", "two series"],
+)
+def test_series_that_is_none_is_said(series: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(series)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_paths": 0}, "n_paths is 0; expected a whole number of at least 1"),
+        ({"length": 63}, "length is 63; expected a whole number of at least 64"),
+        ({"duration": 0.0}, "duration is 0.0; expected a finite number above 0"),
+        ({"start": "pink noise"}, "start is 'pink noise'; expected one of 'noise', 'student', 'garch', 'argarch'"),
+    ],
+)
+def test_settings_out_of_range_are_said(series: Tensor, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(series, **settings)
+
+
+def test_energy_of_another_length_is_said(series: Tensor) -> None:
+    with pytest.raises(ValueError, match="256"):
+        make(series, energy=mm.energies.ScatteringMean(256))
+    assert make(series, 2, 256, energy=mm.energies.ScatteringMean(256)).paths.shape == (2, 256)

@@ -62,8 +62,9 @@ validate: $(INSTALLED) ## Run the committed notebooks again and compare with the
 	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
 		-o addopts= -o testpaths= notebooks/*.ipynb
 
-verify: $(INSTALLED) ## Recompute the first steps of every stored trace of Table 1
+verify: $(INSTALLED) ## Recompute the first steps of what is stored of Table 1 and of Figures 6 to 10
 	@$(BIN)/mfmgdm verify results
+	@$(BIN)/mfmgdm verify market --steps 3
 
 format: $(INSTALLED) ## Put the Python files into their standard form
 	@$(BIN)/ruff check --fix --extend-exclude '*.ipynb'

@@ -56,7 +56,8 @@ class GradientFlow:
     Args:
         energy: Φ.
         target: α, of the same K energies.
-        tolerance: error of one step in the mean mismatch (in MGDM: its average over paths), relative to ‖α‖.
+        tolerance: error of one step in the mean mismatch (in MGDM: its average over paths), relative to ‖α‖. Steps are
+            of the first order: the error of the paths goes with the square root of it.
         ensemble_size: paths in each ensemble: 1 is MGDM, None puts all in one.
 
     Raises:
@@ -129,6 +130,7 @@ class GradientFlow:
         """Take a step of at most `length`: the state after it, how long it was, and how long the next may be."""
         members = self._descent.members(len(state.paths))
         values, vectors = torch.linalg.eigh(self._gram(state.paths, members))
+        values = values.clamp(min=0.0)  # which round-off alone can make negative
         mismatch = state.mismatch.double()[::members]
         rotated = _apply(vectors.mT, mismatch)
         while True:
@@ -172,5 +174,5 @@ def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 def _mean_decay(length: float, values: Tensor) -> Tensor:
     """(1 − e^{−hλ}) / hλ, the mean of a decay over a time h; 1 at λ = 0."""
-    product = length * values.clamp(min=0.0)
+    product = length * values
     return torch.where(product > 1e-12, -torch.expm1(-product) / product.clamp(min=1e-12), 1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -329,11 +329,6 @@ def test_table_says_what_the_series_is_like(results: dict[MarketCell, Result]) -
         assert value == pytest.approx(float(exact[name]), rel=6e-5, abs=1e-12), name
 
 
-def test_experiments_are_shared_by_cells_that_differ_in_model_and_method_alone() -> None:
-    assert MGDM.experiment() is MF.experiment() is FLOW.experiment()
-    assert dataclasses.replace(MF, seed=(9, 9)).experiment() is not MF.experiment()
-
-
 @pytest.mark.parametrize(
     ("cell", "stop"), [(MGDM, 12), (MF, 12), (MF, 29), (SCATTERING, 2)], ids=["MGDM", "MF", "MF, last", "scattering"]
 )
@@ -426,10 +421,9 @@ FILES = {"usd-5y": "DGS5", "usd-10y": "DGS10", "eur-5y": "SR_5Y", "eur-10y": "SR
 
 
 @pytest.fixture
-def put_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., pd.Series]]:
+def put_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pd.Series]:
     """Write made-up rates of so many days, up to 10 May 2024, to where they are looked for; return them."""
     monkeypatch.setenv("MFMGDM_DATA_DIR", str(tmp_path))
-    market_cells._experiment.cache_clear()
 
     def put(name: str, days: int) -> pd.Series:
         dates = pd.bdate_range(end="2024-05-10", periods=days, name="date")
@@ -438,8 +432,7 @@ def put_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         rates.to_csv(tmp_path / f"{FILES[name]}.csv")
         return rates
 
-    yield put
-    market_cells._experiment.cache_clear()  # which remembers what was in the files
+    return put
 
 
 @pytest.mark.parametrize(("name", "n"), [("usd-5y", 4096), ("usd-10y", 4096), ("eur-5y", 2048), ("eur-10y", 2048)])

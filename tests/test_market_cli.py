@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mfmgdm_lib.cli import main, reproducing
-from mfmgdm_lib.experiments import MARKET, complete, market_cells, select
+from mfmgdm_lib.experiments import MARKET, complete, select
 from mfmgdm_lib.store import Progress, ResultStore
 
 PATTERN = "sp500-stylized-noise-20000-*-descent"
@@ -99,7 +99,6 @@ def test_reference_model_is_computed_and_then_found(folder: Path, store: ResultS
 
 def test_rates_that_are_not_there_are_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MFMGDM_DATA_DIR", str(tmp_path))
-    market_cells._experiment.cache_clear()
     result = market(folder, cells="eur-10y-reference")
     assert result.exit_code == 2
     assert "which has none of ecb/SR_10Y.csv, SR_10Y.csv, rates/eur_10y.csv" in result.stderr

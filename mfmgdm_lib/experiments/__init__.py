@@ -13,9 +13,9 @@ from mfmgdm_lib.experiments.comparison import (
 from mfmgdm_lib.experiments.findings import findings
 from mfmgdm_lib.experiments.market import SERIES, SP500_FIRST_LOOK, MarketExperiment, observed_returns
 from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
-from mfmgdm_lib.experiments.market_summary import MarketSummary, market_spreads, stored_market
+from mfmgdm_lib.experiments.market_summary import MarketSummary, market_models, market_spreads, stored_market
 from mfmgdm_lib.experiments.results import PROJECTION_FILES, projected_covariance, results_folder, store, stored
-from mfmgdm_lib.experiments.running import complete, drift
+from mfmgdm_lib.experiments.running import complete
 from mfmgdm_lib.experiments.scheduling import run_cells
 from mfmgdm_lib.experiments.sightings import (
     component_shares,
@@ -35,6 +35,7 @@ from mfmgdm_lib.experiments.synthetic import (
     summarize,
 )
 from mfmgdm_lib.experiments.table1 import TABLE_1, Cell, select, table_1, tabulate
+from mfmgdm_lib.experiments.verifying import drift, market_drift
 
 __all__ = [
     "AR_ILLUSTRATION",
@@ -63,6 +64,8 @@ __all__ = [
     "gains",
     "group_values",
     "indistinct_pairs",
+    "market_drift",
+    "market_models",
     "market_spreads",
     "observed_returns",
     "paper_energies",

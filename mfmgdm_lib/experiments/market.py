@@ -104,9 +104,22 @@ class MarketExperiment:
         check_member("start", self.start, STARTS)
 
     @cached_property
+    def returns(self) -> pd.Series:
+        """The observed returns, dated, in their units."""
+        return observed_returns(self.series_name)
+
+    @property
+    def origin(self) -> str:
+        """Where the series is from, and which part of it is taken."""
+        first, last = (f"{date:%Y-%m-%d}" for date in self.returns.index[[0, -1]])
+        about = self.returns.attrs
+        checksum = f" (sha256 {about['sha256']})" if "sha256" in about else ""
+        return f"{len(self.returns)} returns, {first} to {last}, of {about['source']}{checksum}"
+
+    @cached_property
     def series(self) -> Tensor:
         """The standardised returns, (n_points,)."""
-        return torch.tensor(data.standardize(observed_returns(self.series_name)).to_numpy())
+        return torch.tensor(data.standardize(self.returns).to_numpy())
 
     @cached_property
     def target(self) -> Target:

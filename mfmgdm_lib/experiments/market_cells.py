@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,8 +79,9 @@ class MarketCell:
 
     def experiment(self) -> MarketExperiment:
         """The experiment, whose target is taken on the way."""
-        return _experiment(
-            self.series, self.energy, self.step_size, self.n_steps, self.n_paths, self.length, self.seed, self.start
+        energy = StylizedFacts() if self.energy == "stylized" else projected_covariance("garch")
+        return MarketExperiment(
+            self.series, energy, self.step_size, self.n_steps, self.n_paths, self.length, self.seed, self.start
         )
 
     def run(self, *, device: str = "cpu") -> MarketRun:
@@ -115,12 +115,6 @@ class MarketCell:
         return f"loss {loss:.1e} after {result.provenance['steps']} steps"
 
 
-@lru_cache(maxsize=4)
-def _experiment(series: str, energy: str, *settings: Any) -> MarketExperiment:
-    phi = StylizedFacts() if energy == "stylized" else projected_covariance("garch")
-    return MarketExperiment(series, phi, *settings)
-
-
 class MarketRun:
     """A market cell under way; it can be put down and taken up between any two steps of a descent.
 
@@ -145,6 +139,11 @@ class MarketRun:
     def value(self) -> float:
         """The present loss."""
         return self._losses.get(self._taken, math.nan)
+
+    @property
+    def losses(self) -> pd.Series:
+        """The loss, averaged over paths, by the number of steps taken."""
+        return pd.Series(self._losses)
 
     def steps(self) -> Iterator[int]:
         """Go on to the end; yield the number of steps taken."""
@@ -203,17 +202,22 @@ class MarketRun:
         ensemble, that any step so far has folded); those of `describe_paths` and, with "series" before them, of
         `describe_series`; and the first `path`.
         """
-        kept = _thinned(np.array(list(self._losses)))
-        parts = {"loss": pd.Series({t: self._losses[t] for t in kept})}
+        losses = self.losses
+        parts = {"loss": losses[_thinned(losses.index.to_numpy())]}
         if self._logs:
             parts |= self._entropy()
+        observed = describe_series(self.experiment.series, window=self.cell.length)
         parts |= describe_paths(self.paths.double().cpu())
-        parts |= {f"series {name}": values for name, values in describe_series(self.experiment.series).items()}
+        parts |= {f"series {name}": values for name, values in observed.items()}
         parts["path"] = pd.Series(self.paths[0].double().cpu().numpy()).round(3)
         table = pd.concat(parts, names=["quantity", "at"]).rename("value").reset_index("at")
         # As many digits as a figure can show.
         table["value"] = [float(f"{value:.5g}") for value in table["value"]]
-        return table, {"steps": self._taken, "alpha": [float(f"{v:.6g}") for v in self.experiment.target.mean]}
+        return table, {
+            "steps": self._taken,
+            "alpha": [float(f"{v:.6g}") for v in self.experiment.target.mean],
+            "series": self.experiment.origin,
+        }
 
     def _entropy(self) -> dict[str, pd.Series]:
         """The log-determinants along the descent, from those of the nodes."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mfmgdm_lib.experiments.comparison import MODEL_NAMES
 from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
 from mfmgdm_lib.experiments.results import results_folder
+from mfmgdm_lib.experiments.table1 import MODELS
 from mfmgdm_lib.statistics import EDGES
 from mfmgdm_lib.store import Result, ResultStore
 
-__all__ = ["MarketSummary", "market_spreads", "stored_market"]
+__all__ = ["MarketSummary", "market_models", "market_spreads", "stored_market"]
 
 _LAGS = range(1, 21)
 
@@ -89,6 +91,17 @@ def stored_market() -> dict[str, MarketSummary]:
     store = ResultStore(results_folder() / "market")
     found = {cell.key: (cell, store.load(cell)) for cell in MARKET}
     return {key: MarketSummary(cell, result) for key, (cell, result) in found.items() if result is not None}
+
+
+def market_models(summaries: dict[str, MarketSummary], key: str, method: str = "descent") -> dict[str, MarketSummary]:
+    """Both models of one setting, by their names.
+
+    Args:
+        summaries: those of `stored_market`.
+        key: a cell's key up to the model, such as "sp500-stylized-noise-20000".
+        method: "descent" or "flow".
+    """
+    return {MODEL_NAMES[model]: summaries[f"{key}-{model}-{method}"] for model in MODELS}
 
 
 def market_spreads(summaries: dict[str, MarketSummary], statistics: dict[str, str]) -> pd.DataFrame:

@@ -1,27 +1,22 @@
-"""The engine room: run cells into a store, here or elsewhere, with checkpoints, and check what is stored."""
+"""The engine room: run cells into a store, here or elsewhere, with checkpoints."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from mfmgdm_lib.errors import DescentError
-from mfmgdm_lib.experiments.table1 import EVERY_STEP_UP_TO, Cell, tabulate
 from mfmgdm_lib.store import Progress, Result, ResultStore, Specification
 
-__all__ = ["CHECKPOINT_SECONDS", "Job", "Run", "Watcher", "complete", "drift", "seconds_left"]
+__all__ = ["CHECKPOINT_SECONDS", "Job", "Run", "Watcher", "complete", "seconds_left"]
 
 CHECKPOINT_SECONDS = 30.0
 """How often a run is put down: what is lost, at most, when it is killed."""
-
-_TEN_DIGITS = 1e-9
-"""What is lost, relatively, of a number that is kept to ten digits, with round-off on either side."""
 
 Watcher = Callable[[int, float], None]
 """Is told the present step and the number that the run is watched by."""
@@ -169,43 +164,3 @@ def seconds_left(cell: Job, progress: Progress, rates: dict[str, float]) -> floa
     if progress.step > 0:
         return progress.seconds / progress.step * (cell.n_steps - progress.step)
     return rates.get(cell.kind, np.nan) * cell.size
-
-
-def drift(cell: Cell, result: Result, n_steps: int) -> float:
-    """Recompute the first steps of a stored trace, and return its largest deviation in units of what is allowed.
-
-    Values of the exact kind may differ by round-off. Paths in float32 may be another rounding apart after each step,
-    which changes each of d terms of a log-likelihood by up to 2⁻²³ or so. Determinants that were estimated may
-    differ by 4 of their own standard errors, should other arithmetic send another number of probes.
-
-    Args:
-        cell: what was run.
-        result: what is stored of it.
-        n_steps: how many steps to recompute.
-
-    Returns:
-        At most 1 where the two agree.
-    """
-    run = cell.run(n_steps=min(n_steps, cell.n_steps))
-    with suppress(DescentError):  # which ends the stored trace at the same step
-        for _ in run.steps():
-            pass
-    now = tabulate(run.trace())
-    steps = result.table.index.intersection(now.index)
-    if not now.index[now.index <= EVERY_STEP_UP_TO].isin(steps).all():
-        return np.inf
-    kept, now = result.table.loc[steps], now.loc[steps]
-    rounding = cell.length * 2.0**-23 * steps.to_numpy() if cell.dtype == "float32" else 0.0
-    nats = _TEN_DIGITS * (kept["entropy"].abs() + kept["log_likelihood"].abs()) + rounding
-    probes = 4 * np.sqrt(2) * kept["determinant_error"]
-    allowed = {
-        "log_likelihood": nats,
-        "entropy": nats + probes,
-        "reverse_kl": nats + probes,
-        "loss": (_TEN_DIGITS + rounding) * kept["loss"],
-    }
-    apart = {
-        name: ((now[name] - kept[name]).abs() / limit).mask(now[name] == kept[name], 0.0).fillna(np.inf)
-        for name, limit in allowed.items()
-    }
-    return max(float(values.max()) for values in apart.values())

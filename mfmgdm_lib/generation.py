@@ -17,7 +17,7 @@ from mfmgdm_lib.gradient_flow import GradientFlow
 from mfmgdm_lib.processes import Process, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.statistics import autocorrelation, path_statistics
-from mfmgdm_lib.target import target_from_data
+from mfmgdm_lib.target import Target, target_from_data
 
 __all__ = ["Generation", "generate"]
 
@@ -109,7 +109,7 @@ def generate(
         paths=mean + stddev * paths,
         series=observed,
         report=_compare(scaled, paths, mean, stddev),
-        notes=(*_doubts(scaled, length), *notes),
+        notes=(*_doubts(scaled, length), *notes, *_shortfall(last.mismatch[0], target)),
         loss=float(last.loss.mean()),
         steps=last.step,
         start=law,
@@ -181,6 +181,17 @@ def _doubts(scaled: Tensor, length: int) -> list[str]:
     if (season := _season(scaled)) is not None:
         found.append(f"There is a cycle of {season} points, which no energy here can reproduce.")
     return found
+
+
+def _shortfall(mismatch: Tensor, target: Target) -> list[str]:
+    """Whether the mean energy is further from the target than the series tells where that is."""
+    away = (mismatch.double().abs() / target.standard_error).nan_to_num(0.0)
+    if float(away.max()) <= 1.0:
+        return []
+    return [
+        f"The flow ended {float(away.max()):.1f} standard errors of the series from the target, in"
+        f" {target.labels[int(away.argmax())]}: use a longer duration, or another start."
+    ]
 
 
 _UNLIKELY = 4.0

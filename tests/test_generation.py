@@ -173,6 +173,26 @@ def test_report_has_no_windows_of_a_series_that_is_shorter_than_a_path(series: T
 # --- notes -------------------------------------------------------------------------------------------------------
 
 
+def doubts(series: Any, length: int = 64) -> list[str]:
+    """The notes on a series and on nothing else: the flow hardly moves."""
+    notes = make(series, 1, length, start="noise", duration=1e-6).notes
+    return [note for note in notes if not note.startswith("The flow ended")]
+
+
+def test_flow_that_ends_far_from_the_target_is_noted() -> None:
+    series = ARGARCH(-0.1, 0.05, 0.1, 0.85).sample(1, 4096, seed=0)[0]
+    short, whole = (make(series, 1, 1024, start="noise", duration=duration) for duration in (1e-6, 1e6))
+    (note,) = short.notes
+    assert note.startswith("The flow ended ") and note.endswith("use a longer duration, or another start.")
+    # By how far, from the definition: hardly any path has moved.
+    scaled = (series - series.mean()) / series.std(correction=0)
+    target = mm.target_from_data(mm.energies.StylizedFacts(), scaled)
+    noise = mm.energies.StylizedFacts()(WhiteNoise().sample(128, 1024, 0)).mean(0)
+    away = ((noise - target.mean) / target.standard_error).abs().max()
+    assert f"{away:.1f} standard errors" in note
+    assert whole.notes == ()
+
+
 def walk(rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal(3000).cumsum()
 
@@ -210,14 +230,14 @@ LONG = "The paths are longer (1001) than the series (1000)."
 )
 def test_doubts_are_those_that_the_series_was_made_for(draw: Any, expected: list[str]) -> None:
     # From noise, so that there is no word on a fit that failed; in hardly any time, for the doubts are of the series.
-    notes = make(draw(np.random.default_rng(0)), 1, 64, start="noise", duration=1e-6).notes
+    notes = doubts(draw(np.random.default_rng(0)))
     assert len(notes) == len(expected) and all(part in note for part, note in zip(expected, notes, strict=True)), notes
 
 
 def test_paths_that_are_longer_than_the_series_are_noted() -> None:
     noise = np.random.default_rng(0).standard_normal(1000)
-    assert not any("longer" in note for note in make(noise, 1, 1000, start="noise", duration=1e-6).notes)
-    assert LONG in make(noise, 1, 1001, start="noise", duration=1e-6).notes
+    assert not any("longer (" in note for note in doubts(noise, 1000))
+    assert LONG in doubts(noise, 1001)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +248,7 @@ def test_stationary_series_of_the_paper_s_length_raise_no_doubts(law: mm.process
     # not by a factor of 2; a memory of the values themselves lets the means of halves stray further than noise would.
     for seed in range(5):
         (series,) = law.sample(1, 4096, seed)
-        assert make(series, 1, 64, start="noise", duration=1e-6).notes == ()
+        assert doubts(series) == []
 
 
 def test_start_that_cannot_be_fitted_is_said_and_paths_start_from_white_noise() -> None:

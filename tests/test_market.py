@@ -15,7 +15,16 @@ from torch import Tensor
 import mfmgdm_lib as mm
 from mfmgdm_lib import data
 from mfmgdm_lib.energies import StylizedFacts
-from mfmgdm_lib.experiments import MARKET, SERIES, MarketCell, MarketExperiment, market_cells, observed_returns, select
+from mfmgdm_lib.experiments import (
+    MARKET,
+    SERIES,
+    MarketCell,
+    MarketExperiment,
+    market_cells,
+    market_drift,
+    observed_returns,
+    select,
+)
 from mfmgdm_lib.experiments.running import complete
 from mfmgdm_lib.store import Result, ResultStore
 
@@ -474,3 +483,28 @@ def test_cell_of_rates_descends_to_their_energy(put_rates: Callable[..., pd.Seri
     np.testing.assert_allclose(result.provenance["alpha"], StylizedFacts(20)(scaled).numpy(), rtol=6e-6)
     losses = curve(result, "loss")
     assert losses.iloc[-1] < losses.iloc[0]
+
+
+# --- market_drift ------------------------------------------------------------------------------------------------
+
+KINDS = pytest.mark.parametrize("cell", [MF, FLOW, REFERENCE, SCATTERING], ids=lambda cell: cell.key)
+
+
+@KINDS
+def test_untouched_result_has_not_drifted(store: ResultStore, cell: MarketCell) -> None:
+    complete(cell, store)
+    assert market_drift(cell, store.read(cell), 2) <= 1.0
+
+
+@KINDS
+def test_altered_loss_or_another_series_has_drifted(store: ResultStore, cell: MarketCell) -> None:
+    complete(cell, store)
+    result = store.read(cell)
+    # A unit of the fifth digit is beyond what rounding explains, and one of the sixth of a target.
+    table = result.table.copy()
+    table.iloc[0, table.columns.get_loc("value")] *= 1 + 2e-4
+    assert market_drift(cell, dataclasses.replace(result, table=table), 2) > 1.0
+    alpha = result.provenance["alpha"]
+    for other in ([1.00002 * alpha[0], *alpha[1:]], alpha[1:]):
+        about = {**result.provenance, "alpha": other}
+        assert market_drift(cell, dataclasses.replace(result, provenance=about), 2) > 1.0

@@ -113,3 +113,30 @@ def test_unknown_cell_is_said(folder: Path) -> None:
 def test_help_says_where_the_rates_come_from() -> None:
     result = CliRunner().invoke(main, ["reproduce", "market", "--help"])
     assert result.exit_code == 0 and "MFMGDM_DATA_DIR" in result.output
+
+
+# --- verify ------------------------------------------------------------------------------------------------------
+
+
+def verify(folder: Path, *options: str) -> Result:
+    return CliRunner().invoke(main, ["verify", "market", "--store", str(folder), *options])
+
+
+def test_verify_recomputes_what_is_there_and_says_what_is_not(folder: Path, store: ResultStore) -> None:
+    assert verify(folder).exit_code == 1  # nothing is there
+    market(folder, cells="sp500-reference")
+    verdict = verify(folder, "--steps", "1")
+    assert verdict.exit_code == 0 and verdict.output.startswith("ok    sp500-reference: ")
+    assert f"----  {MF.key}: not run yet" in verdict.output
+    assert "usd" not in verdict.output  # whose series may not be at hand
+    assert verdict.output.endswith("1 of 1 stored traces agree over their first 1 steps.\n")
+
+
+def test_verify_fails_where_a_result_is_of_other_data(folder: Path, store: ResultStore) -> None:
+    market(folder, cells="sp500-reference")
+    (cell,) = select(MARKET, ["sp500-reference"])
+    result = store.read(cell)
+    alpha = [1.01 * value for value in result.provenance["alpha"]]
+    store.save(cell, result.table, {**result.provenance, "alpha": alpha})
+    verdict = verify(folder, "--cells", "sp500-reference")
+    assert verdict.exit_code == 1 and "FAIL  sp500-reference: " in verdict.output

@@ -130,6 +130,7 @@ class MarketRun:
         self.step, self._taken = 0, 0
         self.paths = self.experiment.starting_paths().to(device, getattr(torch, cell.dtype))
         self._losses: dict[int, float] = {}
+        self._reached: dict[int, float] = {}
         self._logs: dict[int, np.ndarray] = {}
         exact = cell.method == "descent" and self.experiment.energy.bandwidth is not None
         every = max(ENTROPY_EVERY, cell.n_steps // 2000)
@@ -152,6 +153,7 @@ class MarketRun:
             duration = self.experiment.duration
             for flowing in self.experiment.flow(members).steps(self.paths, duration):
                 self._note(flowing)
+                self._reached[flowing.step] = flowing.time / self.experiment.step_size
                 self.step = round(self.n_steps * flowing.time / duration)
                 yield self.step
             return
@@ -197,13 +199,15 @@ class MarketRun:
     def summarize(self) -> tuple[pd.DataFrame, dict[str, Any]]:
         """What is kept: columns `at` and `value`, by `quantity`; and facts about the run.
 
-        Quantities: `loss` at steps; where determinants are exact, `log_determinant` at steps (mean over paths,
-        accumulated, nats per day), its quadrature's `error`, and `folded` (largest share of the paths, or of the one
-        ensemble, that any step so far has folded); those of `describe_paths` and, with "series" before them, of
-        `describe_series`; and the first `path`.
+        Quantities: `loss` at steps; of a flow, `descent step`, up to which of the descent's steps each of its own has
+        come; where determinants are exact, `log_determinant` at steps (mean over paths, accumulated, nats per day), its
+        quadrature's `error`, and `folded` (largest share of the paths, or of the one ensemble, that any step so far has
+        folded); those of `describe_paths` and, with "series" before them, of `describe_series`; and the first `path`.
         """
         losses = self.losses
         parts = {"loss": losses[_thinned(losses.index.to_numpy())]}
+        if self._reached:
+            parts["descent step"] = pd.Series(self._reached)[parts["loss"].index]
         if self._logs:
             parts |= self._entropy()
         observed = describe_series(self.experiment.series, window=self.cell.length)

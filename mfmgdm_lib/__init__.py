@@ -1,10 +1,11 @@
 """The front door: every public name of the companion to *Mean-Field Microcanonical Gradient Descent*."""
 
 from mfmgdm_lib import _environment as _environment
-from mfmgdm_lib import analytic, data, energies, errors, experiments, figures, paper, processes, statistics
+from mfmgdm_lib import analytic, data, energies, errors, experiments, figures, paper, processes, sharding, statistics
 from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, Move, State
 from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
 from mfmgdm_lib.fitting import Fit, fit_argarch, fit_student, starting_law
+from mfmgdm_lib.frozen import FrozenFlow, FrozenState
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.jacobian import StepDeterminant, Stochastic, log_determinant
@@ -22,6 +23,8 @@ __all__ = [
     "DivergenceTrace",
     "Fit",
     "FlowState",
+    "FrozenFlow",
+    "FrozenState",
     "Generation",
     "GradientFlow",
     "Move",
@@ -45,6 +48,7 @@ __all__ = [
     "paper",
     "processes",
     "reverse_kl_trace",
+    "sharding",
     "starting_law",
     "statistics",
     "target_from_data",

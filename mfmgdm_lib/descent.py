@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,11 @@ from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.errors import DivergedError, StuckError
+from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.target import Target
+
+if TYPE_CHECKING:
+    from mfmgdm_lib.frozen import FrozenFlow
 
 __all__ = ["MFMGDM", "MGDM", "Descent", "Move", "State"]
 
@@ -151,7 +155,7 @@ class Descent:
         for _ in range(self.inner_steps - 1):
             residual = self.energy(move.paths) - wanted
             force = self.energy.gradient(move.paths, self.rate * residual)
-            move = self._stay_inside(move.paths, move.paths - force)
+            move = self.stay_inside(move.paths, move.paths - force)
         return move.paths
 
     def move(self, state: State, force: Tensor | None = None) -> Move:
@@ -166,13 +170,13 @@ class Descent:
         """
         if force is None:
             force = self.energy.gradient(state.paths, self.rate * state.mismatch)
-        move = self._stay_inside(state.paths, state.paths - force)
+        move = self.stay_inside(state.paths, state.paths - force)
         if move.moved is not None:
             self._check_not_stuck(move.moved, state.step)
         return move
 
-    def _stay_inside(self, paths: Tensor, proposal: Tensor) -> Move:
-        """Keep the value of each entry that the proposal takes out of the support."""
+    def stay_inside(self, paths: Tensor, proposal: Tensor) -> Move:
+        """Keep the value of each entry that the proposal takes out of the support (App. B)."""
         if self.support is constraints.real:
             return Move(proposal, None)
         inside = proposal >= 0
@@ -242,6 +246,36 @@ class Descent:
         for state in self.steps(x0, n_steps):
             last = state
         return last.paths
+
+    def freeze(self, x0: Tensor, n_steps: int, start: Process | None = None) -> FrozenFlow:
+        """Run the descent once, and keep the path of its mean mismatch: a normalizing flow of independent paths.
+
+        Of MGDM nothing is kept but the model, for there every path has a mismatch of its own.
+
+        Args:
+            x0: the ensemble (N, time) that the mean is taken over, drawn from `start`.
+            n_steps: number of steps T.
+            start: the law q_0 of `x0`; None stands for `WhiteNoise()`, the paper's start on the real line.
+
+        Returns:
+            The flow; see `FrozenFlow`.
+
+        Raises:
+            ValueError: a mean or spread of x0 that is not that of `start` by more than 6 standard errors (where there
+                are enough paths to tell), another support, several inner steps, or several ensembles.
+            DivergedError: an energy stopped being finite; the error names the step.
+
+        Example:
+            >>> import mfmgdm_lib as mm
+            >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+            >>> target = mm.estimate_target(energy, process, n_samples=1000, length=64, seed=1)
+            >>> model, start = mm.MFMGDM(energy, target, step_size=1.0), mm.processes.WhiteNoise()
+            >>> model.freeze(start.sample(128, 64, seed=2), n_steps=50, start=start)
+            FrozenFlow(Autocovariance(), 50 steps of size 1 from WhiteNoise(mean=0, stddev=1), 64 points)
+        """
+        from mfmgdm_lib.frozen import freeze  # which stands on this module
+
+        return freeze(self, x0, n_steps, start)
 
 
 class MGDM(Descent):

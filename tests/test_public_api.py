@@ -30,6 +30,8 @@ STABLE = [
     "target_from_data",
     "MGDM",
     "MFMGDM",
+    "FrozenFlow",
+    "FrozenState",
     "reverse_kl_trace",
     "log_determinant",
     "Stochastic",
@@ -74,6 +76,12 @@ def test_stable_name_is_there(name: str) -> None:
         (mm.MGDM, ["energy", "target", "step_size", "support", "inner_steps"]),
         (mm.MFMGDM, ["energy", "target", "step_size", "ensemble_size", "support", "inner_steps"]),
         (mm.MFMGDM.sample, ["self", "x0", "n_steps"]),
+        (mm.MFMGDM.freeze, ["self", "x0", "n_steps", "start"]),
+        (mm.FrozenFlow.sample, ["self", "sample_shape", "seed"]),
+        (mm.FrozenFlow.sample_and_log_prob, ["self", "sample_shape", "seed", "jacobian"]),
+        (mm.FrozenFlow.log_prob, ["self", "x", "jacobian", "seed"]),
+        (mm.FrozenFlow.inverse, ["self", "x"]),
+        (mm.FrozenFlow.load, ["path", "energy"]),
         (
             mm.reverse_kl_trace,
             ["model", "process", "initial", "n_steps", "n_particles", "length", "seed", "jacobian"],
@@ -110,7 +118,7 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 ORDER = [
     *("_environment", "errors", "_checks", "_progress", "_archive", "paper", "data"),
     *("processes", "fitting", "energies", "statistics", "target", "descent", "gradient_flow", "generation"),
-    *("writing", "jacobian", "quadrature", "divergence"),
+    *("writing", "jacobian", "sharding", "inversion", "frozen", "quadrature", "divergence"),
     *("analytic", "derivations", "store", "experiments", "figures", "cli"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mfmgdm_lib.cli.descending import descend
 from mfmgdm_lib.cli.fetching import data_group
 from mfmgdm_lib.cli.generating import generate
 from mfmgdm_lib.cli.reproducing import reproduce, verify
@@ -17,5 +18,5 @@ def main() -> None:
     """Make time series like yours, or reproduce the numbers of "Mean-Field Microcanonical Gradient Descent"."""
 
 
-for command in (generate, data_group, reproduce, verify):
+for command in (generate, data_group, descend, reproduce, verify):
     main.add_command(command)

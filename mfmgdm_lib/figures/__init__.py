@@ -22,6 +22,7 @@ from mfmgdm_lib.figures.divergences import (
     scaling,
 )
 from mfmgdm_lib.figures.energies import energy_clouds, energy_moves, loss_curves, spread_ratios
+from mfmgdm_lib.figures.frozen import frozen_divergences, frozen_held_out, frozen_sizes
 from mfmgdm_lib.figures.market import (
     market_bands,
     market_entropies,
@@ -62,6 +63,9 @@ __all__ = [
     "energy_moves",
     "ensemble_sizes",
     "filter_banks",
+    "frozen_divergences",
+    "frozen_held_out",
+    "frozen_sizes",
     "generation_report",
     "half_line_steps",
     "jacobian_parts",

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from torch import Tensor
 
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.descent import Descent, Move, State
+from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.jacobian.dense import dense_blocks
 from mfmgdm_lib.jacobian.lemma import Blocks, StepDeterminant, apply_lemma
 from mfmgdm_lib.jacobian.stochastic import Stochastic
@@ -32,6 +34,24 @@ class Backend(Protocol):
     def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
         """Take one step from `state`; `rng` is for those that need random numbers."""
 
+    def uncoupled(
+        self,
+        energy: Energy,
+        paths: Tensor,
+        weights: Tensor,
+        moved: Tensor | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> StepDeterminant:
+        """Log-determinant of I − Σ_k w_k H_k of each path on its own, where the mismatch depends on no path.
+
+        Args:
+            energy: Φ.
+            paths: where they stand, (N, d).
+            weights: γ times the mismatch, (N, K).
+            moved: the entries that move, (N, d) of bool; None where all do.
+            rng: for those that need random numbers.
+        """
+
 
 @dataclass(frozen=True)
 class _Exact:
@@ -44,6 +64,16 @@ class _Exact:
         move = model.move(state)
         blocks = self.blocks(model.energy, state.paths, model.rate * state.mismatch, move.moved)
         return move, apply_lemma(blocks, model.rate, model.members(len(state.paths)))
+
+    def uncoupled(
+        self,
+        energy: Energy,
+        paths: Tensor,
+        weights: Tensor,
+        moved: Tensor | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> StepDeterminant:
+        return apply_lemma(self.blocks(energy, paths, weights, moved, coupled=False), 0.0, 1)
 
 
 _BACKENDS: dict[str, Backend] = {

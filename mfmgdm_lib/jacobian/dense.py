@@ -14,10 +14,13 @@ _CHUNK_ENTRIES = 2**17
 """Entries of a Hessian that are differentiated at once: bounds the memory that automatic differentiation takes."""
 
 
-def dense_blocks(energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | None = None) -> Blocks:
+def dense_blocks(
+    energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | None = None, *, coupled: bool = True
+) -> Blocks:
     """Return the blocks of paths x (N, d) under weights (N, K), a path at a time to bound the memory.
 
     With `moved` (N, d) the block is that of the entries that move, its other rows and columns those of the identity.
+    Where nothing is `coupled`, the Gram matrices are left out: K = 0.
     Only `energy.__call__` is used, so no hand-written derivative can hide an error here.
     """
     length = x.shape[-1]
@@ -25,7 +28,8 @@ def dense_blocks(energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | Non
     hessian_of = torch.func.jacrev(torch.func.grad(_weighted), chunk_size=max(1, _CHUNK_ENTRIES // length))
     parts = []
     for n, (path, weight) in enumerate(zip(x.double(), weights.double(), strict=True)):
-        rows, hessian = torch.func.jacrev(energy)(path), hessian_of(path, energy, weight)
+        rows = torch.func.jacrev(energy)(path) if coupled else path.new_zeros(0, length)
+        hessian = hessian_of(path, energy, weight)
         if moved is not None:
             rows, hessian = rows * moved[n], hessian * moved[n] * moved[n][:, None]
         parts.append(factor_symmetric((identity - hessian)[None], rows[None]))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib.descent import Descent, Move, State
+from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.jacobian.coupling import Product, couple, dot, within
 from mfmgdm_lib.jacobian.lemma import StepDeterminant
 
@@ -61,23 +62,12 @@ class Stochastic:
 
     def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
         """Take one step from `state`, and estimate its determinant along with it."""
-        if rng is None:
-            raise ValueError(
-                "seed is None with the stochastic backend; expected a seed, so that the estimate can be had again."
-                " Pass seed=0 or any other."
-            )
+        rng = _required(rng)
         weights = model.rate * state.mismatch
         force, product = model.energy.linearize(state.paths, weights)
         move = model.move(state, force)
-        mask = torch.ones_like(state.paths) if move.moved is None else move.moved.to(state.paths)
-
-        def narrowed(paths: Tensor) -> Product:
-            return within(model.energy.linearize(state.paths[paths], weights[paths])[1], mask[paths])
-
-        probed = [self._probe(within(product, mask), narrowed, mask, rng) for _ in range(self.probes)]
-        blocks = torch.stack([probe.log_abs for probe in probed]).mean(0)
-        error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / self.probes
-        folds = torch.stack([probe.folds for probe in probed]).amax(0)
+        mask = _mask(state.paths, move.moved)
+        blocks, error, folds = self._blocks(model.energy, state.paths, weights, product, mask, rng)
         members = model.members(len(blocks))
         joint = couple(model, state, mask, rng, self._coupling_paths(model, state), self.tolerance)
         return move, StepDeterminant(
@@ -88,6 +78,34 @@ class Stochastic:
             joint.error,
             math.hypot(float(error.norm()) / len(blocks), joint.mean_error / members),
         )
+
+    def uncoupled(
+        self,
+        energy: Energy,
+        paths: Tensor,
+        weights: Tensor,
+        moved: Tensor | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> StepDeterminant:
+        """Estimate the determinant of each path's own block I − Σ_k w_k H_k, with nothing that couples paths."""
+        rng = _required(rng)
+        product, mask = energy.linearize(paths, weights)[1], _mask(paths, moved)
+        blocks, error, folds = self._blocks(energy, paths, weights, product, mask, rng)
+        zero = torch.zeros_like(blocks)
+        return StepDeterminant(blocks, zero, folds, error, zero, float(error.norm()) / len(blocks))
+
+    def _blocks(
+        self, energy: Energy, paths: Tensor, weights: Tensor, product: Product, mask: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """log|det A_n| of each path, its standard error and the eigenvalues ≤ 0 that were come across, (N,) each."""
+
+        def narrowed(places: Tensor) -> Product:
+            return within(energy.linearize(paths[places], weights[places])[1], mask[places])
+
+        probed = [self._probe(within(product, mask), narrowed, mask, rng) for _ in range(self.probes)]
+        error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / self.probes
+        folds = torch.stack([probe.folds for probe in probed]).amax(0)
+        return torch.stack([probe.log_abs for probe in probed]).mean(0), error, folds
 
     def _coupling_paths(self, model: Descent, state: State) -> int:
         return max(4, len(state.paths) // model.energy.dim) if self.coupling_paths is None else self.coupling_paths
@@ -153,6 +171,20 @@ class _Lanczos:
         self._beside[-1] = self._beside[-1] * left
         self._basis.append(image * (left / self._beside[-1].clamp(min=_TINY))[:, None].to(image))
         return probe
+
+
+def _required(rng: np.random.Generator | None) -> np.random.Generator:
+    if rng is None:
+        raise ValueError(
+            "seed is None with the stochastic backend; expected a seed, so that the estimate can be had again."
+            " Pass seed=0 or any other."
+        )
+    return rng
+
+
+def _mask(paths: Tensor, moved: Tensor | None) -> Tensor:
+    """1 for each entry that moves, else 0."""
+    return torch.ones_like(paths) if moved is None else moved.to(paths)
 
 
 _TINY = 1e-300

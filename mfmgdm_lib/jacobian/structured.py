@@ -17,10 +17,13 @@ _CHUNK_POINTS = 2**17
 """Points (paths × time) in work at once: bounds the memory and keeps the bands near the processor."""
 
 
-def structured_blocks(energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | None = None) -> Blocks:
+def structured_blocks(
+    energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | None = None, *, coupled: bool = True
+) -> Blocks:
     """Return the blocks of paths x (N, d) under weights (N, K).
 
     With `moved` (N, d) the block is that of the entries that move, its other rows and columns those of the identity.
+    Where nothing is `coupled`, the Gram matrices are left out: K = 0.
     No d×d matrix is formed. LAPACK has no batched band solver, but bands that are zero where one path ends and
     the next begins make a single matrix of all of them, so one call serves a chunk.
     """
@@ -32,7 +35,7 @@ def structured_blocks(energy: Energy, x: Tensor, weights: Tensor, moved: Tensor 
         if mask is not None:
             _cut(bands, mask)
         bands[..., 0, :] += 1.0
-        parts.append(_factor(energy, paths.double(), _rows_first(bands), mask))
+        parts.append(_factor(energy if coupled else None, paths.double(), _rows_first(bands), mask))
     columns = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Blocks(*(torch.from_numpy(column).to(x.device) for column in columns))
 
@@ -48,8 +51,11 @@ Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 """The three fields of `Blocks` for some of the paths."""
 
 
-def _factor(energy: Energy, x: Tensor, bands: np.ndarray, moved: Tensor | None) -> Parts:
-    """Blocks of paths x (N, d) with A_n in lower bands (b + 1, N, d); path by path if one is not positive definite."""
+def _factor(energy: Energy | None, x: Tensor, bands: np.ndarray, moved: Tensor | None) -> Parts:
+    """Blocks of paths x (N, d) with A_n in lower bands (b + 1, N, d); path by path if one is not positive definite.
+
+    Without an energy there are no Gram matrices.
+    """
     factor = _Tridiagonal(bands) if len(bands) == 2 else _Banded(bands)
     if factor.is_definite:
         log_abs = factor.log_pivots().sum(-1)
@@ -64,8 +70,12 @@ def _factor(energy: Energy, x: Tensor, bands: np.ndarray, moved: Tensor | None) 
     return _log(np.abs(indefinite.eigenvalues)).sum(keepdims=True), non_positive, _gram(energy, x, indefinite, moved)
 
 
-def _gram(energy: Energy, x: Tensor, factor: _Tridiagonal | _Banded | _Indefinite, moved: Tensor | None) -> np.ndarray:
+def _gram(
+    energy: Energy | None, x: Tensor, factor: _Tridiagonal | _Banded | _Indefinite, moved: Tensor | None
+) -> np.ndarray:
     """J A⁻¹ Jᵀ for each path, (N, K, K), over the entries that move."""
+    if energy is None:
+        return np.zeros((len(x), 0, 0))
     if moved is not None:  # rows and columns left out: what commuted no longer does
         return factor.gram(_rows_first(energy.jacobian(x) * moved[..., None, :]))
     if not energy.commuting:

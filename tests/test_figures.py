@@ -180,6 +180,44 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "market_spread": lambda: figures.market_spread(
         market_spreads({"MGDM": a_market()}, {"kurtosis": "kurtosis", "lag 1": "acf 1"}), ["MGDM"]
     ),
+    "frozen_divergences": lambda: figures.frozen_divergences(
+        pd.DataFrame(
+            {
+                "kind": ["MGDM", "coupled", "frozen"] * 2,
+                "step": [0] * 3 + [1] * 3,
+                "reverse_kl": 0.5,
+                "standard_error": 0.1,
+            }
+        ),
+        pd.DataFrame(
+            {
+                "kind": ["frozen", "frozen", "MGDM"],
+                "step": [0, 1, 0],
+                "forward_kl": [5.0, 0.01, 5.0],
+                "standard_error": 0.1,
+                "without_origin": 0.0,
+            }
+        ),
+    ),
+    "frozen_sizes": lambda: figures.frozen_sizes(
+        pd.DataFrame(
+            {
+                "process": "here",
+                "energy": "this",
+                "kind": ["MGDM", "coupled", "frozen"],
+                "size": [1, 8, 8],
+                "copy": 0,
+                "least": [3.0, 0.5, 0.1],
+                "standard_error": 0.1,
+            }
+        )
+    ),
+    "frozen_held_out": lambda: figures.frozen_held_out(
+        pd.DataFrame(
+            {"law": ["mf", "mgdm"], "start": "noise", "time": [1.0, 2.0], "held out": [0.1, -0.1], "held out ±": 0.01}
+        ),
+        pd.DataFrame({"name": ["a reference"], "held out": [0.2]}),
+    ),
     "generation_report": lambda: figures.generation_report(a_generation(), unit="log-return per trading day"),
     "energy_costs": lambda: figures.energy_costs(
         pd.DataFrame(

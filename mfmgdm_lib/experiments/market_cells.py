@@ -284,6 +284,7 @@ MARKET = (
     *_stylized("sp500", 20_000, method="flow", start="argarch-t"),
     *_scattering("sp500", 1.0, 500),
     *(cell for name, (size, steps) in _SCATTERING.items() for cell in _scattering(name, size, steps)),
+    *(cell for name in ("usd-10y", "eur-10y") for cell in _scattering(name, *_SCATTERING[name], method="flow")),
     *_scattering("sp500", 1.0, 10_000),
     *_scattering("sp500", 0.1, 25_000, start="garch"),
     *_scattering("sp500", 1.0, 10_000, method="flow"),

@@ -11,6 +11,7 @@ from mfmgdm_lib.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.jacobian import StepDeterminant, Stochastic, log_determinant
 from mfmgdm_lib.processes.initial import initial_distribution
 from mfmgdm_lib.store import ResultStore
+from mfmgdm_lib.streaming import stream_paths
 from mfmgdm_lib.target import Target, estimate_target, target_from_data
 
 __version__ = "0.1.0"
@@ -51,5 +52,6 @@ __all__ = [
     "sharding",
     "starting_law",
     "statistics",
+    "stream_paths",
     "target_from_data",
 ]

@@ -6,14 +6,16 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from mfmgdm_lib.errors import NewerFormatError
 
-__all__ = ["load_arrays", "replace_file", "save_arrays"]
+__all__ = ["load_arrays", "replace_file", "replacing_file", "save_arrays"]
 
 FORMAT = 2
 """Version of the layout; a file with a higher one is from a later library, one of version 1 has no checksum."""
@@ -38,15 +40,25 @@ def save_arrays(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np
 
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:
-    """Put a file in the place of another at once: whoever reads it, or dies, sees the old one or the new one.
+    """Put a file in the place of another at once.
 
     Raises:
         OSError: it could not be written; the old one is still there.
     """
+    with replacing_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write that takes its place when all is done: who reads it, or dies, sees the old one or the new.
+
+    After an error of whatever kind the old one is still there, and nothing else.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

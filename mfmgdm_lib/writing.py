@@ -8,18 +8,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
-from mfmgdm_lib._archive import replace_file, save_arrays
+from mfmgdm_lib._archive import replace_file, replacing_file, save_arrays
 from mfmgdm_lib.generation import Generation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURE_SUFFIXES", "PATHS_SUFFIXES", "check_output", "report_text", "save_figure", "save_paths"]
+__all__ = ["FIGURE_SUFFIXES", "PATHS_SUFFIXES", "check_output", "replacing", "report_text", "save_figure", "save_paths"]
 
 KIND = "generated paths"
 """What an .npz file says that it holds."""
@@ -105,6 +105,30 @@ def check_output(path: str | os.PathLike[str], suffixes: tuple[str, ...], force:
             f"{target} is there already; expected a new file. Name another one, or replace it with force=True."
         )
     return target
+
+
+@contextmanager
+def replacing(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
+    """Open a file to write at length, which takes its place when all is done; if it is not, nothing is left of it.
+
+    Args:
+        path: what `check_output` has returned.
+        force: whether to replace a file that is there by then.
+
+    Raises:
+        FileExistsError: a file that has come to be there meanwhile, without `force`.
+        OSError: it could not be written; a file that was there still is.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replacing(Path(folder, "numbers.bin")) as file:
+        ...         _ = file.write(bytes(10))
+        ...     Path(folder, "numbers.bin").stat().st_size
+        10
+    """
+    with _said(path), replacing_file(path) as file:
+        yield file
+        check_output(path, (path.suffix,), force)
 
 
 def report_text(generation: Generation) -> str:
@@ -198,6 +222,8 @@ def _said(path: Path) -> Iterator[None]:
     """Name the file that could not be written."""
     try:
         yield
+    except FileExistsError:  # which names it already
+        raise
     except OSError as error:
         raise OSError(
             error.errno,

@@ -31,6 +31,7 @@ STABLE = [
     "MGDM",
     "MFMGDM",
     "FrozenFlow",
+    "stream_paths",
     "FrozenState",
     "reverse_kl_trace",
     "log_determinant",
@@ -86,6 +87,7 @@ def test_stable_name_is_there(name: str) -> None:
             mm.reverse_kl_trace,
             ["model", "process", "initial", "n_steps", "n_particles", "length", "seed", "jacobian"],
         ),
+        (mm.stream_paths, ["flow", "n_paths", "path", "seed", "force", "batch", "dtype"]),
         (mm.log_determinant, ["model", "state", "backend", "seed"]),
         (mm.Stochastic, ["probes", "coupling_paths", "tolerance", "max_products"]),
     ],
@@ -118,7 +120,7 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 ORDER = [
     *("_environment", "errors", "_checks", "_progress", "_archive", "paper", "data"),
     *("processes", "fitting", "energies", "statistics", "target", "descent", "gradient_flow", "generation"),
-    *("writing", "jacobian", "sharding", "inversion", "frozen", "quadrature", "divergence"),
+    *("writing", "jacobian", "sharding", "inversion", "frozen", "streaming", "quadrature", "divergence"),
     *("analytic", "derivations", "store", "experiments", "figures", "cli"),
 ]
 

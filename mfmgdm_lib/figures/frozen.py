@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,9 +37,8 @@ def frozen_divergences(reverse: pd.DataFrame, forward: pd.DataFrame) -> Figure:
             axis.plot(rows["step"], rows[value], color=colour, marker="o" if value == "forward_kl" else None, ms=3)
             axis.fill_between(rows["step"], rows[value] - band, rows[value] + band, color=colour, alpha=0.2, lw=0)
         axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
-        axis.set(xlabel="step t", yscale="symlog")
-    # Linear up to a tenth of a nat, where noise decides.
-    axes[0].set_yscale("symlog", linthresh=0.1, linscale=0.6)
+        axis.set(xlabel="step t")
+    _logarithmic_where_it_can_be(axes[0])
     axes[0].set(title="reverse KL", ylabel="nats per path", ylim=(-0.1, None))
     axes[1].set(title="forward KL")
     _legend(figure, list(dict.fromkeys([*reverse["kind"], *finite["kind"]])))
@@ -68,17 +66,31 @@ def frozen_sizes(table: pd.DataFrame) -> Figure:
         )
         axis.minorticks_off()
         if rows["least"].max() > 20.0 * rows["least"].min():
-            axis.set_yscale("log")
+            _logarithmic_where_it_can_be(axis)
     axes[0].set_ylabel("smallest reverse KL, nats per path")
     _legend(figure, ["MGDM", "coupled", "frozen"])
     return figure
 
 
+def _logarithmic_where_it_can_be(axis: Axes) -> None:
+    """Linear up to a tenth of a nat, where noise may make an estimate negative."""
+    axis.set_yscale("symlog", linthresh=0.1, linscale=0.6)
+    axis.set_yticks([0.0, 0.05, 0.1, 1.0, 10.0, 100.0], ["0", "0.05", "0.1", "1", "10", "100"])
+    axis.set_ylim(bottom=-0.1)
+    axis.minorticks_off()
+
+
 def _points(axis: Axes, rows: pd.DataFrame, kind: str, aside: float) -> None:
     """Values with two standard errors, a little aside so that kinds don't hide each other."""
-    error = np.minimum(2.0 * rows["standard_error"], 0.95 * rows["least"])  # a bar has to end on a logarithmic axis
     axis.errorbar(
-        rows["size"] * aside, rows["least"], yerr=error, fmt="o", ms=3.5, lw=0.9, color=_COLOURS[kind], alpha=0.8
+        rows["size"] * aside,
+        rows["least"],
+        yerr=2.0 * rows["standard_error"],
+        fmt="o",
+        ms=3.5,
+        lw=0.9,
+        color=_COLOURS[kind],
+        alpha=0.8,
     )
 
 

@@ -103,8 +103,8 @@ def held_out() -> None:
             seen = "given the past" if given else "window by itself"
             note(f"AR–GARCH, {innovations}", seen, 0, experiment.of_reference(innovations, given_the_past=given))
     for model, step_size, steps in (
-        ("mf", 5.0, (3, 10, 30, 100, 300, 1000, 3000, 5000)),
-        ("mgdm", 0.05, (10, 30, 100, 300, 1000)),
+        ("mf", 5.0, (3, 10, 30, 100, 300, 1000, 3000, 5000, 10_000, 20_000)),
+        ("mgdm", 0.05, (10, 30, 100, 300)),
     ):
         for start in ("noise", "garch"):
             flow = experiment.flow(model, start, step_size, steps[-1])

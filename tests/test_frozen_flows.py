@@ -98,6 +98,14 @@ def test_white_noise_scores_nothing_and_a_flow_of_no_steps_is_white_noise() -> N
     assert HELD_OUT.flow("mgdm", "garch", 0.01, 1).start is HELD_OUT.garch
 
 
+def test_gain_over_the_start_is_that_of_the_same_windows() -> None:
+    flow = HELD_OUT.flow("mf", "garch", 1.0, 2)
+    gain = HELD_OUT.gain_over_start(flow)
+    start = HELD_OUT.of_flow(flow.truncate(0))["held out"]
+    assert gain["gain"] == pytest.approx(HELD_OUT.of_flow(flow)["held out"] - start, abs=1e-12)
+    assert 0 < gain["standard_error"] < HELD_OUT.of_flow(flow)["held out ±"]
+
+
 def test_reference_given_the_past_adds_up_to_the_whole_series() -> None:
     series = torch.cat(HELD_OUT.series)
     law = mm.fit_argarch(HELD_OUT.series[0], "gaussian").process

@@ -317,7 +317,7 @@ QUANTITIES = {
 
 @pytest.mark.parametrize(
     ("cell", "more"),
-    [(MGDM, {"log_determinant", "error", "folded"}), (FLOW, set()), (REFERENCE, set())],
+    [(MGDM, {"log_determinant", "error", "folded"}), (FLOW, {"descent step"}), (REFERENCE, set())],
     ids=["descent", "flow", "none"],
 )
 def test_table_has_every_quantity(results: dict[MarketCell, Result], cell: MarketCell, more: set[str]) -> None:
@@ -483,6 +483,12 @@ def test_cell_of_rates_descends_to_their_energy(put_rates: Callable[..., pd.Seri
     np.testing.assert_allclose(result.provenance["alpha"], StylizedFacts(20)(scaled).numpy(), rtol=6e-6)
     losses = curve(result, "loss")
     assert losses.iloc[-1] < losses.iloc[0]
+
+
+def test_flow_says_up_to_which_step_of_the_descent_it_has_come(results: dict[MarketCell, Result]) -> None:
+    reached = results[FLOW].table.loc["descent step", "value"].to_numpy()
+    assert reached[0] == 0.0 and (np.diff(reached) > 0).all()
+    assert reached[-1] == pytest.approx(FLOW.n_steps, rel=6e-5)  # five digits are kept
 
 
 # --- market_drift ------------------------------------------------------------------------------------------------

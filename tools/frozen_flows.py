@@ -5,7 +5,8 @@
 - reverse: results/frozen_reverse.csv, the smallest reverse divergence against the size of the ensemble that left a
   flow, and results/frozen_curves.csv, the divergence along the steps for one size;
 - forward: results/frozen_forward.csv, the forward divergence at some steps;
-- held_out: results/frozen_held_out.csv, log-densities of later days of the S&P 500.
+- held_out: results/frozen_held_out.csv, log-densities of later days of the S&P 500;
+- gains: results/frozen_gains.csv, how much of them flows add to the laws that they start from.
 """
 
 from __future__ import annotations
@@ -113,12 +114,22 @@ def held_out() -> None:
     write("frozen_held_out", "Log-density per day above that of white noise, S&P 500.", pd.DataFrame(rows))
 
 
+def gains() -> None:
+    """Compare flows with their starts on the same windows."""
+    experiment, rows = HeldOut(), []
+    for start in ("noise", "garch"):
+        flow = experiment.flow("mf", start, 5.0, 5000)
+        rows.append({"start": start, "step": flow.n_steps, **experiment.gain_over_start(flow)})
+        print(rows[-1], flush=True)
+    write("frozen_gains", "Log-density per day above that of the start, S&P 500, held out.", pd.DataFrame(rows))
+
+
 def write(name: str, about: str, table: pd.DataFrame) -> None:
     """Store a table with where it comes from."""
     store(name, table.to_csv(index=False, float_format="%.6g"), [about, "Made by: python tools/frozen_flows.py"])
 
 
-PARTS: dict[str, Callable[[], None]] = {"reverse": reverse, "forward": forward, "held_out": held_out}
+PARTS: dict[str, Callable[[], None]] = {"reverse": reverse, "forward": forward, "held_out": held_out, "gains": gains}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

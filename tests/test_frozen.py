@@ -320,6 +320,12 @@ def test_step_that_folds_is_refused_on_either_way(make_target: Callable[..., mm.
             call(x0)
         assert caught.value.step == 1
     assert flow.transform(x0).shape == (2, 8)
+    # Whoever wants a bound goes on: the first step multiplies by 0.8, and of −1 the logarithm of the modulus counts.
+    start, first, second = (state.log_prob for state in flow.steps(x0, on_fold="ignore"))
+    torch.testing.assert_close(first, start - 8 * math.log(0.8), rtol=0, atol=1e-12)
+    torch.testing.assert_close(second, first, rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match=r"on_fold is 'record'; expected one of 'raise', 'ignore'"):
+        list(flow.steps(x0, on_fold="record"))
 
 
 def test_half_line_has_no_density_below_zero_and_counts_one_origin_above(frozen: Callable[..., mm.FrozenFlow]) -> None:

@@ -40,7 +40,7 @@ LISTENING = replace(AR_ILLUSTRATION, energy=ScatteringMean(1024), step_size=5.0,
 REVERSE: dict[tuple[str, str], tuple[SyntheticExperiment, dict[str, Any], tuple[int, ...], int]] = {
     ("AR(0.1)", "autocovariance"): (AR_ILLUSTRATION, {"n_paths": 512}, SIZES, 4),
     ("CIR(1/2, 1, 1)", "autocovariance"): (CIR_EXPONENTIAL, {"n_paths": 512}, (8, 32, 128, 512), 2),
-    ("AR(0.1)", "scattering mean"): (LISTENING, {"n_paths": 128, "dtype": torch.float32}, (8, 32, 128), 2),
+    ("AR(0.1)", "scattering mean"): (LISTENING, {"n_paths": 128, "dtype": torch.float32}, (8, 32, 128), 1),
 }
 """By process and energy: the experiment, how many paths judge it, sizes of ensembles, and independent ones of each."""
 

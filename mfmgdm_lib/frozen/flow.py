@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from mfmgdm_lib._archive import load_arrays, save_arrays
-from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
+from mfmgdm_lib._checks import check_finite, check_member, check_paths, check_positive_int
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descent import Descent
 from mfmgdm_lib.energies import Energy
@@ -202,13 +202,18 @@ class FrozenFlow(Distribution):
             moved.append(chunk)
         return torch.cat(moved).reshape(x0.shape)
 
-    def steps(self, x0: Tensor, *, jacobian: str | Backend = "auto", seed: Seed = None) -> Iterator[FrozenState]:
+    def steps(
+        self, x0: Tensor, *, jacobian: str | Backend = "auto", seed: Seed = None, on_fold: str = "raise"
+    ) -> Iterator[FrozenState]:
         """Yield where paths stand at t = 0, 1, …, n_steps, with their log-density under the law q_t.
 
         Args:
             x0: paths (N, d) drawn from the start; their dtype and device are kept.
             jacobian: backend of the determinants, as for `reverse_kl_trace`.
             seed: for a stochastic backend, which needs one.
+            on_fold: "raise" an error at a step whose Jacobian is not positive definite, or "ignore" that and go on with
+                the logarithm of the absolute determinant: `log_prob` counts one origin of each path from there on, and
+                is a lower bound.
 
         Raises:
             NotInvertibleError: a step whose Jacobian is not positive definite; the error names it.
@@ -225,8 +230,9 @@ class FrozenFlow(Distribution):
             >>> len(kl), kl[-1] < kl[0]
             (41, True)
         """
+        may_fold = check_member("on_fold", on_fold, ("raise", "ignore")) == "ignore"
         backend, rng = self._backend(jacobian), None if seed is None else generator(seed)
-        yield from self._follow(self._check_paths("x0", x0).detach(), backend, rng)
+        yield from self._follow(self._check_paths("x0", x0).detach(), backend, rng, may_fold=may_fold)
 
     def sample_and_log_prob(
         self, sample_shape: Shape = (), seed: Seed = None, *, jacobian: str | Backend = "auto"
@@ -287,13 +293,15 @@ class FrozenFlow(Distribution):
         rows: Sequence[Tensor | None] = [None] * self.n_steps if self.mismatches is None else list(self.mismatches)
         return [FrozenStep(self._model, index, row) for index, row in enumerate(rows)]
 
-    def _follow(self, paths: Tensor, backend: Backend, rng: np.random.Generator | None) -> Iterator[FrozenState]:
+    def _follow(
+        self, paths: Tensor, backend: Backend, rng: np.random.Generator | None, *, may_fold: bool = False
+    ) -> Iterator[FrozenState]:
         """The states of paths (N, d) at all steps."""
         log_prob = self.start.log_prob(paths.double())
         variance = torch.zeros_like(log_prob)
         yield FrozenState(0, paths, log_prob, variance)
         for step in self._steps():
-            paths, determinant = step.advance_with_determinant(paths, backend, rng)
+            paths, determinant = step.advance_with_determinant(paths, backend, rng, may_fold=may_fold)
             log_prob = log_prob - determinant.per_path
             variance = variance + determinant.standard_error.square()
             yield FrozenState(step.index + 1, paths, log_prob, variance.sqrt())

@@ -52,12 +52,12 @@ class FrozenStep:
         return self._check_not_diverged(move.paths)
 
     def advance_with_determinant(
-        self, paths: Tensor, backend: Backend, rng: np.random.Generator | None
+        self, paths: Tensor, backend: Backend, rng: np.random.Generator | None, *, may_fold: bool = False
     ) -> tuple[Tensor, StepDeterminant]:
         """The paths (N, d) after the step, and the determinant of its Jacobian.
 
         Raises:
-            NotInvertibleError: a Jacobian that is not positive definite.
+            NotInvertibleError: a Jacobian that is not positive definite, unless it may fold.
             DivergedError: a path stopped being finite.
         """
         if self._mismatch is None:
@@ -65,7 +65,8 @@ class FrozenStep:
         else:
             move = self._move(paths)
             determinant = backend.uncoupled(self._energy, paths, self._weights(paths), move.moved, rng)
-        self._check_not_folded(determinant)
+        if not may_fold:
+            self._check_not_folded(determinant)
         return self._check_not_diverged(move.paths), determinant
 
     def _move(self, paths: Tensor) -> Move:

@@ -506,9 +506,9 @@ def test_untouched_result_has_not_drifted(store: ResultStore, cell: MarketCell) 
 def test_altered_loss_or_another_series_has_drifted(store: ResultStore, cell: MarketCell) -> None:
     complete(cell, store)
     result = store.read(cell)
-    # A unit of the fifth digit is beyond what rounding explains, and one of the sixth of a target.
+    # A unit of the fifth digit is beyond what rounding explains, and one of the sixth of a target; fits are less exact.
     table = result.table.copy()
-    table.iloc[0, table.columns.get_loc("value")] *= 1 + 2e-4
+    table.iloc[0, table.columns.get_loc("value")] *= 1 + (2e-3 if cell.start == "argarch-t" else 2e-4)
     assert market_drift(cell, dataclasses.replace(result, table=table), 2) > 1.0
     alpha = result.provenance["alpha"]
     for other in ([1.00002 * alpha[0], *alpha[1:]], alpha[1:]):

@@ -20,6 +20,11 @@ _TEN_DIGITS = 1e-9
 _FIVE_DIGITS, _SIX_DIGITS = 5.1e-5, 5.1e-6
 """The same of numbers that are kept to five and to six."""
 
+_FITTED = 1e-3
+"""How far, relatively, a loss may be off where paths start from a fit with t innovations. Where its optimiser ends hangs
+on round-off, and that on the number of threads: ν differs by 10⁻⁵ of itself. The loss of the S&P 500's start, an average
+over products of four heavy-tailed factors, differs 40 times as much, and other series may be wilder by half."""
+
 
 def drift(cell: Cell, result: Result, n_steps: int) -> float:
     """Recompute the first steps of a cell of Table 1: the largest deviation in units of what is allowed.
@@ -89,5 +94,6 @@ def market_drift(cell: MarketCell, result: Result, n_steps: int) -> float:
     kept = kept.set_axis(kept.index.astype(float))
     steps = kept.index.intersection(now.index)
     rounding = cell.length * 2.0**-23 * steps.to_numpy() if cell.dtype == "float32" else 0.0
-    apart = (now[steps] - kept[steps]).abs() / ((_FIVE_DIGITS + rounding) * kept[steps])
+    fitted = _FITTED if cell.start == "argarch-t" else 0.0
+    apart = (now[steps] - kept[steps]).abs() / ((_FIVE_DIGITS + rounding + fitted) * kept[steps])
     return float(max(apart.max(), (np.abs(alpha - stored) / (_SIX_DIGITS * np.abs(stored))).max()))

@@ -24,8 +24,8 @@ _FITTED = 1e-3
 """How far, relatively, a loss may be off where paths start from a fit with t innovations.
 
 Where its optimiser ends hangs on round-off, and that on the number of threads: ν differs by 10⁻⁵ of itself. The loss of
-the S&P 500's start, an average over products of four heavy-tailed factors, differs 40 times as much; a factor of two and
-a half is for series that are wilder.
+the S&P 500's start, an average over products of four heavy-tailed factors, differs 40 times as much; a factor of 2½
+is for series that are wilder.
 """
 
 

@@ -118,7 +118,7 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 
 # Each may import from what stands before it: the way through, from a process to a figure.
 ORDER = [
-    *("_environment", "errors", "_checks", "_progress", "_archive", "paper", "data"),
+    *("_environment", "errors", "_checks", "_progress", "_archive", "notebooks", "paper", "data"),
     *("processes", "fitting", "energies", "statistics", "target", "descent", "gradient_flow", "generation"),
     *("writing", "jacobian", "sharding", "inversion", "frozen", "streaming", "quadrature", "divergence"),
     *("analytic", "derivations", "store", "experiments", "figures", "cli"),

@@ -30,7 +30,7 @@ def glue(name: str, value: object, display: bool = True) -> None:
     if get_ipython() is None:
         return
     prefix = "" if display else _HIDDEN
-    show(
+    show(  # type: ignore[no-untyped-call]
         {f"{prefix}text/plain": repr(value)},
         raw=True,
         metadata={"scrapbook": {"name": name, "mime_prefix": prefix}},

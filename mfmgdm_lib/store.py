@@ -84,6 +84,7 @@ class ResultStore:
 
     Args:
         folder: where; it is made when something is first written.
+        beneath: another folder of results, whose results count as found where `folder` has none; it is only read.
         report: what to do with a sentence for the user, such as that a file was set aside.
 
     Example:
@@ -100,13 +101,27 @@ class ResultStore:
         (4, None, None)
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, report: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        beneath: str | os.PathLike[str] | None = None,
+        report: Callable[[str], None] = print,
+    ) -> None:
         self.folder = Path(folder)
+        self.beneath = None if beneath is None else Path(beneath)
         self._report = report
 
     def path(self, specification: Specification) -> Path:
         """Where the result of a specification is, or will be."""
         return self.folder / f"{self._name(specification)}.csv"
+
+    def _found_at(self, specification: Specification) -> Path:
+        """Where a result is read: in the folder, or beneath it where only that has one."""
+        path = self.path(specification)
+        if self.beneath is None or path.is_file() or not (self.beneath / path.name).is_file():
+            return path
+        return self.beneath / path.name
 
     def checkpoint_path(self, specification: Specification) -> Path:
         """Where a run of the specification is put down."""
@@ -126,7 +141,7 @@ class ResultStore:
             NewerFormatError: a file that a newer version of the library wrote.
             ValueError: a damaged file.
         """
-        path = self.path(specification)
+        path = self._found_at(specification)
         result = _parse(path.read_bytes(), path)
         if result.specification != _fields(specification):
             raise ValueError(f"{path} is of another specification; expected that of its name. Run it again.")
@@ -149,7 +164,7 @@ class ResultStore:
         except NewerFormatError:
             raise
         except ValueError as error:
-            if set_aside:
+            if set_aside and self.path(specification).is_file():
                 self._set_aside(self.path(specification), str(error))
             return None
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mfmgdm_lib import cli
-from mfmgdm_lib.experiments import select, table_1
+from mfmgdm_lib.experiments import results, select, table_1
 from mfmgdm_lib.store import Progress, ResultStore
 
 PATTERN = "ar01-acf-*"
@@ -115,6 +115,39 @@ def test_list_and_dry_run_say_what_is_there_and_change_nothing(filled: Path, sto
     with store.claim(MF):
         assert reproduce(filled, "--list").output.splitlines()[2].split()[1] == "running"
     assert contents(filled) == before
+
+
+def test_cells_that_lack_a_file_are_told_before_the_others_are_run(
+    folder: Path, store: ResultStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(results.PROJECTION_FILES, "white noise", tmp_path / "gone.npz")
+    result = invoke(
+        *("reproduce", "table1", "--profile", "quick", "--store", folder, "--cells", "ar01-acf-mf"),
+        *("--cells", "ar01-scatcov-*"),
+    )
+    assert result.exit_code == 2
+    assert (
+        "Left out: ar01-scatcov-mgdm, ar01-scatcov-mf: " in result.stderr and "gone.npz is not there" in result.stderr
+    )
+    assert result.output.index("Left out") < result.output.index("[1/1] ar01-acf-mf")
+    assert store.load(MF) is not None
+
+
+def test_an_installed_package_is_not_written_to(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = filled.rename(tmp_path / "quick")
+    ResultStore(installed).path(MF).unlink()
+    monkeypatch.setattr(results, "_CHECKOUT", None)
+    monkeypatch.setattr(results, "_RESULTS", tmp_path)
+    (tmp_path / "desk").mkdir()
+    monkeypatch.chdir(tmp_path / "desk")
+    before = contents(installed)
+    result = invoke("reproduce", "table1", "--profile", "quick", "--cells", PATTERN)
+    assert result.exit_code == 0 and f"New results go to {tmp_path / 'desk' / 'results' / 'quick'}" in result.stderr
+    assert [line.rpartition("(")[2] for line in result.stdout.splitlines()] == ["found)", "computed)"]
+    assert contents(installed) == before
+    assert ResultStore(tmp_path / "desk" / "results" / "quick").load(MF) is not None
+    verdict = invoke("verify", "results", "--profile", "quick", "--cells", PATTERN)
+    assert verdict.exit_code == 0 and "2 of 2 stored traces agree" in verdict.output
 
 
 def damage(path: Path) -> None:

@@ -167,7 +167,7 @@ def test_summary_of_a_trace_says_what_the_trace_does() -> None:
 
 
 def test_a_file_of_results_that_is_not_there_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match=r"nothing\.csv.*checkout"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.csv is not there; expected one of cir_autocovariance,"):
         mm.experiments.stored("nothing")
 
 
@@ -200,9 +200,25 @@ def test_findings_agree_with_what_the_paper_prints_but_for_one() -> None:
 
 
 def test_a_stored_table_comes_back_and_says_where_it_is_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "_RESULTS", tmp_path)
+    monkeypatch.setattr(results, "new_results_folder", lambda: tmp_path)
     table = pd.DataFrame({"size": [1, 2], "seconds": [0.5, 0.25]})
     mm.experiments.store("times", table.to_csv(index=False), ["Made by: a test"])
     pd.testing.assert_frame_equal(mm.experiments.stored("times"), table)
     assert (tmp_path / "times.csv").read_text().startswith("# Made by: a test\n# Date: ")
     assert [path.name for path in tmp_path.iterdir()] == ["times.csv"]
+
+
+def test_new_results_come_before_those_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "site-packages" / "mfmgdm_lib" / "results"
+    (installed / "table1").mkdir(parents=True)
+    (installed / "times.csv").write_text("seconds\n1.5\n")
+    monkeypatch.setattr(results, "_CHECKOUT", None)
+    monkeypatch.setattr(results, "_RESULTS", installed)
+    monkeypatch.chdir(tmp_path)
+    assert mm.experiments.stored("times")["seconds"].tolist() == [1.5]
+    mm.experiments.store("times", "seconds\n2.5\n", ["Made by: a test"])
+    assert mm.experiments.stored("times")["seconds"].tolist() == [2.5]
+    assert (tmp_path / "results" / "times.csv").is_file()
+    assert (installed / "times.csv").read_text() == "seconds\n1.5\n"
+    store = mm.experiments.result_store("table1")
+    assert (store.folder, store.beneath) == (Path("results", "table1"), installed / "table1")

@@ -101,6 +101,16 @@ def test_versions_of_this_project_agree() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == mfmgdm_lib.__version__
 
 
+def test_a_wheel_has_all_packages_and_all_stored_results() -> None:
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packages = [path.parent.relative_to(ROOT) for path in (ROOT / "mfmgdm_lib").rglob("__init__.py")]
+    assert sorted(setup["packages"]) == sorted([*(".".join(path.parts) for path in packages), "mfmgdm_lib.results"])
+    assert setup["package-dir"] == {"mfmgdm_lib.results": "results"}
+    results = ROOT / "results"
+    shipped = {path for pattern in setup["package-data"]["mfmgdm_lib.results"] for path in results.glob(pattern)}
+    assert {path for path in tracked_files() if results in path.parents} == shipped
+
+
 def test_each_source_has_its_executed_notebook() -> None:
     assert SOURCES
     assert [path.stem for path in SOURCES] == [path.stem for path in NOTEBOOKS], "run `make notebooks`"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["Command", "errors_said", "with_options"]
+__all__ = ["Command", "errors_said", "sentence", "with_options"]
 
 Command = Callable[..., Any]
 
@@ -44,10 +44,11 @@ def errors_said() -> Iterator[None]:
     try:
         yield
     except (MemoryError, OSError, ValueError, RuntimeError) as error:
-        raise _BadInputError(_sentence(error)) from error
+        raise _BadInputError(sentence(error)) from error
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """Say an error in the words of a shell."""
     said = str(error)
     if isinstance(error, OSError) and error.strerror:
         # The system's own words do not say which file they are about.

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from mfmgdm_lib.cli.manners import errors_said, with_options
+from mfmgdm_lib.cli.manners import errors_said, sentence, with_options
 from mfmgdm_lib.experiments import running, scheduling
-from mfmgdm_lib.experiments.market import SERIES
+from mfmgdm_lib.experiments.market import SERIES, observed_returns
 from mfmgdm_lib.experiments.market_cells import MARKET
-from mfmgdm_lib.experiments.results import results_folder
+from mfmgdm_lib.experiments.results import projected_covariance, result_store
 from mfmgdm_lib.experiments.running import Job
 from mfmgdm_lib.experiments.table1 import PROFILES, TABLE_1, select, table_1
 from mfmgdm_lib.experiments.verifying import drift, market_drift
@@ -110,9 +110,37 @@ def _reproduce(
         click.echo(f"{len(missing)} of {len(wanted)} cells would be run.")
     else:
         _check_device(device)
+        if missing and store.beneath is not None:
+            _report(f"New results go to {store.folder.resolve()}; --store names another folder.")
+        wanted, lacking = _without_what_lacks_files(wanted, missing)
         runs = scheduling.run_cells(wanted, store, jobs=jobs, device=device, scheduler=scheduler)
         for done, (cell, outcome) in enumerate(runs, start=1):
             click.echo(f"[{done}/{len(wanted)}] {cell.key}  {_result_text(cell, store)}  ({outcome})")
+        if lacking:
+            raise SystemExit(2)
+
+
+def _without_what_lacks_files(wanted: Sequence[Job], missing: Sequence[Job]) -> tuple[list[Job], bool]:
+    """Say which cells lack a file or a series that they begin with, before any is run; return the others."""
+    settings = {cell: (getattr(cell, "series", None), getattr(cell, "energy", None)) for cell in missing}
+    lacking = {setting: _what_lacks(*setting) for setting in dict.fromkeys(settings.values())}
+    for reason in dict.fromkeys(filter(None, lacking.values())):
+        keys = [cell.key for cell, setting in settings.items() if lacking[setting] == reason]
+        _report(f"Left out: {', '.join(keys)}: {reason}")
+    kept = [cell for cell in wanted if cell not in settings or lacking[settings[cell]] is None]
+    return kept, len(kept) < len(wanted)
+
+
+def _what_lacks(series: str | None, energy: str | None) -> str | None:
+    """What is wrong with what cells of these settings read; None where all is there."""
+    try:
+        if series is not None:
+            observed_returns(series)
+        if energy == "scatcov":
+            projected_covariance("white noise" if series is None else "garch")
+    except (OSError, RuntimeError, ValueError) as error:
+        return sentence(error)
+    return None
 
 
 _steps = click.option(
@@ -166,9 +194,11 @@ def _verify(wanted: Sequence[Any], store: ResultStore, drift: Callable[[Any, Res
 
 
 def _store(folder: Path | None, name: str) -> ResultStore:
-    return ResultStore(
-        results_folder() / name if folder is None else folder, report=lambda text: click.echo(text, err=True)
-    )
+    return result_store(name, report=_report) if folder is None else ResultStore(folder, report=_report)
+
+
+def _report(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _check_device(device: str) -> None:

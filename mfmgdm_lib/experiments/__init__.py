@@ -14,7 +14,15 @@ from mfmgdm_lib.experiments.findings import findings
 from mfmgdm_lib.experiments.market import SERIES, SP500_FIRST_LOOK, MarketExperiment, observed_returns
 from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
 from mfmgdm_lib.experiments.market_summary import MarketSummary, market_models, market_spreads, stored_market
-from mfmgdm_lib.experiments.results import PROJECTION_FILES, projected_covariance, results_folder, store, stored
+from mfmgdm_lib.experiments.results import (
+    PROJECTION_FILES,
+    new_results_folder,
+    projected_covariance,
+    result_store,
+    results_folder,
+    store,
+    stored,
+)
 from mfmgdm_lib.experiments.running import complete
 from mfmgdm_lib.experiments.scheduling import run_cells
 from mfmgdm_lib.experiments.sightings import (
@@ -67,10 +75,12 @@ __all__ = [
     "market_drift",
     "market_models",
     "market_spreads",
+    "new_results_folder",
     "observed_returns",
     "paper_energies",
     "projected_covariance",
     "replicate_summary",
+    "result_store",
     "results_folder",
     "run_cells",
     "select",

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mfmgdm_lib.experiments.results import results_folder
+from mfmgdm_lib.experiments.results import result_store
 from mfmgdm_lib.experiments.table1 import ENERGIES, MODELS, PROCESSES, TABLE_1, Cell
 from mfmgdm_lib.paper import numbers
 from mfmgdm_lib.processes import AR
-from mfmgdm_lib.store import Result, ResultStore
+from mfmgdm_lib.store import Result
 
 __all__ = [
     "ENERGY_NAMES",
@@ -47,7 +47,7 @@ MODEL_NAMES = {"mgdm": "MGDM", "mf": "MF–MGDM"}
 
 def stored_cells() -> dict[str, Result]:
     """The results of the forty cells that are kept in the repository, by the cell's key; without what is missing."""
-    store = ResultStore(results_folder() / "table1")
+    store = result_store("table1")
     found = {cell.key: store.load(cell) for cell in TABLE_1}
     return {key: result for key, result in found.items() if result is not None}
 

@@ -9,10 +9,10 @@ import pandas as pd
 
 from mfmgdm_lib.experiments.comparison import MODEL_NAMES
 from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
-from mfmgdm_lib.experiments.results import results_folder
+from mfmgdm_lib.experiments.results import result_store
 from mfmgdm_lib.experiments.table1 import MODELS
 from mfmgdm_lib.statistics import EDGES
-from mfmgdm_lib.store import Result, ResultStore
+from mfmgdm_lib.store import Result
 
 __all__ = ["MarketSummary", "market_models", "market_spreads", "stored_market"]
 
@@ -88,7 +88,7 @@ class MarketSummary:
 
 def stored_market() -> dict[str, MarketSummary]:
     """The market cells that are kept in the repository, by their keys; without what is missing."""
-    store = ResultStore(results_folder() / "market")
+    store = result_store("market")
     found = {cell.key: (cell, store.load(cell)) for cell in MARKET}
     return {key: MarketSummary(cell, result) for key, (cell, result) in found.items() if result is not None}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +10,25 @@ import pandas as pd
 from mfmgdm_lib._archive import replace_file
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.energies import Projection, ScatteringCovariance
-from mfmgdm_lib.store import provenance
+from mfmgdm_lib.store import ResultStore, provenance
 
-__all__ = ["PROJECTION_FILES", "projected_covariance", "results_folder", "store", "stored"]
+__all__ = [
+    "PROJECTION_FILES",
+    "new_results_folder",
+    "projected_covariance",
+    "result_store",
+    "results_folder",
+    "store",
+    "stored",
+]
 
-_RESULTS = Path(__file__).resolve().parents[2] / "results"
-"""Where runs that take too long for a page are kept: beside the library in a checkout of the repository."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+_CHECKOUT = _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").is_file() else None
+"""The repository that the library is in; None where it is installed from a wheel."""
+
+_RESULTS = _PACKAGE / "results" if _CHECKOUT is None else _CHECKOUT / "results"
+"""The results that come with the library: a folder of the installed package is that of the repository."""
 
 PROJECTION_FILES = {
     "white noise": _RESULTS / "white_noise_projection.npz",
@@ -25,30 +38,52 @@ PROJECTION_FILES = {
 
 
 def results_folder() -> Path:
-    """Where results are kept: `results/` of the repository that the library is in, else of the working directory."""
-    return _RESULTS if _RESULTS.is_dir() else Path("results")
+    """Where the results are that come with the library, in a checkout of the repository or installed; to be read."""
+    return _RESULTS
+
+
+def new_results_folder() -> Path:
+    """Where new results go: `results/` of a checkout of the repository, else of the working directory."""
+    return Path("results") if _CHECKOUT is None else _RESULTS
+
+
+def result_store(name: str, *, report: Callable[[str], None] = print) -> ResultStore:
+    """The store of one kind of runs: new results, and beneath them those that come with the library.
+
+    Args:
+        name: "table1", "market", or another folder in `results/`.
+        report: what to do with a sentence for the user.
+    """
+    new, came = new_results_folder() / name, results_folder() / name
+    return ResultStore(new, beneath=None if new == came else came, report=report)
 
 
 def stored(name: str) -> pd.DataFrame:
-    """Read a table of results that is kept in the repository.
+    """Read a table of results: a new one, where there is one, or else the one that comes with the library.
 
     Args:
         name: the file's name in `results/`, without its suffix.
 
     Raises:
-        FileNotFoundError: no such file: another name, or a library that is not in a checkout of the repository.
+        FileNotFoundError: no such file.
+
+    Example:
+        >>> list(stored("frozen_gains")["start"])
+        ['noise', 'garch']
     """
-    path = _RESULTS / f"{name}.csv"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is not there; expected a file of results/ in a checkout of the repository."
-            " Use one of its names, and the library from a checkout."
-        )
-    return pd.read_csv(path, comment="#")
+    folders = (new_results_folder(), results_folder())
+    for folder in folders:
+        if (path := folder / f"{name}.csv").is_file():
+            return pd.read_csv(path, comment="#")
+    names = sorted(file.stem for file in results_folder().glob("*.csv"))
+    raise FileNotFoundError(
+        f"{folders[-1] / name}.csv is not there; expected one of {', '.join(names) or 'the tables of the library'}."
+        + (" Use one of these names." if names else " Install the library again.")
+    )
 
 
 def store(name: str, table: str, origin: Sequence[str]) -> None:
-    """Write a table to `results/`, whole or not at all, below lines that say where it comes from.
+    """Write a table to the folder of new results, whole or not at all, below lines that say where it comes from.
 
     Args:
         name: the file's name in `results/`, without its suffix.
@@ -59,20 +94,28 @@ def store(name: str, table: str, origin: Sequence[str]) -> None:
     versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
     lines = [*origin, f"Date: {about['date']}", f"Versions: {versions}"]
     content = "".join(f"# {line}\n" for line in lines) + table
-    replace_file(_RESULTS / f"{name}.csv", content.encode())
+    folder = new_results_folder()
+    folder.mkdir(exist_ok=True)
+    replace_file(folder / f"{name}.csv", content.encode())
 
 
 def projected_covariance(law: str = "white noise") -> Projection:
     """Energy iii: the scattering covariance of 1024 points on its 20 principal components.
 
-    They are those of 10⁵ paths from the paper's seed, read from `results/`.
+    They are those of 10⁵ paths from the paper's seed, read from a file that comes with the library.
 
     Args:
         law: of those paths: "white noise" (Section 5.1), or "garch" (Section 5.2), (ω, α, β) = (0.03, 0.1, 0.87).
 
     Raises:
-        FileNotFoundError: a library that is not in a checkout of the repository.
-        ValueError: another law.
+        FileNotFoundError: an installation that has lost the file.
+        ValueError: another law, or a damaged file.
     """
     check_member("law", law, tuple(PROJECTION_FILES))
-    return Projection.load(PROJECTION_FILES[law], ScatteringCovariance(1024))
+    path = PROJECTION_FILES[law]
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is not there; expected a file that comes with the library. "
+            + ("Install it again." if _CHECKOUT is None else "Get it back: git checkout -- results.")
+        )
+    return Projection.load(path, ScatteringCovariance(1024))

@@ -54,6 +54,10 @@ def run_cells(
     """
     check_positive_int("jobs", jobs)
     options = {"device": device, "checkpoint_seconds": checkpoint_seconds}
+    if store.beneath is not None:  # which workers need not see
+        found = [cell for cell in cells if store.load(cell) is not None]
+        yield from ((cell, "found") for cell in found)
+        cells = [cell for cell in cells if cell not in found]
     if scheduler is not None:
         outcomes = _on_cluster(cells, store, scheduler, options)
     elif jobs > 1:

@@ -293,6 +293,19 @@ def test_help_has_a_sentence_for_the_command_and_each_of_its_options(name: str) 
         assert [below for below in command.commands if below not in result.output] == []
 
 
+def test_names_that_are_offered_are_those_of_the_library() -> None:
+    from mfmgdm_lib import fitting, streaming, writing
+    from mfmgdm_lib.cli import choices
+    from mfmgdm_lib.data import publishers
+    from mfmgdm_lib.experiments import running, table1
+
+    homes = (fitting, publishers, running, streaming, table1, writing)
+    for name in choices.__all__:
+        (theirs,) = {id(vars(home)[name]): vars(home)[name] for home in homes if name in vars(home)}.values()
+        offered = getattr(choices, name)
+        assert offered == (tuple(theirs) if isinstance(theirs, dict) else theirs), name
+
+
 def test_commands_have_the_options_that_the_book_names() -> None:
     options = {name: {text for option in c.params for text in option.opts} for name, c in commands().items()}
     shared = {"--store", "--profile", "--cells"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from mfmgdm_lib.cli import main, reproducing
-from mfmgdm_lib.experiments import MARKET, complete, select
+from mfmgdm_lib.cli import main
+from mfmgdm_lib.experiments import MARKET, complete, results, select
 from mfmgdm_lib.store import Progress, ResultStore
 
 PATTERN = "sp500-stylized-noise-20000-*-descent"
@@ -78,7 +78,7 @@ def test_time_that_is_left_is_guessed_from_results_of_the_kind(folder: Path, sto
 def test_results_that_are_kept_tell_how_long_others_of_the_kind_take(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reproducing, "result_store", lambda name, **_: ResultStore(tmp_path / "kept" / name))
+    monkeypatch.setattr(results, "result_store", lambda name, **_: ResultStore(tmp_path / "kept" / name))
     kept = ResultStore(tmp_path / "kept" / "market")
     complete(small := dataclasses.replace(MF, n_paths=8, length=128, n_steps=2), kept)
     (rates,) = select(MARKET, ["eur-5y-stylized-noise-500-mf-descent"])

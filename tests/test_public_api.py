@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -137,6 +140,58 @@ def test_nothing_imports_backwards() -> None:
                 package, _, rest = statement.module.partition(".")
                 for name in [rest.partition(".")[0]] if rest else [alias.name for alias in statement.names]:
                     assert ORDER.index(name) <= ORDER.index(room), f"{path.relative_to(root)} imports {package}.{name}"
+
+
+HEAVY = ["arch", "kymatio", "matplotlib", "numpy", "pandas", "scipy", "statsmodels", "sympy", "torch"]
+
+EVERY_HELP = """
+import click
+from click.testing import CliRunner
+from mfmgdm_lib.cli import main
+def walk(command, words):
+    yield words
+    for name, part in getattr(command, "commands", {}).items():
+        yield from walk(part, [*words, name])
+asked = list(walk(main, []))
+for words in asked:
+    result = CliRunner().invoke(main, [*words, "--help"])
+    assert result.exit_code == 0 and "Usage:" in result.output, words
+assert len(asked) > 12, asked
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import mfmgdm_lib; assert {*mfmgdm_lib.__all__} < {*dir(mfmgdm_lib)}",
+        "import mfmgdm_lib; assert not hasattr(mfmgdm_lib, 'nothing_of_the_kind')",
+        "import mfmgdm_lib, os; assert os.environ['GOMP_SPINCOUNT']",  # before torch, which reads it once
+        EVERY_HELP,
+    ],
+    ids=["import", "another name", "environment", "help"],
+)
+def test_no_numerical_package_is_loaded_by(code: str) -> None:
+    code += f"\nimport sys\nloaded = sys.modules.keys() & set({HEAVY})\nassert not loaded, loaded"
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert run.returncode == 0, run.stderr
+
+
+def test_each_public_name_is_loaded_when_it_is_first_used() -> None:
+    code = "import mfmgdm_lib as mm\nfor name in mm.__all__: assert getattr(mm, name) is vars(mm)[name], name"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_names_for_type_checkers_are_those_that_are_loaded() -> None:
+    seen = {}
+    for statement in ast.walk(ast.parse(Path(mm.__file__).read_text(encoding="utf-8"))):
+        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("mfmgdm_lib"):
+            seen |= {
+                alias.name: str(statement.module).removeprefix("mfmgdm_lib").lstrip(".") for alias in statement.names
+            }
+    assert {name for name in seen if not name.startswith("_")} == {*mm.__all__}
+    assert {name: home for name, home in seen.items() if home} == mm._HOMES
 
 
 def test_package_is_marked_as_typed() -> None:

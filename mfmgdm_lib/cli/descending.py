@@ -9,18 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from mfmgdm_lib._archive import replace_file, save_arrays
-from mfmgdm_lib._progress import progress
+from mfmgdm_lib.cli.choices import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESSES
 from mfmgdm_lib.cli.manners import errors_said, with_options
-from mfmgdm_lib.experiments.running import CHECKPOINT_SECONDS
-from mfmgdm_lib.experiments.table1 import ENERGIES, MODELS, PROCESSES, TABLE_1, Cell, select
-from mfmgdm_lib.sharding import Checkpoints, LostProcessError, Shard, ShardedDescent, ShardedRun, follow, join
-from mfmgdm_lib.writing import check_output
+
+if TYPE_CHECKING:
+    from mfmgdm_lib.experiments.table1 import Cell
+    from mfmgdm_lib.sharding import Checkpoints, Shard, ShardedRun
 
 __all__ = ["descend"]
 
@@ -28,11 +26,9 @@ KIND = "paths of a descent"
 """What an .npz file says that it holds."""
 
 _which_descent = with_options(
-    click.option("--process", type=click.Choice(list(PROCESSES)), required=True, help="Law that is imitated."),
+    click.option("--process", type=click.Choice(PROCESSES), required=True, help="Law that is imitated."),
     click.option("--energy", type=click.Choice(ENERGIES), default="acf", show_default=True, help="Energy of a path."),
-    click.option(
-        "--model", type=click.Choice(list(MODELS)), default="mf", show_default=True, help="What moves a path."
-    ),
+    click.option("--model", type=click.Choice(MODELS), default="mf", show_default=True, help="What moves a path."),
     click.option("--paths", type=click.IntRange(min=1), default=128, show_default=True, help="Paths in all."),
     click.option("--length", type=click.IntRange(min=2), default=1024, show_default=True, help="Points of each path."),
     click.option("--steps", type=click.IntRange(min=0), help="How many steps.  [default: as in Table 1]"),
@@ -110,6 +106,8 @@ def descend(
     The folder, best one that all machines see, gets trace.csv, with the mean over all paths at each step, and a file of
     paths from each process. A run that was stopped goes on from its last checkpoint when the command is given again.
     """
+    from mfmgdm_lib.sharding import Checkpoints, LostProcessError, join
+
     with errors_said(), join(device, timeout=timeout) as shard, _stop_said(shard):
         cell = _cell(
             initial_seed=tuple(seeds), **{name: value for name, value in which.items() if name != "determinants"}
@@ -133,6 +131,8 @@ def _cell(
     *, process: str, energy: str, model: str, paths: int, steps: int | None, step_size: float | None, **rest: Any
 ) -> Cell:
     """The cell of Table 1 by these names, with what is asked for in place of its own."""
+    from mfmgdm_lib.experiments.table1 import TABLE_1, select
+
     (cell,) = select(TABLE_1, [f"{process}-{energy}-{model}"])
     return dataclasses.replace(
         cell,
@@ -146,6 +146,8 @@ def _cell(
 
 def _check_outputs(folder: Path, shard: Shard, force: bool) -> None:
     """Refuse what could not be written before anyone has waited for it."""
+    from mfmgdm_lib.writing import check_output
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -163,14 +165,23 @@ def _part(folder: Path, shard: Shard) -> Path:
 
 
 def _begin(cell: Cell, shard: Shard, determinants: bool) -> ShardedRun:
+    from mfmgdm_lib.experiments import table1
+    from mfmgdm_lib.sharding import ShardedDescent, ShardedRun
+
     experiment = cell.experiment()
-    model = ShardedDescent(experiment.model(MODELS[cell.model]), shard, cell.n_particles)
+    model = ShardedDescent(experiment.model(table1.MODELS[cell.model]), shard, cell.n_particles)
     x0 = shard.draw(experiment.initial, cell.n_particles, cell.length, cell.initial_seed).to(shard.device)
     return ShardedRun(model, x0, cell.n_steps, determinants=determinants)
 
 
 def _finish(run: ShardedRun, checkpoints: Checkpoints, every: float) -> None:
     """Take the run to its end, write what there is to be kept, and then drop the checkpoints."""
+    import numpy as np
+
+    from mfmgdm_lib._archive import replace_file, save_arrays
+    from mfmgdm_lib._progress import progress
+    from mfmgdm_lib.sharding import follow
+
     shard, folder = run.model.shard, checkpoints.folder
     steps = follow(run, checkpoints, every=every)
     for _ in steps if shard.rank else progress(steps, total=run.n_steps - run.step + 1, description="descend"):
@@ -206,6 +217,8 @@ def _how_to_go_on(checkpoints: Checkpoints) -> str:
 @contextmanager
 def _stop_said(shard: Shard) -> Iterator[None]:
     """Say so when `torchrun` stops this process because another has failed; a second word from it changes nothing."""
+    from mfmgdm_lib.sharding import LostProcessError
+
     if shard.count == 1:
         yield
         return

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
-import pandas as pd
 
-from mfmgdm_lib import data
+from mfmgdm_lib.cli.choices import PUBLISHERS
 from mfmgdm_lib.cli.manners import errors_said
-from mfmgdm_lib.data.cache import cache_folder
-from mfmgdm_lib.data.publishers import PUBLISHERS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["data_group"]
 
@@ -21,7 +22,7 @@ def data_group() -> None:
 
 
 @data_group.command("fetch")
-@click.argument("source", metavar="SOURCE", type=click.Choice(list(PUBLISHERS)))
+@click.argument("source", metavar="SOURCE", type=click.Choice(PUBLISHERS))
 @click.argument("identifier", metavar="ID")
 @click.option("--start", metavar="DATE", help="First date wanted, as 2003-01-01.  [default: the first there is]")
 @click.option("--end", metavar="DATE", help="Last date wanted.  [default: the last there is]")
@@ -33,6 +34,8 @@ def fetch(source: str, identifier: str, start: str | None, end: str | None, refr
     SOURCE is yahoo, riksbank, fred or ecb, and ID what the series is called there, such as ^GSPC, USGVB10Y, DGS10 or
     SR_10Y. Where the environment variable MFMGDM_DATA_DIR names a folder, the series is read from there instead.
     """
+    from mfmgdm_lib import data
+
     with errors_said():
         if accept and not refresh:
             raise ValueError("--accept is given without --refresh; expected both. Add --refresh to ask again.")
@@ -50,6 +53,9 @@ def fetch(source: str, identifier: str, start: str | None, end: str | None, refr
 @data_group.command("list")
 def list_cached() -> None:
     """List the downloaded series that are kept."""
+    from mfmgdm_lib import data
+    from mfmgdm_lib.data.cache import cache_folder
+
     with errors_said():
         kept = data.cached()
     if folder := os.environ.get("MFMGDM_DATA_DIR"):
@@ -68,6 +74,9 @@ def list_cached() -> None:
 @data_group.command("verify")
 def verify_cached() -> None:
     """Check the files that are kept; exit with 1 if one is damaged."""
+    from mfmgdm_lib import data
+    from mfmgdm_lib.data.cache import cache_folder
+
     with errors_said():
         kept = data.verify_cache()
     for state, *names, path in kept[["state", "source", "id", "first", "last", "path"]].astype(str).to_numpy():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import pandas as pd
 
-from mfmgdm_lib import data, generation
+from mfmgdm_lib.cli.choices import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS
 from mfmgdm_lib.cli.manners import errors_said, with_options
-from mfmgdm_lib.figures import generation_report
-from mfmgdm_lib.fitting import STARTS
-from mfmgdm_lib.writing import FIGURE_SUFFIXES, PATHS_SUFFIXES, check_output, report_text, save_figure, save_paths
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["generate"]
 
@@ -89,12 +89,19 @@ def generate(
     SERIES.csv has a line of column names, and then one for each date, written as 2024-03-01. The last lines of the
     answer say what speaks against trusting the paths.
     """
+    from mfmgdm_lib import generation
+    from mfmgdm_lib.writing import report_text, save_figure, save_paths
+
     with errors_said():
         _check_outputs(file, out, plot, force)
         series = _read(file, date, column, kind)
         click.echo(_headline(series))
         made = generation.generate(series, n_paths, length, seed, start=start)
-        figure = generation_report(made, unit=series.attrs["unit"]) if plot is not None else None
+        figure = None
+        if plot is not None:
+            from mfmgdm_lib.figures import generation_report
+
+            figure = generation_report(made, unit=series.attrs["unit"])
         click.echo(f"Wrote {save_paths(made, out, force=force)}")
         if plot is not None and figure is not None:
             click.echo(f"Wrote {save_figure(figure, plot, force=force)}")
@@ -103,6 +110,8 @@ def generate(
 
 def _check_outputs(file: Path, out: Path, plot: Path | None, force: bool) -> None:
     """Refuse what could not be written before anyone has waited for it."""
+    from mfmgdm_lib.writing import check_output
+
     check_output(out, PATHS_SUFFIXES, force)
     if plot is not None:
         check_output(plot, FIGURE_SUFFIXES, force)
@@ -111,6 +120,8 @@ def _check_outputs(file: Path, out: Path, plot: Path | None, force: bool) -> Non
 
 
 def _read(file: Path, date: str | None, column: str | None, kind: str) -> pd.Series:
+    from mfmgdm_lib import data
+
     levels = data.read_csv(file, date, column)
     return levels if kind == "none" else data.returns(levels, kind)
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfmgdm_lib.cli.choices import PROFILES
 from mfmgdm_lib.cli.manners import errors_said, sentence, with_options
-from mfmgdm_lib.experiments import running, scheduling
-from mfmgdm_lib.experiments.market import SERIES, observed_returns
-from mfmgdm_lib.experiments.market_cells import MARKET
-from mfmgdm_lib.experiments.results import projected_covariance, result_store
-from mfmgdm_lib.experiments.running import Job
-from mfmgdm_lib.experiments.table1 import PROFILES, TABLE_1, select, table_1
-from mfmgdm_lib.experiments.verifying import drift, market_drift
-from mfmgdm_lib.store import Result, ResultStore
+
+if TYPE_CHECKING:
+    from mfmgdm_lib.experiments.running import Job
+    from mfmgdm_lib.store import Result, ResultStore
 
 __all__ = ["reproduce", "verify"]
 
@@ -68,6 +65,8 @@ def table1(cells: Sequence[str], folder: Path | None, profile: str, replicates: 
 
     A run that is stopped, however that happens, goes on from its last checkpoint when the command is given again.
     """
+    from mfmgdm_lib.experiments.table1 import TABLE_1, select, table_1
+
     with errors_said():
         wanted = select(table_1(profile), cells)
         if replicates:
@@ -85,6 +84,9 @@ def market(cells: Sequence[str], folder: Path | None, **how: Any) -> None:
 
     The rates are downloaded, or read from the folder that MFMGDM_DATA_DIR names.
     """
+    from mfmgdm_lib.experiments.market_cells import MARKET
+    from mfmgdm_lib.experiments.table1 import select
+
     with errors_said():
         _reproduce(select(MARKET, cells), _store(folder, "market"), (MARKET, "market"), **how)
 
@@ -101,6 +103,8 @@ def _reproduce(
     dry_run: bool,
 ) -> None:
     """Run cells, or list them; how long they take is guessed from the `known` ones of a folder of results."""
+    from mfmgdm_lib.experiments import scheduling
+
     missing = [cell for cell in wanted if store.progress(cell).state != "done"]
     if listing:
         _list(wanted, store, *known)
@@ -133,6 +137,9 @@ def _without_what_lacks_files(wanted: Sequence[Job], missing: Sequence[Job]) -> 
 
 def _what_lacks(series: str | None, energy: str | None) -> str | None:
     """What is wrong with what cells of these settings read; None where all is there."""
+    from mfmgdm_lib.experiments.market import observed_returns
+    from mfmgdm_lib.experiments.results import projected_covariance
+
     try:
         if series is not None:
             observed_returns(series)
@@ -157,6 +164,9 @@ def results(cells: Sequence[str], folder: Path | None, profile: str, steps: int)
 
     Exits with 1 if one is off or damaged, or none is there.
     """
+    from mfmgdm_lib.experiments.table1 import select, table_1
+    from mfmgdm_lib.experiments.verifying import drift
+
     with errors_said():
         _verify(select(table_1(profile), cells), _store(folder, _FOLDERS[profile]), drift, steps)
 
@@ -170,6 +180,11 @@ def verify_market(cells: Sequence[str], folder: Path | None, steps: int) -> None
     Without --cells, of those on the series that comes with an installed package. Exits with 1 if one is off or damaged,
     or none is there.
     """
+    from mfmgdm_lib.experiments.market import SERIES
+    from mfmgdm_lib.experiments.market_cells import MARKET
+    from mfmgdm_lib.experiments.table1 import select
+    from mfmgdm_lib.experiments.verifying import market_drift
+
     with errors_said():
         at_hand = [cell for cell in MARKET if cells or SERIES[cell.series].source == "arch"]
         _verify(select(at_hand, cells), _store(folder, "market"), market_drift, steps)
@@ -194,6 +209,9 @@ def _verify(wanted: Sequence[Any], store: ResultStore, drift: Callable[[Any, Res
 
 
 def _store(folder: Path | None, name: str) -> ResultStore:
+    from mfmgdm_lib.experiments.results import result_store
+    from mfmgdm_lib.store import ResultStore
+
     return result_store(name, report=_report) if folder is None else ResultStore(folder, report=_report)
 
 
@@ -216,6 +234,8 @@ def _result_text(cell: Job, store: ResultStore) -> str:
 
 
 def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], shelf: str) -> None:
+    from mfmgdm_lib.experiments import running
+
     rates = _rates(known, _store(None, shelf)) | _rates(cells, store)
     total, width = 0.0, max(len(cell.key) for cell in cells)
     click.echo(f"{'cell':{width}} {'state':12} {'step':>11} {'wall time':>12} {'left':>12}  result")

@@ -5,40 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mfmgdm_lib._archive import load_arrays
+from mfmgdm_lib.cli.choices import DTYPES, STREAM_SUFFIXES
 from mfmgdm_lib.cli.manners import errors_said
-from mfmgdm_lib.energies import (
-    Autocovariance,
-    Energy,
-    ScatteringCovariance,
-    ScatteringMean,
-    ScatteringSpectra,
-    StylizedFacts,
-)
-from mfmgdm_lib.frozen import FrozenFlow
-from mfmgdm_lib.frozen.files import KIND, NAMES
-from mfmgdm_lib.streaming import DTYPES, STREAM_SUFFIXES, stream_paths
-from mfmgdm_lib.writing import check_output
+
+if TYPE_CHECKING:
+    from mfmgdm_lib.energies import Energy
 
 __all__ = ["sample"]
 
 
 def _scattering(kind: str, length: str, octaves: str, first: str, second: str) -> Energy:
+    from mfmgdm_lib.energies import ScatteringCovariance, ScatteringMean
+
     energy = ScatteringMean if kind == "Mean" else ScatteringCovariance
     return energy(int(length), J=int(octaves), wavelets=(int(first), int(second)))
 
 
 def _spectra(length: str, scale: str | None, octaves: str, wavelet: str) -> Energy:
+    from mfmgdm_lib.energies import ScatteringSpectra
+
     numbers = None if scale is None else [float(number) for number in scale.split(", ")]
     return ScatteringSpectra(int(length), scale=numbers, J=int(octaves), wavelet=wavelet)
 
 
+def _by_lags(lags: str | None = None) -> Energy:
+    from mfmgdm_lib.energies import Autocovariance, StylizedFacts
+
+    return Autocovariance() if lags is None else StylizedFacts(int(lags))
+
+
 _SPELLINGS: dict[str, Callable[..., Energy]] = {
-    r"Autocovariance\(\)": Autocovariance,
-    r"StylizedFacts\(lags=(\d{1,4})\)": lambda lags: StylizedFacts(int(lags)),
+    r"Autocovariance\(\)": _by_lags,
+    r"StylizedFacts\(lags=(\d{1,4})\)": _by_lags,
     r"Scattering(Mean|Covariance)\((\d{1,7}), J=(\d{1,2}), wavelets=\((\d{1,2}), (\d{1,2})\)\)": _scattering,
     r"ScatteringSpectra\((\d{1,7})(?:, scale=\((.{1,999})\))?, J=(\d{1,2}), wavelet='(.{1,99})'\)": _spectra,
 }
@@ -70,6 +72,10 @@ def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str
     FLOW.npz is what the `save` of a FrozenFlow left. It does not hold the energy itself: those of the library are made
     again from their names, others need Python.
     """
+    from mfmgdm_lib.frozen import FrozenFlow
+    from mfmgdm_lib.streaming import stream_paths
+    from mfmgdm_lib.writing import check_output
+
     with errors_said():
         check_output(out, STREAM_SUFFIXES, force)
         if out.exists() and out.samefile(file):
@@ -81,6 +87,9 @@ def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str
 
 def _energy(file: Path, name: str | None) -> Energy:
     """The energy of this name, or of the one in the file."""
+    from mfmgdm_lib._archive import load_arrays
+    from mfmgdm_lib.frozen.files import KIND, NAMES
+
     source, spelled = "--energy", name
     if spelled is None:
         source, spelled = str(file), str(load_arrays(file, KIND, NAMES)["energy"])

@@ -196,6 +196,18 @@ def test_site_check(tmp_path: Path, before: str, after: str, complaint: str) -> 
     assert complaint in run.stderr
 
 
+def test_site_check_reads_notebooks(tmp_path: Path) -> None:
+    (tmp_path / "mathjax.js").touch()
+    (tmp_path / "a.png").touch()
+    (tmp_path / "index.html").write_text(GOOD_PAGE)
+    cells = [nbformat.v4.new_code_cell("'{eq}`x`'"), nbformat.v4.new_markdown_cell("see {numref}`x`")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "page.ipynb")
+    command = [sys.executable, ROOT / "tools" / "check_site.py", tmp_path]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "page.ipynb: has {numref}`, which plain Jupyter does not understand" in run.stderr
+
+
 def test_the_readme_examples_print_what_they_say(tmp_path: Path) -> None:
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     said = [example.rstrip().rpartition("# ")[2] for example in examples]

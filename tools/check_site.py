@@ -4,12 +4,13 @@
 
 Fails on: a script, stylesheet, font, image, frame or import from another host; a page with maths and no local MathJax;
 a local file that a page or a stylesheet names and that is not there; a link to a page or an anchor that does not
-exist. Warns about images without an alternative text. Ordinary links to other sites are fine.
+exist; a notebook to download that has markup which plain Jupyter would show as it is. Warns about images without an alternative text. Ordinary links to other sites are fine.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ SCRIPT_NETWORK = re.compile(
     r"""(?:https?:)?//[\w.-]*(?:cdn|unpkg|jsdelivr|jspm|skypack|googleapis|gstatic|googletagmanager|polyfill|plausible"""
     r"""|hypothes\.is|utteranc|giscus|esm\.sh)[\w.-]*/?[^\s"'`<>)]*|\bimport\(\s*["'](?:https?:)?//[^"']+"""
 )
+# Roles, directives, labels and numbered equations of MyST, in the text of a notebook.
+BOOK_MARKUP = re.compile(r"(?m)\{[\w:+-]+\}`|^:{3,}.*|^`{3,}\{.*|^\([\w.:-]+\)=|\$\$ *\([\w-]+\)")
 # MathJax names networks for its speech rules, in accessibility modes that only its menu turns on, and _config.yml takes
 # that menu away (enableMenu: false); and in its loader for other versions of itself, which no page asks for.
 UNUSED_NETWORKS = "_static/mathjax/"
@@ -140,6 +143,15 @@ class Site:
                 self.check_load(path, 0, url)
         for path in sorted(self.root.rglob("*.js")):
             self.check_script(path, 0, path.read_text(encoding="utf-8", errors="replace"))
+        for path in sorted(self.root.rglob("*.ipynb")):
+            self.check_notebook(path)
+
+    def check_notebook(self, path: Path) -> None:
+        """The text of a notebook must not have what only the book understands."""
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            found = BOOK_MARKUP.search("".join(cell["source"])) if cell["cell_type"] == "markdown" else None
+            if found:
+                self.report(path, 0, f"has {found[0]}, which plain Jupyter does not understand")
 
     def check_page(self, page: Page) -> None:
         """Check one page's loads, links, maths and images."""

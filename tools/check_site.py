@@ -4,7 +4,8 @@
 
 Fails on: a script, stylesheet, font, image, frame or import from another host; a page with maths and no local MathJax;
 a local file that a page or a stylesheet names and that is not there; a link to a page or an anchor that does not
-exist; a notebook to download that has markup which plain Jupyter would show as it is. Warns about images without an alternative text. Ordinary links to other sites are fine.
+exist; a notebook to download with markup that plain Jupyter would show as it is. Warns about images without an
+alternative text. Ordinary links to other sites are fine.
 """
 
 from __future__ import annotations

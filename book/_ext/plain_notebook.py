@@ -114,7 +114,7 @@ def _is_hidden(output: Mapping[str, Any]) -> bool:
 
 
 def _markdown(identifier: str, source: str) -> nbformat.NotebookNode:
-    cell = nbformat.v4.new_markdown_cell(source)  # type: ignore[no-untyped-call]
+    cell = nbformat.v4.new_markdown_cell(source)
     cell["id"] = identifier
     return cell
 
@@ -157,7 +157,7 @@ class _Writer:
             lambda found: self._display(found["body"], found["label"]), _DROPPED_LINES.sub("", source)
         )
         for name, meaning in self._macros.items():
-            source = re.sub(rf"\\{name}(?![A-Za-z])", lambda _, meaning=meaning: meaning, source)
+            source = re.sub(rf"\\{name}(?![A-Za-z])", meaning.replace("\\", r"\\"), source)
         return _ROLE_OR_CODE.sub(self._role, source)
 
     def _display(self, formula: str, label: str | None) -> str:

@@ -26,6 +26,7 @@ TIMEOUT = (10.0, 60.0)
 LARGEST = 50 * 2**20
 """Bytes; the longest daily series is below a hundredth of that."""
 
+_AGENT = "Mozilla/5.0 (compatible; mfmgdm_lib)"
 _PASSING = (429, 500, 502, 503, 504)
 _MEND = (
     "Try again later, or put the series into a folder as a CSV file, and name the folder in the environment variable"
@@ -33,19 +34,18 @@ _MEND = (
 )
 
 
-def get(url: str, agent: str) -> bytes:
+def get(url: str) -> bytes:
     """Return the body of what an address answers, which is empty where there is nothing to be had.
 
     Args:
         url: the address.
-        agent: what to say is asking; some servers turn away what is no browser.
 
     Raises:
         ConnectionError: no answer, one that breaks off, or one that asks for patience or forgiveness for too long.
         ValueError: there is nothing by that address, or what is there is a web page or far too large.
 
     Example:
-        >>> get("http://127.0.0.1:9/nothing-listens-here", "mfmgdm_lib")
+        >>> get("http://127.0.0.1:9/nothing-listens-here")
         Traceback (most recent call last):
         ConnectionError: http://127.0.0.1:9/nothing-listens-here could not be read (...
     """
@@ -54,7 +54,7 @@ def get(url: str, agent: str) -> bytes:
     try:
         with (
             _session(url) as session,
-            session.get(url, headers={"User-Agent": agent}, timeout=TIMEOUT, stream=True) as response,
+            session.get(url, headers={"User-Agent": _AGENT}, timeout=TIMEOUT, stream=True) as response,
         ):
             return b"" if response.status_code == 204 else _read(url, response)
     except requests.RequestException as error:

@@ -16,7 +16,8 @@ from mfmgdm_lib.data.cache import Question, check_revision, load, save
 from mfmgdm_lib.data.checks import check_series, parse_window, spell_date
 from mfmgdm_lib.data.download import get
 from mfmgdm_lib.data.files import read_csv
-from mfmgdm_lib.data.publishers import PUBLISHERS, Publisher
+from mfmgdm_lib.data.publishers import PUBLISHERS, Publisher, Website
+from mfmgdm_lib.data.quotes import address, get_quotes
 from mfmgdm_lib.data.series import describe
 
 __all__ = ["Date", "fetch"]
@@ -101,20 +102,28 @@ def _read_local(folder: Path, question: Question, publisher: Publisher) -> pd.Se
 
 
 def _download(question: Question, publisher: Publisher) -> pd.Series:
-    url = publisher.url(*question[1:])
-    body = get(url, publisher.agent)
+    if isinstance(publisher, Website):
+        url = publisher.url(*question[1:])
+        series = _read_website(url, question, publisher)
+    else:
+        url = address(question.identifier)
+        series = get_quotes(*question[1:])
     retrieved = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    if series.empty:
+        raise ValueError(f"{url} has no data; expected some for {question}. Check the identifier or move the window.")
+    attrs = {"source": publisher.title, "url": url, "retrieved": retrieved, **series.attrs}
+    return _finish(series, question, publisher, attrs)
+
+
+def _read_website(url: str, question: Question, publisher: Website) -> pd.Series:
+    body = get(url)
     try:
-        series = publisher.read(body, question.identifier) if body.strip() else pd.Series(dtype="float64")
+        return publisher.read(body, question.identifier) if body.strip() else pd.Series(dtype="float64")
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, csv.Error) as error:
         raise ValueError(
             f"{url} answered something that cannot be read ({type(error).__name__}: {error}); expected"
             f" {publisher.shape}. Check the identifier, or put the series as a CSV file into MFMGDM_DATA_DIR."
         ) from error
-    if series.empty:
-        raise ValueError(f"{url} has no data; expected some for {question}. Check the identifier or move the window.")
-    attrs = {"source": publisher.title, "url": url, "retrieved": retrieved, **series.attrs}
-    return _finish(series, question, publisher, attrs)
 
 
 def _finish(series: pd.Series, question: Question, publisher: Publisher, attrs: dict[Any, Any]) -> pd.Series:

@@ -46,7 +46,8 @@ def sp500(*, start: Date = None, end: Date = None) -> pd.Series:
 def yahoo(symbol: str, start: Date = None, end: Date = None) -> pd.Series:
     r"""Daily adjusted closing prices from Yahoo Finance, for days that are over, by the exchange's calendar.
 
-    An adjusted close is corrected for splits and dividends, so that the past of a share changes with its next dividend.
+    It is the column `Close` of the package yfinance with `auto_adjust=True`: corrected for splits and dividends, so
+    that the past of a share changes with its next dividend.
     `fetch` says how it is kept and read; the data are for personal use.
 
     Args:

@@ -27,7 +27,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export PAGER := cat
 
-.PHONY: help book test lint format unit validate verify notebooks bench serve lock venv clean distclean
+.PHONY: help book test lint format unit validate verify notebooks lab bench serve matrix lock venv clean distclean
 
 help: ## Show this list
 	@echo "usage: make TARGET"
@@ -73,6 +73,9 @@ format: $(INSTALLED) ## Put the Python files into their standard form
 notebooks: $(INSTALLED) ## Execute notebooks/*.md into the committed notebooks/*.ipynb (those out of date)
 	@$(BIN)/python tools/execute_notebooks.py
 
+lab: $(INSTALLED) ## Open JupyterLab on notebooks/ (the .ipynb with a double click; the .md with "Open With", "Notebook")
+	@$(BIN)/jupyter lab notebooks
+
 bench: $(INSTALLED) ## Benchmarks (nothing is timed in the tests)
 	@MPLBACKEND=Agg $(BIN)/python -m pytest benchmarks -s \
 		-o addopts= -o python_files='bench_*.py'
@@ -84,6 +87,9 @@ serve: $(SITE)/index.html ## Serve the built book on this machine
 # No prerequisites: only a missing site is built here.
 $(SITE)/index.html:
 	@$(MAKE) book
+
+matrix: $(INSTALLED) ## Install the pinned packages for each Python found, and run the README's examples there
+	@$(BIN)/python tools/check_matrix.py $(foreach p,3.11 3.12 3.13,$(shell python$(p) -c 'import sys; print(sys.executable)' 2>/dev/null))
 
 # Every interpreter to resolve for, the oldest first; a newer Python, or one whose torch has CUDA, needs more packages.
 LOCK_PYTHONS ?= $(BIN)/python $(foreach p,python3.12 python3.13,$(shell $(p) -c '' 2>/dev/null && echo $(p)))

@@ -96,7 +96,8 @@ def some_cells() -> pd.DataFrame:
     rows = [(p, e, m) for p in ("AR(0.1)", "CIR(1/2, 1, 1)") for e in ("i. acf", "ii. mean") for m in MODELS]
     numbers = {"least": 3.0, "printed": 3.1, "difference": 0.1, "standard_error": 0.2, "determinant_error": 0.02}
     more = {"step": 36, "rise": 11.0, "wall_time": 61.0, "gain": 1.5}
-    cells = pd.DataFrame(rows, columns=["process", "energy", "model"]).assign(**numbers, **more)
+    marks = {"bound": True, "ends_bound": True, "holds": False}
+    cells = pd.DataFrame(rows, columns=["process", "energy", "model"]).assign(**numbers, **more, **marks)
     return cells.set_axis([f"cell {k}" for k in range(len(cells))])
 
 

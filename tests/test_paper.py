@@ -53,8 +53,11 @@ def test_tables_are_copies_that_can_be_changed() -> None:
         ("2.76", Finding(2.7622), "same digits"),
         ("2.76", Finding(2.7649, 0.001), "same digits"),
         ("2.76", Finding(2.766), "differs"),
-        ("2.76", Finding(2.866, 0.1), "within 2 standard errors"),
-        ("2.76", Finding(2.9649, 0.1), "within 2 standard errors"),  # 0.2 away at most, and half a unit of print
+        ("2.76", Finding(2.766, 0.0, own_error=0.01), "within our error"),
+        ("2.76", Finding(2.7849, 0.1, own_error=0.01), "within our error"),  # 0.02 away, and half a unit of print
+        ("2.76", Finding(2.7851, 0.1, own_error=0.01), "small gap"),
+        ("2.76", Finding(2.766, 0.1), "small gap"),  # the error of the paths does not make it agree
+        ("2.76", Finding(2.9649, 0.1), "small gap"),
         ("2.76", Finding(2.9651, 0.1), "differs"),
         ("2.76", Finding(2.5549, 0.1), "differs"),
         ("-0.1", Finding(-0.12), "same digits"),
@@ -63,22 +66,39 @@ def test_tables_are_copies_that_can_be_changed() -> None:
         ("0.10", Finding(0.1), "same digits"),
     ],
 )
-def test_verdict_weighs_digits_and_standard_errors(printed: str, finding: Finding | None, expected: str) -> None:
+def test_verdict_weighs_digits_and_errors_of_determinants(printed: str, finding: Finding | None, expected: str) -> None:
     assert paper.verdict(printed, finding) == expected
 
 
 def test_comparison_has_a_row_for_every_number_of_the_paper() -> None:
     findings = {
-        "table1-ar01-acf-mgdm": Finding(2.76221, 0.0912, page="notebooks/01_ar_illustration"),
+        "table1-ar01-acf-mgdm": Finding(2.76221, 0.0912, page="notebooks/01_ar_illustration", anchor="best"),
+        "table1-ar01-acf-mf": Finding(0.19, 0.09, own_error=0.06, is_bound=True),
         "figure-1-best": Finding(36.0),
     }
     table = paper.compare(findings)
     assert len(table) == len(paper.numbers())
-    assert (table["verdict"] == "not run yet").sum() == len(table) - 2
-    row = table[table["page"] != ""].iloc[0]
-    assert (row["paper"], row["this run"], row["standard error"]) == ("2.76\u00a0nats", "2.762", "0.091")
-    exact = table[(table["verdict"] == "same digits") & (table["page"] == "")].iloc[0]
-    assert (exact["paper"], exact["this run"], exact["standard error"]) == ("36\u00a0steps", "36", "")
+    assert (table["verdict"] == "not run yet").sum() == len(table) - 3
+    columns = ["paper", "here", "difference", "± paths", "± determinants", "address"]
+    first = ["2.76\u00a0nats", "2.762", "−0.002", "0.091", "exact", "notebooks/01_ar_illustration.html#best"]
+    assert table.loc["table1-ar01-acf-mgdm", columns].tolist() == first
+    bound = ["0.09\u00a0nats", "≥ 0.190", "−0.100", "0.090", "0.060", ""]
+    assert table.loc["table1-ar01-acf-mf", columns].tolist() == bound
+    assert table.loc["figure-1-best", columns].tolist() == ["36\u00a0steps", "36", "0", "", "", ""]
+
+
+def test_settings_of_the_paper_are_not_counted_as_its_results() -> None:
+    kinds = paper.numbers().set_index("key")["kind"]
+    assert set(kinds) == {"result", "setting"}
+    assert kinds["figure-1-variance"] == "setting" and (kinds.filter(like="years") == "setting").all()
+    assert (kinds.filter(like="table1-") == "result").all() and kinds["figure-1-best"] == "result"
+
+
+def test_verdicts_are_counted_from_the_strictest_on_and_explained() -> None:
+    words = ["differs", "same digits", "differs"]
+    assert list(paper.count_verdicts(words).items()) == [("same digits", 1), ("differs", 2)]
+    table = paper.explain_verdicts(words)
+    assert table["numbers"].tolist() == ["1", "2"] and table["meaning"].tolist()[1] == paper.VERDICTS["differs"]
 
 
 def test_comparison_refuses_a_number_that_the_paper_does_not_state() -> None:

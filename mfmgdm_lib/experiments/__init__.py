@@ -4,11 +4,20 @@ from mfmgdm_lib.experiments.comparison import (
     ENERGY_NAMES,
     MODEL_NAMES,
     PROCESS_NAMES,
+    bound_from,
+    cell_finding,
     cell_row,
     compare_cells,
     gains,
     indistinct_pairs,
     stored_cells,
+)
+from mfmgdm_lib.experiments.comparison_tables import (
+    bounds_table,
+    cell_details,
+    cell_name,
+    cells_html,
+    copies_table,
 )
 from mfmgdm_lib.experiments.findings import findings
 from mfmgdm_lib.experiments.market import SERIES, SP500_FIRST_LOOK, MarketExperiment, observed_returns
@@ -62,10 +71,17 @@ __all__ = [
     "MarketExperiment",
     "MarketSummary",
     "SyntheticExperiment",
+    "bound_from",
+    "bounds_table",
+    "cell_details",
+    "cell_finding",
+    "cell_name",
     "cell_row",
+    "cells_html",
     "compare_cells",
     "complete",
     "component_shares",
+    "copies_table",
     "drift",
     "final_slope",
     "findings",

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mfmgdm_lib.divergence import DivergenceTrace
-from mfmgdm_lib.figures.style import COLOURS, name_ticks, outside_legend, styled, subplots
+from mfmgdm_lib.figures.style import COLOURS, name_ticks, outside_legend, styled, subplots, with_powers
 
 __all__ = ["divergence", "divergence_tables", "ensemble_sizes", "joint_and_path", "overshoot", "scaling"]
+
+_THIN = 0.7
 
 
 @styled
@@ -43,29 +45,36 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
 
     Args:
         runs: by process, and by the name of a colour: tables like those of `experiments.summarize`; steps may be
-            missing.
+            missing. Where `least_moved` falls below 1, or `most_folded` rises above 0, the divergence and the negative
+            entropy are lower bounds from there on: thin lines, and an open dot.
     """
     figure, axes = subplots(len(runs), 2, height=2.7 * len(runs) + 0.4)
     for (total, parts), (process, tables) in zip(axes.reshape(len(runs), 2), runs.items(), strict=True):
         for name, table in tables.items():
             steps, colour = table.index.to_numpy(), COLOURS[name]
-            total.plot(steps, table["reverse_kl"], color=colour, label=name)
+            is_bound = _is_bound(table)
+            _until_a_bound(total, table["reverse_kl"], is_bound, colour)
             band = 2.0 * table["standard_error"]
             total.fill_between(
                 steps, table["reverse_kl"] - band, table["reverse_kl"] + band, color=colour, alpha=0.2, lw=0
             )
             best = table["reverse_kl"].idxmin()
-            total.plot(best, table["reverse_kl"][best], "o", color=colour, markersize=5)
-            parts.plot(steps, -table["entropy"], color=colour)
+            filling = "white" if is_bound[best] else colour
+            total.plot(best, table["reverse_kl"][best], "o", color=colour, mfc=filling, markersize=5, zorder=4)
+            _until_a_bound(parts, -table["entropy"], is_bound, colour)
             parts.plot(steps, table["log_likelihood"], "--", color=colour)
-        total.set(title=f"{process}: reverse KL", ylabel="nats per path", xlim=(0, None))
+        total.set(title=f"{with_powers(process)}: reverse KL", ylabel="nats per path", xlim=(0, None))
         parts.set(title="its two parts", xlim=(0, None))
     for axis in axes[-2:]:
         axis.set_xlabel("step t")
     handles = [Line2D([], [], color=COLOURS[name], label=name) for name in next(iter(runs.values()))]
     styles = {"negative entropy": "-", "log-likelihood": "--"}
     grey = [Line2D([], [], color="0.4", ls=style, label=part) for part, style in styles.items()]
-    figure.legend(handles=[*handles, *grey], loc="outside lower center", ncols=4)
+    if any(_is_bound(table).any() for tables in runs.values() for table in tables.values()):
+        grey.append(
+            Line2D([], [], color="0.4", lw=_THIN, marker="o", mfc="white", ms=4, label="thin, open: a lower bound")
+        )
+    figure.legend(handles=[*handles, *grey], loc="outside lower center", ncols=3 if len(grey) > 2 else 4)
     return figure
 
 
@@ -145,6 +154,24 @@ def scaling(
     name_ticks(axis, sizes)
     axis.legend()
     return figure
+
+
+def _is_bound(table: pd.DataFrame) -> pd.Series:
+    """Whether a step up to each row was not one-to-one, as far as the table knows."""
+    bound = pd.Series(data=False, index=table.index)
+    if "least_moved" in table:
+        bound |= table["least_moved"].cummin() < 1
+    if "most_folded" in table:
+        bound |= table["most_folded"].cummax() > 0
+    return bound
+
+
+def _until_a_bound(axis: Axes, curve: pd.Series, is_bound: pd.Series, colour: str) -> None:
+    """A line that becomes thin where it is a lower bound."""
+    axis.plot(curve.where(~is_bound), color=colour)
+    if is_bound.any():
+        first = int(is_bound.to_numpy().argmax())
+        axis.plot(curve.iloc[max(first - 1, 0) :], color=colour, lw=_THIN)
 
 
 def _mark_minimum(axis: Axes, trace: DivergenceTrace, colour: str) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-__all__ = ["COLOURS", "name_ticks", "outside_legend", "styled", "subplots"]
+__all__ = ["COLOURS", "name_ticks", "outside_legend", "styled", "subplots", "with_powers"]
 
 COLOURS = {"true": "#1a1a1a", "start": "#8a8a8a", "MGDM": "#d55e00", "MF–MGDM": "#0072b2"}
 
@@ -61,3 +61,8 @@ def name_ticks(axis: Axes, at: np.ndarray) -> None:
     """Name the values of a logarithmic axis that were measured, and no others."""
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(at, [f"{value:g}" for value in at])
+
+
+def with_powers(name: str) -> str:
+    """A process's name with its powers set as such, for a figure's text."""
+    return name.replace("2^−½, 2^½", "$2^{-1/2}, 2^{1/2}$")

@@ -9,18 +9,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from mfmgdm_lib.figures.style import COLOURS, styled, subplots
+from mfmgdm_lib.figures.style import COLOURS, styled, subplots, with_powers
 
 __all__ = ["cell_agreement", "cell_costs", "cell_gains", "cell_rises", "cell_values", "replicate_spread"]
 
 _MODELS = ("MGDM", "MF–MGDM")
 _OFFSET = {"MGDM": -0.16, "MF–MGDM": 0.16}
+_BOUND = Line2D([], [], color="0.4", marker="o", mfc="white", ls="", ms=5, label="open: a lower bound")
+_PRINTED = Line2D([], [], color="black", marker="x", ls="", ms=5, label="printed in the paper")
 
 
 @styled
 def cell_values(cells: pd.DataFrame) -> Figure:
     """Smallest reverse KL of each cell, a panel for each energy, with the paper's numbers as crosses.
+
+    Dots of lower bounds are open, here and in the other figures.
 
     Args:
         cells: what `experiments.compare_cells` returns.
@@ -28,15 +33,14 @@ def cell_values(cells: pd.DataFrame) -> Figure:
     figure, axes, processes = _panels(cells, height=3.4)
     for axis, (_, panel) in zip(axes, cells.groupby("energy", sort=False), strict=True):
         for _, pair in panel.groupby("process", sort=False):
-            axis.plot(pair["least"], [processes.index(name) for name in pair["process"]], color="0.8", lw=3, zorder=0)
-        for model, row, at in _by_model(panel, processes, apart=False):
-            axis.errorbar(
-                row["least"], at, xerr=2 * row["standard_error"], fmt="o", color=COLOURS[model], ms=5, capsize=2, lw=1
-            )
-            axis.plot(row["printed"], at, "x", color="black", ms=5, mew=1.0, zorder=5)
+            ends = [processes.index(row["process"]) + _OFFSET[row["model"]] for _, row in pair.iterrows()]
+            axis.plot(pair["least"], ends, color="0.8", lw=3, zorder=0)
+        for model, row, at in _by_model(panel, processes):
+            _dots(axis, row["least"], at, 2 * row["standard_error"], COLOURS[model], row["bound"])
+            axis.plot(row["printed"], at, "x", color="black", ms=4, mew=0.9, zorder=5)
         axis.set(xscale="log", xlim=(0.04, 500))
     figure.supxlabel("smallest reverse KL, nats per path", fontsize=9)
-    _legend(figure, [Line2D([], [], color="black", marker="x", ls="", ms=5, label="printed in the paper")])
+    _legend(figure, [_PRINTED, _BOUND])
     return figure
 
 
@@ -51,12 +55,11 @@ def cell_agreement(cells: pd.DataFrame) -> Figure:
     for axis, (_, panel) in zip(axes, cells.groupby("energy", sort=False), strict=True):
         axis.axvline(0.0, color="0.7", lw=1, zorder=0)
         for model, row, at in _by_model(panel, processes):
-            bars = 2 * row["determinant_error"]
-            axis.errorbar(row["difference"], at, xerr=bars, fmt="o", color=COLOURS[model], ms=4, capsize=2, lw=1)
+            _dots(axis, row["difference"], at, 2 * row["determinant_error"], COLOURS[model], row["bound"])
         widest = max(0.05, 1.15 * float((panel["difference"].abs() + 2 * panel["determinant_error"]).max()))
         axis.set_xlim(-widest, widest)
     figure.supxlabel("printed number less ours, nats per path (each panel has its own scale)", fontsize=9)
-    _legend(figure, [])
+    _legend(figure, [_BOUND])
     return figure
 
 
@@ -69,22 +72,18 @@ def cell_gains(pairs: pd.DataFrame) -> Figure:
     """
     figure, axes, processes = _panels(pairs, height=2.9)
     for axis, (_, panel) in zip(axes, pairs.groupby("energy", sort=False), strict=True):
-        at = [processes.index(name) for name in panel["process"]]
+        at = np.array([processes.index(name) for name in panel["process"]])
         axis.barh(at, panel["gain"], color=COLOURS["MF–MGDM"], alpha=0.35, height=0.6)
-        axis.errorbar(
-            panel["gain"],
-            at,
-            xerr=2 * panel["standard_error"],
-            fmt="o",
-            color=COLOURS["MF–MGDM"],
-            ms=4,
-            capsize=2,
-            lw=1,
-        )
+        _dots(axis, panel["gain"], at, 2 * panel["standard_error"], COLOURS["MF–MGDM"], ~panel["holds"])
         axis.axvline(0.0, color="0.7", lw=1, zorder=0)
-        axis.set(xscale="symlog", xlim=(-1, 150))
-        axis.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
+        lowest = min(-1.0, 1.3 * float((pairs["gain"] - 2 * pairs["standard_error"]).min()))
+        axis.set(xscale="symlog", xlim=(lowest, 150))
+        axis.set_xticks([-1, 0, 1, 10, 100], ["−1", "0", "1", "10", "100"])
+        axis.minorticks_off()
     figure.supxlabel("nats per path that MF–MGDM is below MGDM, each at its best step", fontsize=9)
+    open_dot = Line2D([], [], color=COLOURS["MF–MGDM"], marker="o", mfc="white", ls="", ms=5)
+    open_dot.set_label("open: MF–MGDM's number is a lower bound, so the true gain may be smaller")
+    figure.legend(handles=[open_dot], loc="outside upper center")
     return figure
 
 
@@ -98,7 +97,8 @@ def cell_rises(cells: pd.DataFrame) -> Figure:
     figure, axes, processes = _panels(cells, height=3.2)
     for axis, (_, panel) in zip(axes, cells.groupby("energy", sort=False), strict=True):
         for model, row, at in _by_model(panel, processes):
-            axis.barh(at, row["rise"], height=0.28, color=COLOURS[model])
+            hatches = ["////" if bound else "" for bound in row["ends_bound"]]
+            axis.barh(at, row["rise"], height=0.28, color=COLOURS[model], hatch=hatches, edgecolor="white", lw=0)
             for place, rise, step in zip(at, row["rise"], row["step"], strict=True):
                 axis.annotate(
                     f"{step:.0f}", (max(rise, 0.0), place), (3, 0), textcoords="offset points", va="center", size=6.5
@@ -108,7 +108,8 @@ def cell_rises(cells: pd.DataFrame) -> Figure:
     figure.supxlabel(
         "rise from the minimum to the last step, nats per path; beside each bar the step of the minimum", fontsize=9
     )
-    _legend(figure, [], bars=True)
+    hatched = Patch(facecolor="0.5", hatch="////", edgecolor="white", lw=0, label="its end is a lower bound")
+    _legend(figure, [hatched], bars=True)
     return figure
 
 
@@ -146,14 +147,15 @@ def replicate_spread(copies: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         for key, row in panel.iterrows():
             least = copies.loc[copies["cell"] == key, "least"]
             place = processes.index(row["process"]) + _OFFSET[row["model"]]
-            axis.plot(
-                least - least.mean(), np.full(len(least), place), "o", color=COLOURS[row["model"]], ms=3.5, alpha=0.55
-            )
+            style = {"color": COLOURS[row["model"]], "ms": 3.5, "alpha": 0.55}
+            if row["bound"]:
+                style["mfc"] = "white"
+            axis.plot(least - least.mean(), np.full(len(least), place), "o", **style)
             axis.plot(row["printed"] - least.mean(), place, "x", color="black", ms=5, mew=1.0, zorder=5)
         widest = max(abs(bound) for bound in axis.get_xlim())
         axis.set_xlim(-widest, widest)
     figure.supxlabel("nats per path, less the mean of a cell's copies (each panel has its own scale)", fontsize=9)
-    _legend(figure, [Line2D([], [], color="black", marker="x", ls="", ms=5, label="printed in the paper")])
+    _legend(figure, [_PRINTED, _BOUND])
     return figure
 
 
@@ -170,21 +172,28 @@ def _panels(rows: pd.DataFrame, *, height: float) -> tuple[Figure, np.ndarray, l
     return figure, axes, processes
 
 
-def _by_model(
-    panel: pd.DataFrame, processes: list[str], *, apart: bool = True
-) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
-    """Each model with its rows of a panel and their heights, those of the two models side by side or not."""
+def _by_model(panel: pd.DataFrame, processes: list[str]) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
+    """Each model with its rows of a panel and their heights, those of the two models one above the other."""
     for model in _MODELS:
         rows = panel[panel["model"] == model]
-        yield model, rows, np.array([processes.index(name) for name in rows["process"]]) + apart * _OFFSET[model]
+        yield model, rows, np.array([processes.index(name) for name in rows["process"]]) + _OFFSET[model]
+
+
+def _dots(
+    axis: Axes, values: pd.Series, at: np.ndarray, bars: pd.Series, colour: str, is_open: Sequence[bool] | pd.Series
+) -> None:
+    """Dots with horizontal bars, those that are a bound without a filling."""
+    axis.errorbar(values, at, xerr=bars, fmt="none", color=colour, capsize=2, lw=1)
+    filling = [("white" if bound else colour) for bound in is_open]
+    axis.scatter(values, at, s=22, c=filling, edgecolors=colour, linewidths=1, zorder=3)
 
 
 def _name_rows(axis: Axes, names: Sequence[str]) -> None:
-    axis.set_yticks(range(len(names)), [name.replace("2^−½, 2^½", "$2^{-1/2}, 2^{1/2}$") for name in names])
+    axis.set_yticks(range(len(names)), [with_powers(name) for name in names])
     axis.set_ylim(len(names) - 0.45, -0.55)
 
 
-def _legend(figure: Figure, more: list[Line2D], *, bars: bool = False) -> None:
+def _legend(figure: Figure, more: Sequence[Line2D | Patch], *, bars: bool = False) -> None:
     marker = "s" if bars else "o"
     models = [Line2D([], [], color=COLOURS[model], label=model, marker=marker, ls="", ms=5) for model in _MODELS]
-    figure.legend(handles=[*models, *more], loc="outside upper center", ncols=3)
+    figure.legend(handles=[*models, *more], loc="outside upper center", ncols=4)

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from mfmgdm_lib.paper.comparison import (
+    VERDICTS,
+    Finding,
+    coloured,
+    compare,
+    count_verdicts,
+    explain_verdicts,
+    verdict,
+)
 from mfmgdm_lib.paper.tables import contents, numbers
 from mfmgdm_lib.paper.verification import Check, Checks, checks
 
 __all__ = [
+    "VERDICTS",
     "Check",
     "Checks",
     "Finding",
     "checks",
+    "coloured",
     "compare",
     "contents",
+    "count_verdicts",
     "coverage",
+    "explain_verdicts",
     "numbers",
     "pages",
     "to_html",
@@ -29,80 +41,6 @@ __all__ = [
 
 _ANCHOR = re.compile(r"^\(paper-([a-z0-9-]+)\)=$", re.MULTILINE)
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A number of ours.
-
-    Attributes:
-        value: the number, in the unit of the paper's.
-        standard_error: its standard error, or None where it has none: a count, or an exact value.
-        page: path of the page that shows it, relative to the root of the book, without its suffix.
-    """
-
-    value: float
-    standard_error: float | None = None
-    page: str | None = None
-
-
-def verdict(printed: str, finding: Finding | None) -> str:
-    """Say how a number of ours stands to one that the paper prints.
-
-    "same digits" means that ours rounds to the printed ones; "within 2 standard errors" that the difference is at
-    most that, the rounding of the print aside.
-
-    Args:
-        printed: the paper's number as it prints it, such as "2.76".
-        finding: ours, or None if it has not been run.
-
-    Example:
-        >>> verdict("2.76", Finding(2.7622, 0.09)), verdict("0.09", Finding(0.12, 0.02)), verdict("36", None)
-        ('same digits', 'within 2 standard errors', 'not run yet')
-    """
-    if finding is None:
-        return "not run yet"
-    digits = len(printed.partition(".")[2])
-    difference = abs(finding.value - float(printed))
-    if f"{finding.value:.{digits}f}" == printed:
-        return "same digits"
-    if finding.standard_error is not None and difference <= 2 * finding.standard_error + 0.5 * 10**-digits:
-        return "within 2 standard errors"
-    return "differs"
-
-
-def compare(findings: Mapping[str, Finding]) -> pd.DataFrame:
-    """Set every number of the paper beside ours.
-
-    Args:
-        findings: ours, by the paper's key; what is missing is shown as not run yet.
-
-    Returns:
-        A table of text, one row for each of the paper's numbers.
-
-    Raises:
-        ValueError: a key that the paper does not have.
-    """
-    stated = numbers()
-    if unknown := sorted(set(findings) - set(stated["key"])):
-        raise ValueError(f"findings has the keys {unknown}; expected keys of paper.numbers(), such as 'figure-1-best'.")
-    rows = []
-    for key, where, what, printed, unit in stated.itertuples(index=False):
-        finding = findings.get(key)
-        digits = len(printed.partition(".")[2])
-        error = None if finding is None else finding.standard_error
-        rows.append(
-            {
-                "where": where,
-                "what": what,
-                "paper": f"{printed}\u00a0{unit}".strip(),
-                "this run": "" if finding is None else f"{finding.value:.{digits + 1 if error else digits}f}",
-                "standard error": "" if error is None else f"{error:.{digits + 1}f}",
-                "verdict": verdict(printed, finding),
-                "page": "" if finding is None or finding.page is None else finding.page,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def coverage(root: Path | str) -> pd.DataFrame:
@@ -141,20 +79,31 @@ def pages(root: Path | str) -> list[Path]:
     return sorted([*Path(root).glob("notebooks/*.md"), *Path(root).glob("book/*.md")])
 
 
-def to_html(table: pd.DataFrame, links: Mapping[str, str] | None = None) -> str:
+def to_html(
+    table: pd.DataFrame,
+    links: Mapping[str, str] | None = None,
+    *,
+    markup: Container[str] = (),
+    anchors: str | None = None,
+) -> str:
     """Write a table of text as plain HTML, the same on every machine.
 
     Args:
         table: text columns.
         links: for a column, the column that holds the addresses its entries link to; that one is left out.
+        markup: columns whose text is HTML already.
+        anchors: the column whose entries name their rows, so that an address can end in "#" and such a name; that one
+            is left out.
     """
     links = links or {}
-    columns = [column for column in table.columns if column not in links.values()]
+    columns = [column for column in table.columns if column not in (*links.values(), anchors)]
     lines = ["<tr>" + "".join(f"<th>{html.escape(column)}</th>" for column in columns) + "</tr>"]
     for row in table.to_dict("records"):
         cells = []
         for column in columns:
-            text, address = html.escape(row[column]), row[links[column]] if column in links else ""
+            text = row[column] if column in markup else html.escape(row[column])
+            address = row[links[column]] if column in links else ""
             cells.append(f'<td><a href="{html.escape(address)}">{text}</a></td>' if address else f"<td>{text}</td>")
-        lines.append("<tr>" + "".join(cells) + "</tr>")
+        name = f' id="{html.escape(row[anchors])}"' if anchors and row[anchors] else ""
+        lines.append(f"<tr{name}>" + "".join(cells) + "</tr>")
     return '<table class="table">\n' + "\n".join(lines) + "\n</table>"

@@ -18,10 +18,11 @@ def _table(name: str) -> pd.DataFrame:
 
 
 def numbers() -> pd.DataFrame:
-    """Every number that the paper states as a result.
+    """Every number that the paper states as a result, and the settings that follow from others.
 
     Returns:
-        Text columns `key`, `where`, `what`, `value` (as printed) and `unit`, in the order of the paper.
+        Text columns `key`, `where`, `what`, `value` (as printed), `unit` and `kind` ("result", or "setting" for what
+        goes into a run and does not come out of it), in the order of the paper.
 
     Example:
         >>> numbers().set_index("key").loc["table1-ar01-acf-mgdm", "value"]

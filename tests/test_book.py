@@ -1,0 +1,42 @@
+"""What the sources of the book promise together: works that are cited, and numbers of equations."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_every_work_of_the_bibliography_is_cited_and_every_citation_has_a_work() -> None:
+    works = set(re.findall(r"(?m)^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8")))
+    pages = [*(ROOT / "notebooks").glob("*.md"), *(ROOT / "book").glob("*.md")]
+    cited = {
+        key.strip()
+        for page in pages
+        for keys in re.findall(r"\{cite:[pt]\}`([^`]+)`", page.read_text(encoding="utf-8"))
+        for key in keys.split(",")
+    }
+    assert works == cited
+
+
+def test_equations_have_the_letter_beside_them_and_where_they_are_referred_to(tmp_path: Path) -> None:
+    pytest.importorskip("myst_parser")
+    settings = [
+        f"import sys; sys.path.insert(0, {str(ROOT / 'book' / '_ext')!r})",
+        "extensions = ['myst_parser', 'equation_numbers']; myst_enable_extensions = ['dollarmath']",
+        "numfig = True; math_numfig = True; math_eqref_format = '({number})'",
+    ]
+    (tmp_path / "conf.py").write_text("\n".join(settings), encoding="utf-8")
+    (tmp_path / "index.md").write_text("# A\n\n$$ x $$ (one)\n\nas in {eq}`one`\n", encoding="utf-8")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(tmp_path), str(tmp_path / "out")]
+    for _ in range(2):  # the second time from the stored environment
+        subprocess.run(command, check=True, capture_output=True)
+        html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+        assert 'class="eqno">(E1)' in html and 'href="#equation-one">(E1)' in html
+        with (tmp_path / "index.md").open("a", encoding="utf-8") as page:
+            page.write("\nand more\n")

@@ -13,6 +13,9 @@ from mfmgdm_lib.figures.style import COLOURS, styled, subplots
 
 __all__ = ["frozen_divergences", "frozen_held_out", "frozen_sizes"]
 
+_STYLES: tuple[Any, ...] = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
+"""Of the lines to compare with."""
+
 FROZEN = "#009e73"
 """The colour of a frozen flow."""
 
@@ -116,7 +119,7 @@ def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
                 lw=1,
                 color=colours[str(law)],
             )
-        for style, (_, row) in zip(("--", ":", "-."), references.iterrows(), strict=False):
+        for style, (_, row) in zip(_STYLES, references.iterrows(), strict=False):
             axis.axhline(row["held out"], color=COLOURS["true"], ls=style, lw=1)
         axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
         axis.set(xscale="log", xlabel="step size × steps", title=f"from {start}")
@@ -127,7 +130,7 @@ def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
     ]
     handles += [
         Line2D([], [], color=COLOURS["true"], ls=style, lw=1, label=name)
-        for style, name in zip(("--", ":", "-."), references["name"], strict=False)
+        for style, name in zip(_STYLES, references["name"], strict=False)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure

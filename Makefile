@@ -27,7 +27,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export PAGER := cat
 
-.PHONY: help book test lint format unit validate verify notebooks lab bench serve matrix lock venv clean distclean
+.PHONY: help book installed test lint format unit validate verify notebooks lab bench serve matrix lock venv clean distclean
 
 help: ## Show this list
 	@echo "usage: make TARGET"
@@ -42,6 +42,9 @@ book: $(INSTALLED) ## Execute the notebooks, build the site, check it
 	@echo
 	@echo "The book: file://$(CURDIR)/$(SITE)/index.html"
 	@echo "'make serve' shows it at http://localhost:$(PORT)/."
+
+installed: $(SITE)/index.html ## Run three downloaded notebooks in an empty folder, with the library from its wheel
+	@$(BIN)/python tools/run_downloaded.py $(SITE)/_sources/notebooks
 
 test: lint unit validate ## Lint, types, unit tests, doctests, then the notebooks against their stored outputs
 

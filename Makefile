@@ -27,7 +27,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export PAGER := cat
 
-.PHONY: help book installed test lint format unit validate verify notebooks lab bench serve matrix lock venv clean distclean
+.PHONY: help book browse installed test lint format unit validate verify notebooks lab bench serve matrix lock venv clean distclean
 
 help: ## Show this list
 	@echo "usage: make TARGET"
@@ -45,6 +45,9 @@ book: $(INSTALLED) ## Execute the notebooks, build the site, check it
 
 installed: $(SITE)/index.html ## Run three downloaded notebooks in an empty folder, with the library from its wheel
 	@$(BIN)/python tools/run_downloaded.py $(SITE)/_sources/notebooks
+
+browse: $(INSTALLED) ## Press through the built book in a browser (needs chromium)
+	@$(BIN)/python -m pytest tests/browser -q -o addopts=
 
 test: lint unit validate ## Lint, types, unit tests, doctests, then the notebooks against their stored outputs
 

@@ -7,6 +7,7 @@ book understands, puts the notebook into the site and names it.
 
 from __future__ import annotations
 
+import json
 import posixpath
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,9 @@ def add_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[st
     offered = Path(app.outdir) / "_sources" / name
     offered.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, offered)
+    # From a disk, a page may read nothing but scripts: book/_static/page.js saves the notebook from this one.
+    content = json.dumps([offered.name, offered.read_text(encoding="utf-8")])
+    offered.with_suffix(".ipynb.js").write_text(f"saveNotebook(...{content});\n", encoding="utf-8")
     context["ipynb_source"] = name
 
 

@@ -50,9 +50,7 @@ def browser() -> Iterator[Browser]:
     """A Chromium of this machine: none is downloaded."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
-        pytest.exit(
-            "no chromium on the PATH: apt-get install chromium, or set CHROMIUM to one", returncode=2
-        )
+        pytest.exit("no chromium on the PATH: apt-get install chromium, or set CHROMIUM to one", returncode=2)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         yield started

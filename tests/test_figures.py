@@ -174,7 +174,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "market_bands": lambda: figures.market_bands(
         {"here": dict.fromkeys(MODELS, a_market()), "there": {"MGDM": a_market(1)}}
     ),
-    "market_entropies": lambda: figures.market_entropies({"here": dict.fromkeys(MODELS, a_market())}, start=1.4),
+    "market_entropies": lambda: figures.market_entropies({"here": dict.fromkeys(MODELS, a_market())}),
     "market_losses": lambda: figures.market_losses(
         {"step": {f"{model}, {kind}": a_market().curve("loss") for model in MODELS for kind in ("descent", "flow")}}
     ),
@@ -350,3 +350,34 @@ def test_scalogram_shows_moduli_relative_to_their_means() -> None:
     figure = figures.scalograms({"a": (draws(2), moduli)}, [0.35, 0.175])
     (image,) = figure.axes[1].images
     np.testing.assert_allclose(image.get_array(), [[0.5, 1.5], [1.0, 1.0]])
+
+
+def test_marginals_reach_to_the_farthest_value() -> None:
+    paths = draws(4, 50)
+    paths[0, 0] = -11.3
+    figure = figures.marginals({"MGDM": paths}, draws(60))
+    low, high = figure.axes[0].get_xlim()
+    assert low < -11.3 and high > 11.3
+
+
+def test_lines_of_entropies_stay_within_the_frame_and_are_dashed_where_they_are_bounds() -> None:
+    deep = a_market()
+    deep.result.table.loc["log_determinant", "value"] *= -300.0
+    axis = figures.market_entropies({"here": {"MGDM": deep}}).axes[0]
+    _, exact, bound = axis.get_lines()  # after the line of the start
+    low, high = axis.get_ylim()
+    for line in (exact, bound):
+        values = np.asarray(line.get_ydata(), dtype=float)
+        assert low < values.min() and values.max() < high
+    assert (exact.get_linestyle(), bound.get_linestyle()) == ("-", "--")
+    assert np.asarray(bound.get_ydata(), dtype=float).min() == -60.0
+
+
+def test_held_out_figure_draws_every_reference() -> None:
+    names = ["one", "two", "three", "four"]
+    flows = pd.DataFrame({"law": ["mf"], "start": "noise", "time": [1.0], "held out": [0.1], "held out ±": 0.01})
+    references = pd.DataFrame({"name": names, "held out": [0.2, 0.3, 0.4, 0.5]})
+    figure = figures.frozen_held_out(flows, references)
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-4:] == names
+    heights = {float(np.asarray(line.get_ydata())[0]) for line in figure.axes[0].get_lines()}
+    assert heights >= {0.2, 0.3, 0.4, 0.5}

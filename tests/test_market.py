@@ -514,3 +514,27 @@ def test_altered_loss_or_another_series_has_drifted(store: ResultStore, cell: Ma
     for other in ([1.00002 * alpha[0], *alpha[1:]], alpha[1:]):
         about = {**result.provenance, "alpha": other}
         assert market_drift(cell, dataclasses.replace(result, provenance=about), 2) > 1.0
+
+
+def test_density_and_what_lies_beyond_it_make_one() -> None:
+    found = mm.experiments.stored_market()["sp500-reference"]
+    # 4 of 4096 days; densities are kept to six digits.
+    assert found.share_beyond(of_series=True) == pytest.approx(4 / 4096, abs=5e-6)
+    assert 0.001 < found.share_beyond() < 0.01
+
+
+def test_stylised_descents_are_those_of_figures_6_and_7() -> None:
+    descents = mm.experiments.stylized_descents(mm.experiments.stored_market())
+    assert list(descents) == ["S&P 500", "USD 5Y", "USD 10Y", "EUR 5Y", "EUR 10Y"]
+    for pair in descents.values():
+        assert list(pair) == ["MGDM", "MF–MGDM"]
+        assert {(s.cell.method, s.cell.start, s.cell.step_size) for s in pair.values()} == {("descent", "noise", 50.0)}
+
+
+def test_spreads_as_text_have_a_column_for_each_model() -> None:
+    spreads = pd.DataFrame(
+        {"series": [0.344], "windows ±": [0.1], "MGDM": [-0.356], "MGDM ±": [0.016]}, index=["squares"]
+    )
+    text = mm.experiments.spreads_text(spreads)
+    assert list(text.columns) == ["series", "windows", "MGDM"]
+    assert text.loc["squares"].tolist() == ["0.34", "± 0.10", "−0.36 ± 0.02"]

@@ -22,7 +22,14 @@ from mfmgdm_lib.experiments.comparison_tables import (
 from mfmgdm_lib.experiments.findings import findings
 from mfmgdm_lib.experiments.market import SERIES, SP500_FIRST_LOOK, MarketExperiment, observed_returns
 from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
-from mfmgdm_lib.experiments.market_summary import MarketSummary, market_models, market_spreads, stored_market
+from mfmgdm_lib.experiments.market_summary import (
+    MarketSummary,
+    market_models,
+    market_spreads,
+    spreads_text,
+    stored_market,
+    stylized_descents,
+)
 from mfmgdm_lib.experiments.results import (
     PROJECTION_FILES,
     new_results_folder,
@@ -101,12 +108,14 @@ __all__ = [
     "run_cells",
     "select",
     "separations",
+    "spreads_text",
     "standardized_paths",
     "store",
     "stored",
     "stored_cells",
     "stored_market",
     "strongest",
+    "stylized_descents",
     "summarize",
     "table_1",
     "tabulate",

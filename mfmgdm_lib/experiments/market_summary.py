@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from mfmgdm_lib.experiments.comparison import MODEL_NAMES
+from mfmgdm_lib.experiments.market import SERIES
 from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
 from mfmgdm_lib.experiments.results import result_store
 from mfmgdm_lib.experiments.table1 import MODELS
 from mfmgdm_lib.statistics import EDGES
 from mfmgdm_lib.store import Result
 
-__all__ = ["MarketSummary", "market_models", "market_spreads", "stored_market"]
+__all__ = ["MarketSummary", "market_models", "market_spreads", "spreads_text", "stored_market", "stylized_descents"]
 
 _LAGS = range(1, 21)
 
@@ -76,6 +77,11 @@ class MarketSummary:
         """The marginal density of the paths, or of the series, on the bins between `statistics.EDGES`."""
         return self.curve("series marginal" if of_series else "marginal").reindex(EDGES[:-1]).to_numpy()
 
+    def share_beyond(self, *, of_series: bool = False) -> float:
+        """The share of the values that lie outside the bins of `density`, whose last digits leave it some 1e-6."""
+        inside = float(np.sum(self.density(of_series=of_series) * np.diff(EDGES)))
+        return max(0.0, 1.0 - inside)
+
     def exact_to(self) -> float:
         """The last step, of those that were looked at, before one folds the space of a path."""
         folded = self.curve("folded")
@@ -104,6 +110,20 @@ def market_models(summaries: dict[str, MarketSummary], key: str, method: str = "
     return {MODEL_NAMES[model]: summaries[f"{key}-{model}-{method}"] for model in MODELS}
 
 
+def stylized_descents(summaries: dict[str, MarketSummary]) -> dict[str, dict[str, MarketSummary]]:
+    """The paper's descents with the stylised energy, Figures 6 and 7: both models by name, by the title of the series.
+
+    Args:
+        summaries: those of `stored_market`.
+    """
+    found: dict[str, dict[str, MarketSummary]] = {}
+    for summary in summaries.values():
+        cell = summary.cell
+        if (cell.energy, cell.start, cell.method, cell.step_size) == ("stylized", "noise", "descent", 50.0):
+            found.setdefault(SERIES[cell.series].title, {})[MODEL_NAMES[cell.model]] = summary
+    return found
+
+
 def market_spreads(summaries: dict[str, MarketSummary], statistics: dict[str, str]) -> pd.DataFrame:
     """Compare how far statistics of paths lie apart with how far those of windows of the series do.
 
@@ -123,3 +143,18 @@ def market_spreads(summaries: dict[str, MarketSummary], statistics: dict[str, st
             row[name], row[f"{name} ±"] = summary.moments(statistic)
         rows[label] = row
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def spreads_text(spreads: pd.DataFrame) -> pd.DataFrame:
+    """The same with each mean and its spread in one column, "mean ± spread", so that it fits a page.
+
+    Args:
+        spreads: what `market_spreads` returns.
+    """
+    models = [name for name in spreads.columns if f"{name} ±" in spreads.columns]
+    columns = {"series": [f"{value:.2f}" for value in spreads["series"]]}
+    columns["windows"] = [f"± {value:.2f}" for value in spreads["windows ±"]]
+    for name in models:
+        pairs = zip(spreads[name], spreads[f"{name} ±"], strict=True)
+        columns[name] = [f"{mean:.2f} ± {spread:.2f}" for mean, spread in pairs]
+    return pd.DataFrame(columns, index=spreads.index).map(lambda text: text.replace("-", "−"))

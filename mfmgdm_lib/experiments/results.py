@@ -105,7 +105,7 @@ def projected_covariance(law: str = "white noise") -> Projection:
     They are those of 10⁵ paths from the paper's seed, read from a file that comes with the library.
 
     Args:
-        law: of those paths: "white noise" (Section 5.1), or "garch" (Section 5.2), (ω, α, β) = (0.03, 0.1, 0.87).
+        law: of those paths: "white noise" (Section 5.1), or "garch" (Appendix C), (ω, α, β) = (0.03, 0.1, 0.87).
 
     Raises:
         FileNotFoundError: an installation that has lost the file.

@@ -30,7 +30,7 @@ _LAWS = {
     "CIR(2^−½, 2^½, 1)": CIR(2**-0.5, 2**0.5, 1.0),
     "GARCH": GARCH(0.03, 0.1, 0.87),
 }
-"""The processes of Section 5.1, and the GARCH whose principal components Appendix C projects on."""
+"""The processes of Section 5.1, and the GARCH that Appendix C projects with."""
 
 
 def standardized_paths(n_paths: int = 2000, *, length: int = 1024, seed: int = 6) -> dict[str, Tensor]:

@@ -13,13 +13,12 @@ from mfmgdm_lib.figures.style import COLOURS, styled, subplots
 
 __all__ = ["frozen_divergences", "frozen_held_out", "frozen_sizes"]
 
-_STYLES: tuple[Any, ...] = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
-"""Of the lines to compare with."""
-
 FROZEN = "#009e73"
 """The colour of a frozen flow."""
 
 _COLOURS = {"MGDM": COLOURS["MGDM"], "coupled": COLOURS["MF–MGDM"], "frozen": FROZEN}
+_LINES: tuple[Any, ...] = ("--", "-", ":", (0, (5, 1, 1, 1, 1, 1)))
+_STARTS = {"noise": "white noise", "garch": "a GARCH"}
 _LABELS = {"MGDM": "MGDM", "coupled": "MF–MGDM, coupled", "frozen": "its path frozen, fresh paths"}
 
 
@@ -103,10 +102,10 @@ def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
 
     Args:
         flows: columns `law` ("mf" or "mgdm"), `start`, `time` (step size times steps), `held out` and `held out ±`.
-        references: columns `name` and `held out`, lines to compare with.
+        references: columns `name` and `held out`, up to four lines to compare with.
     """
     starts = list(dict.fromkeys(flows["start"]))
-    figure, axes = subplots(1, len(starts), height=3.1, sharey=True)
+    figure, axes = subplots(1, len(starts), height=3.4, sharey=True)
     colours = {"mf": FROZEN, "mgdm": COLOURS["MGDM"]}
     for axis, start in zip(axes, starts, strict=True):
         for law, rows in flows[flows["start"] == start].groupby("law", sort=False):
@@ -119,10 +118,10 @@ def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
                 lw=1,
                 color=colours[str(law)],
             )
-        for style, (_, row) in zip(_STYLES, references.iterrows(), strict=False):
+        for style, (_, row) in zip(_LINES, references.iterrows(), strict=False):
             axis.axhline(row["held out"], color=COLOURS["true"], ls=style, lw=1)
         axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
-        axis.set(xscale="log", xlabel="step size × steps", title=f"from {start}")
+        axis.set(xscale="log", xlabel="step size × steps", title=f"from {_STARTS.get(start, start)}")
     axes[0].set_ylabel("nats per day above white noise")
     handles: list[Any] = [
         Line2D([], [], color=colours[law], marker="o", ms=4, label=f"frozen {name}")
@@ -130,7 +129,7 @@ def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
     ]
     handles += [
         Line2D([], [], color=COLOURS["true"], ls=style, lw=1, label=name)
-        for style, name in zip(_STYLES, references["name"], strict=False)
+        for style, name in zip(_LINES, references["name"], strict=False)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure

@@ -30,7 +30,7 @@ def market_violins(models: Mapping[str, Any], *, title: str = "S&P 500") -> Figu
         models: `experiments.MarketSummary` by the name of a colour.
         title: of the series, whose values are the black dots.
     """
-    figure, axes = subplots(len(models), 3, height=1.75 * len(models) + 0.6, sharex="col", width_ratios=[1.1, 1.1, 1])
+    figure, axes = subplots(len(models), 3, height=1.75 * len(models) + 0.6, sharex="col", width_ratios=[1, 1, 1.1])
     grid = axes.reshape(len(models), 3)
     for row, (name, summary) in zip(grid, models.items(), strict=True):
         for axis, kind in zip(row, _TITLES, strict=False):
@@ -57,7 +57,7 @@ def market_bands(rows: Mapping[str, Mapping[str, Any]], *, colours: Mapping[str,
         colours: a colour for each name; None for those of the models.
     """
     colours = _COLOURS if colours is None else colours
-    figure, axes = subplots(len(rows), 3, height=1.65 * len(rows) + 0.7, sharex="col", width_ratios=[1.1, 1.1, 1])
+    figure, axes = subplots(len(rows), 3, height=1.65 * len(rows) + 0.7, sharex="col", width_ratios=[1, 1, 1.1])
     grid = axes.reshape(len(rows), 3)
     for line, (title, models) in zip(grid, rows.items(), strict=True):
         first = next(iter(models.values()))
@@ -82,18 +82,21 @@ def market_bands(rows: Mapping[str, Mapping[str, Any]], *, colours: Mapping[str,
 
 
 @styled
-def market_entropies(rows: Mapping[str, Mapping[str, Any]], *, start: float) -> Figure:
-    """Entropy along descents, a panel for each series; dashed where a step has folded some path's space.
+def market_entropies(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Entropy won or lost along descents, a panel for each series; dashed where a step has folded some path's space.
+
+    The vertical axis is linear up to one nat and logarithmic beyond, so that no line leaves the frame.
 
     Args:
         rows: by title: `experiments.MarketSummary` by the name of a colour.
-        start: entropy of the start, nats per day.
     """
-    figure, axes = subplots(1, len(rows), height=2.7, sharey=True)
+    figure, axes = subplots(1, len(rows), height=3.0, sharey=True)
+    reach = 1.0
     for axis, (title, models) in zip(axes, rows.items(), strict=True):
-        axis.axhline(start, color="0.7", lw=0.8, zorder=0)
+        axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
         for name, summary in models.items():
-            entropy = start + summary.curve("log_determinant")
+            entropy = summary.curve("log_determinant")
+            reach = max(reach, float(entropy.abs().max()))
             folded = summary.curve("folded")
             error = summary.curve("error")
             axis.fill_between(
@@ -104,11 +107,15 @@ def market_entropies(rows: Mapping[str, Mapping[str, Any]], *, start: float) -> 
             axis.plot(exact.index + 1, exact, color=_COLOURS[name])
             bound = entropy[entropy.index >= (exact.index.max() if len(exact) else 0)]
             axis.plot(bound.index + 1, bound, color=_COLOURS[name], ls=(0, (2, 1.5)))
-        axis.set(xscale="log", title=title, ylim=(start - 1.7, start + 0.5))
+        axis.set(xscale="log", title=title)
         axis.set_xticks([1, 100, 10_000], ["1", "100", "10⁴"])
         axis.set_xlim(1, 1.2 * max(summary.cell.n_steps for summary in models.values()))
         axis.minorticks_off()
-    axes[0].set_ylabel("entropy, nats per day")
+    axes[0].set_yscale("symlog", linthresh=1.0, linscale=1.5)
+    marks = [-100, -10, -1, -0.5, 0, 0.5, 1, 10, 100]
+    axes[0].set_yticks(marks, [f"{mark:+g}".replace("-", "−") if mark else "0" for mark in marks])
+    axes[0].set_ylim(-1.5 * reach, 1.5 * reach)
+    axes[0].set_ylabel("entropy since the start, nats per day")
     figure.supxlabel("step", fontsize=9)
     handles: list[Any] = [Line2D([], [], color=_COLOURS[name], label=name) for name in next(iter(rows.values()))]
     handles.append(Line2D([], [], color="0.4", ls=(0, (2, 1.5)), label="an upper bound: a step has folded space"))
@@ -177,9 +184,21 @@ def _marginal(axis: Axes, first: Any, models: Mapping[str, Any], *, colours: Map
     real = first.density(of_series=True)
     for name, summary in models.items():
         axis.stairs(summary.density(), _EDGES, color=(colours or _COLOURS)[name], fill=len(models) == 1, alpha=0.7)
+    _name_what_is_beyond(axis, first, models, colours or _COLOURS)
     axis.plot(centres[real > 0], real[real > 0], "o", color=COLOURS["true"], ms=2)
     axis.plot(centres, np.exp(-0.5 * centres**2) / np.sqrt(2 * np.pi), "--", color="0.5", lw=0.9)
     axis.set(yscale="log", ylim=(2e-5, 2.0))
+
+
+def _name_what_is_beyond(axis: Axes, first: Any, models: Mapping[str, Any], colours: Mapping[str, str]) -> None:
+    """Write how much of the series (black) and of the models lies outside the bins, which end before the tails do."""
+    shares = [(COLOURS["true"], first.share_beyond(of_series=True))]
+    shares += [(colours[name], summary.share_beyond()) for name, summary in models.items()]
+    style: dict[str, Any] = {"xycoords": "axes fraction", "ha": "right", "va": "top", "size": 6}
+    axis.annotate(f"beyond ±{_EDGES[-1]:g}:", (1.02, 1.02), color="0.3", **style)
+    for k, (colour, share) in enumerate(shares, start=1):
+        text = "<0.001 %" if share < 5e-6 else f"{100 * share:.3f} %"
+        axis.annotate(text, (1.02, 1.02 - 0.085 * k), color=colour, **style)
 
 
 def _share_range(axes: Sequence[Axes]) -> None:

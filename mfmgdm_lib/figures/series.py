@@ -78,9 +78,18 @@ def violins(models: Mapping[str, Tensor], series: Tensor, *, lags: int = 20) -> 
 
 
 @styled
-def marginals(models: Mapping[str, Tensor], series: Tensor, *, reach: float = 8.0, bins: int = 64) -> Figure:
-    """Densities of single values on a logarithmic axis, with the standard Gaussian they would have without tails."""
-    edges = np.linspace(-reach, reach, bins + 1)
+def marginals(models: Mapping[str, Tensor], series: Tensor, *, width: float = 0.25) -> Figure:
+    """Densities of single values on a logarithmic axis, with the standard Gaussian they would have without tails.
+
+    The axis reaches to the value that is farthest from 0, so that no tail is cut.
+
+    Args:
+        models: standardised paths by the name of a colour.
+        series: standardised values.
+        width: of a bin, standard deviations.
+    """
+    farthest = max(float(values.abs().max()) for values in (*models.values(), series))
+    edges = width * np.arange(-np.ceil(farthest / width), np.ceil(farthest / width) + 1)
     centres = 0.5 * (edges[1:] + edges[:-1])
     figure, axes = subplots(1, len(models), height=3.0, sharex=True, sharey=True)
     for axis, (name, paths) in zip(axes, models.items(), strict=True):
@@ -88,7 +97,9 @@ def marginals(models: Mapping[str, Tensor], series: Tensor, *, reach: float = 8.
         real = histogram(series, edges)
         axis.plot(centres[real > 0], real[real > 0], "o", color=COLOURS["true"], markersize=3, label="S&P 500")
         axis.plot(centres, np.exp(-0.5 * centres**2) / np.sqrt(2 * np.pi), "--", color="0.5", lw=1, label="Gaussian")
-        axis.set(yscale="log", ylim=(1e-5, 1.0), xlabel="standardised daily log-return")
+        # Down to half a value in a bin, below which nothing but the Gaussian could be.
+        lowest = 0.5 / (max(len(series), *(paths.numel() for paths in models.values())) * width)
+        axis.set(yscale="log", ylim=(lowest, 1.0), xlabel="standardised daily log-return")
         axis.legend(loc="upper left", fontsize=8)
     axes[0].set_ylabel("density")
     return figure

@@ -119,7 +119,7 @@ class Projection(_Fitted):
 
         Args:
             energy: Φ.
-            process: the law of the paths: white noise in Section 5.1, a GARCH in Section 5.2.
+            process: the law of the paths: white noise in Section 5.1, a GARCH in Appendix C.
             n_components: how many to keep, at most K.
             n_samples: paths, at least 2.
             length: points of each; None for the energy's own, or 1024.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,3 +133,12 @@ def test_tables_name_cells_in_words_and_mark_bounds() -> None:
     assert mm.experiments.bounds_table(cells).index.tolist() == [("AR(0.1)", "i. autocovariance", "MGDM")]
     copies = pd.DataFrame({"cell": ["ar01-acf-mf"] * 2, "least": [1.0, 3.0], "standard_error": 0.5})
     assert mm.experiments.copies_table(copies).iloc[0, :2].tolist() == [2, 2.0]
+
+
+def test_readme_counts_as_the_rule_does() -> None:
+    cells = mm.experiments.compare_cells(mm.experiments.stored_cells()).dropna(subset="least")
+    counts = mm.paper.count_verdicts(cells["verdict"])
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if line.startswith("| Table 1 |"))
+    assert f"{counts['same digits']} of 40 numbers have the printed digits, {counts['within our error']} more" in row
+    assert f"{int(cells['bound'].sum())} of the 40 are lower bounds" in row

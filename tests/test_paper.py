@@ -144,6 +144,18 @@ def test_coverage_refuses_a_part_that_the_paper_does_not_have(book: Path) -> Non
         paper.coverage(book)
 
 
+def test_every_link_to_a_number_leads_to_an_anchor_of_its_page() -> None:
+    from mfmgdm_lib.experiments import cells_html, compare_cells, findings, stored_cells
+
+    root, table_1 = Path(__file__).resolve().parent.parent, cells_html(compare_cells(stored_cells()))
+    for key, finding in findings().items():
+        if finding.page is None:
+            continue
+        assert finding.anchor, f"{key} is linked to the top of a page"
+        source = (root / f"{finding.page}.md").read_text(encoding="utf-8")
+        assert f"\n({finding.anchor})=\n" in source or f'id="{finding.anchor}"' in table_1
+
+
 def test_html_escapes_text_and_addresses_and_links_what_has_one() -> None:
     table = pd.DataFrame({"a<b": ["1 & 2", "<i>"], "to": ['x.html?"q"&r', ""]})
     assert paper.to_html(table, links={"a<b": "to"}) == (

@@ -17,7 +17,7 @@ from mfmgdm_lib.descent import Descent, State
 from mfmgdm_lib.errors import DescentError, NotInvertibleError
 from mfmgdm_lib.jacobian import Backend, StepDeterminant, Stochastic, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
-from mfmgdm_lib.quadrature import every_other, integrate, nodes_of
+from mfmgdm_lib.quadrature import integrate, nodes_of, quadrature_error
 
 __all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
 
@@ -94,6 +94,9 @@ class DivergenceTrace:
 _MAX_PROBES = 16
 """Probes for a step at most, however rough they are."""
 
+_SMOOTHING = 1 / 8
+"""Weight of the latest step in the running variance that probes are chosen by: one step alone knows its own roughly."""
+
 Observer = Callable[[Tensor], Tensor]
 """Something worth knowing of each path: a function from paths (N, length) to (N,)."""
 
@@ -161,6 +164,7 @@ class DivergenceRun:
         self._records = {name: np.full((n_steps + 1, *shape), np.nan) for name, shape in shapes.items()}
         self._records |= {"moved": np.ones(n_steps + 1), "folded": np.zeros(n_steps + 1)}
         self._running, self._latest = 0.0, 0.0  # sum of the mean log-determinants so far, and the last of them
+        self._variance = math.nan  # of a step's mean log-determinant from a single probe, averaged over the last steps
 
     def steps(self) -> Iterator[int]:
         """Go on to the last step, and yield each t from the present one on, when all about x_t has been written down.
@@ -190,12 +194,10 @@ class DivergenceRun:
         rest = {name: records.pop(name) for name in self._observers if name != "log_p"}
         changes, error = integrate(logs, errors, nodes)
         log_q = self._start - changes
-        coarse = integrate(logs, errors, every_other(nodes))[0] if len(nodes) < self.step else changes
         return DivergenceTrace(
             log_q=log_q,
             determinant_error=error,
-            # A rule of the second order is four times as wrong with half the nodes.
-            quadrature_error=np.abs((coarse - changes).mean(-1)) / 3,
+            quadrature_error=quadrature_error(logs, nodes),
             observed=rest,
             paths=self._paths,
             members=self._model.members(len(self._paths)),
@@ -206,8 +208,7 @@ class DivergenceRun:
     def checkpoint(self) -> dict[str, np.ndarray]:
         """All that `restore` needs, as arrays of numbers."""
         records = {name: record[: self.step + 1] for name, record in self._records.items()}
-        probes = self._backend.probes if isinstance(self._backend, Stochastic) else 0
-        running = np.array([self._running, self._latest, probes])
+        running = np.array([self._running, self._latest, self._variance])
         return {**records, "paths": self._paths.cpu().numpy(), "running": running}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -228,9 +229,8 @@ class DivergenceRun:
         for name, record in self._records.items():
             record[: steps + 1] = arrays[name]
         self._paths = torch.from_numpy(arrays["paths"]).to(self._paths)
-        self.step, (self._running, self._latest, probes) = steps, arrays["running"].tolist()
-        if isinstance(self._backend, Stochastic):
-            self._backend = replace(self._backend, probes=int(probes))
+        self.step, (self._running, self._latest, self._variance) = steps, arrays["running"].tolist()
+        self._choose_probes()
 
     def _update(self, state: State) -> Tensor:
         if self._nodes[np.searchsorted(self._nodes, state.step)] != state.step:
@@ -239,7 +239,8 @@ class DivergenceRun:
             # A generator for each step: what it draws does not hang on where the run was taken up.
             rng = None if self._entropy is None else np.random.default_rng([*self._entropy, state.step])
             move, determinant = self._backend.step(self._model, state, rng)
-            self._choose_probes(determinant)
+            self._learn_variance(determinant)
+            self._choose_probes()
             folded = determinant.non_positive > 0
             if folded.any() and self._on_fold == "raise":
                 raise _not_invertible(determinant, state, self._model)
@@ -252,12 +253,17 @@ class DivergenceRun:
         self._running += self._latest
         return move.paths
 
-    def _choose_probes(self, determinant: StepDeterminant) -> None:
-        """Send as many probes at the next step as this one would have needed."""
-        if self._step_error is not None and isinstance(self._backend, Stochastic):
-            errors = determinant.blocks_error
-            one_probe = float(errors.norm()) / len(errors) * math.sqrt(self._backend.probes)
-            probes = min(max(1, math.ceil((one_probe / self._step_error) ** 2)), _MAX_PROBES)
+    def _learn_variance(self, determinant: StepDeterminant) -> None:
+        errors = determinant.blocks_error
+        probes = self._backend.probes if isinstance(self._backend, Stochastic) else 1
+        latest = float(errors.square().sum()) / len(errors) ** 2 * probes
+        before = latest if math.isnan(self._variance) else self._variance
+        self._variance = before + _SMOOTHING * (latest - before)
+
+    def _choose_probes(self) -> None:
+        """Send as many probes at the next step as the last ones would have needed."""
+        if self._step_error is not None and isinstance(self._backend, Stochastic) and not math.isnan(self._variance):
+            probes = min(max(1, math.ceil(self._variance / self._step_error**2)), _MAX_PROBES)
             self._backend = replace(self._backend, probes=probes)
 
     def _write_down(self, state: State) -> None:
@@ -303,8 +309,8 @@ def reverse_kl_trace(
         jacobian: backend of the determinants: "auto", "structured", "dense", "stochastic", or a `Stochastic` with
             settings of its own.
         step_error: standard error, nats, that a step's blocks should have in the mean where they are estimated: as many
-            probes are sent as the step before would have needed, from 1 to 16. Its own error must not decide, or lucky
-            draws would be believed more easily than others. None takes the backend as it is.
+            probes are sent as the last steps would have needed on average, from 1 to 16. Its own error must not decide,
+            or lucky draws would be believed more easily than others. None takes the backend as it is.
         determinant_every: distance, in steps, of those whose determinants are calculated late in a descent; those
             between are interpolated, path by path. The first hundred have theirs in any case.
         on_fold: "raise" an error at a step whose Jacobian is not positive definite, or "record" it and go on with the

@@ -135,6 +135,21 @@ def test_tables_name_cells_in_words_and_mark_bounds() -> None:
     assert mm.experiments.copies_table(copies).iloc[0, :2].tolist() == [2, 2.0]
 
 
+@pytest.mark.parametrize(("understated", "passes"), [(1.0, True), (3.0, False)])
+def test_claimed_errors_are_held_against_the_scatter_of_passes(understated: float, passes: bool) -> None:
+    rng, shape = np.random.default_rng(4), (200, 6)
+    noise = 0.05 * rng.standard_normal(shape)
+    step, number = np.indices(shape)
+    logs = noise - 0.01 * step
+    table = pd.DataFrame({"step": step.ravel(), "pass": number.ravel(), "log_determinant": logs.ravel()})
+    found = mm.experiments.pass_errors(table.assign(error=0.05 / understated))
+    assert found["passes"] == 6 and found["claimed"] == pytest.approx(0.05 * np.sqrt(200) / understated)
+    # 200 steps of 5 degrees of freedom each know a standard deviation to one in √2000.
+    assert found["seen_in_steps"] == pytest.approx(0.05 * np.sqrt(200), rel=4 / np.sqrt(2000))
+    assert found["seen_in_sums"] == pytest.approx(logs.sum(0).std(ddof=1))
+    assert (found["p_value"] > 0.01) == passes
+
+
 def test_readme_counts_as_the_rule_does() -> None:
     cells = mm.experiments.compare_cells(mm.experiments.stored_cells()).dropna(subset="least")
     counts = mm.paper.count_verdicts(cells["verdict"])

@@ -494,6 +494,19 @@ def test_interpolated_determinants_are_right_within_the_error_that_is_stated(siz
     np.testing.assert_array_equal(some.log_p, whole.log_p)
 
 
+def test_the_stated_error_of_interpolation_is_that_of_a_rough_integrand() -> None:
+    rng, nodes = np.random.default_rng(1), np.arange(0, 401, 5)
+    stated, true = [], []
+    for _ in range(400):
+        logs = rng.standard_normal((401, 1))
+        sums = quadrature.integrate(logs, np.zeros(401), nodes)[0]
+        true.append(sums[-1, 0] - logs.sum())
+        stated.append(quadrature.quadrature_error(logs, nodes)[-1])
+    ratio = np.square(stated).mean() / np.square(true).mean()
+    # With 1 node in m the true variance of a sum over T steps is T(m − 1), and the stated one T m.
+    assert abs(ratio - 5 / 4) < 4 * 5 / 4 * np.sqrt(2 * 2 / 400)
+
+
 def test_interpolation_of_a_straight_line_is_exact_and_errors_have_the_weights_of_their_nodes() -> None:
     steps, nodes = np.arange(13), np.array([0, 1, 2, 5, 8, 12])
     lines = np.stack([2.0 - 0.1 * steps, 0.3 * steps], axis=1)
@@ -518,19 +531,21 @@ def test_determinants_grow_rare_late_in_a_descent_and_the_last_step_has_one(n_st
 # --- as many probes as it takes ---------------------------------------------------------------------------------------
 
 
-def test_probes_are_those_that_the_step_before_would_have_needed() -> None:
+def test_probes_are_those_that_the_last_steps_would_have_needed() -> None:
     wanted = 5e-4
     run = small_run(None, "stochastic", n_steps=30, step_error=wanted)
     model, rng = small_model(None), np.random.default_rng(3)
     paths, entropy, probes, sent = INITIAL.sample(6, 16, rng), rng.integers(2**32, size=4).tolist(), 1, []
+    variance = None
     list(run.steps())
     for step, state in enumerate(model.steps(paths, 29)):
         found = mm.log_determinant(model, state, mm.Stochastic(probes=probes), seed=[*entropy, step])
         change = run.trace().log_q[step] - run.trace().log_q[step + 1]
         np.testing.assert_allclose(change, found.per_path.numpy(), rtol=0, atol=1e-12)
         sent.append(probes)
-        one = float(found.blocks_error.norm()) / 6 * math.sqrt(probes)
-        probes = min(max(1, math.ceil((one / wanted) ** 2)), 16)
+        latest = (float(found.blocks_error.norm()) / 6) ** 2 * probes
+        variance = latest if variance is None else 7 / 8 * variance + 1 / 8 * latest
+        probes = min(max(1, math.ceil(variance / wanted**2)), 16)
     assert min(sent) < max(sent) and max(sent) > 2
     assert (
         run.trace().determinant_error[-1]

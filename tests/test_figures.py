@@ -138,6 +138,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "divergence_tables": lambda: figures.divergence_tables(
         {process: {name: a_table() for name in MODELS} for process in ("one", "two")}
     ),
+    "divergence_by_run": lambda: figures.divergence_by_run({"one": a_table(), "two": a_table()}, printed=(4, 1.5)),
     "cell_values": lambda: figures.cell_values(some_cells()),
     "cell_agreement": lambda: figures.cell_agreement(some_cells()),
     "cell_gains": lambda: figures.cell_gains(some_cells()),

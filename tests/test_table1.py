@@ -70,7 +70,7 @@ def test_there_is_a_cell_for_each_number_of_the_paper_s_table() -> None:
         ("arm01", "spectra", 5.0, 250),
         ("cir-exp", "acf", 10.0, 500),
         ("cir-exp", "scatmean", 5.0, 250),
-        ("cir-exp", "spectra", 5.0, 5000),
+        ("cir-exp", "spectra", 5.0, 1000),
         ("cir-trunc", "acf", 10.0, 2000),
         ("cir-trunc", "scatcov", 5.0, 1000),
         ("cir-trunc", "spectra", 5.0, 250),

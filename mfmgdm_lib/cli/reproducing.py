@@ -164,11 +164,12 @@ def results(cells: Sequence[str], folder: Path | None, profile: str, steps: int)
 
     Exits with 1 if one is off or damaged, or none is there.
     """
-    from mfmgdm_lib.experiments.table1 import select, table_1
+    from mfmgdm_lib.experiments.table1 import LATER_VERSION, select, table_1
     from mfmgdm_lib.experiments.verifying import drift
 
     with errors_said():
-        _verify(select(table_1(profile), cells), _store(folder, _FOLDERS[profile]), drift, steps)
+        kept = (*table_1(profile), *(LATER_VERSION if profile == "paper" else ()))
+        _verify(select(kept, cells), _store(folder, _FOLDERS[profile]), drift, steps)
 
 
 @verify.command("market")
@@ -197,12 +198,12 @@ def _verify(wanted: Sequence[Any], store: ResultStore, drift: Callable[[Any, Res
             apart = drift(cell, store.read(cell), steps)
             verdict = f"{apart:.2g} of what is allowed"
         except FileNotFoundError:
-            click.echo(f"----  {cell.key}: not run yet")
+            click.echo(f"----  {cell.key}, {cell.n_steps} steps: not run yet")
             continue
         except ValueError as error:
             apart, verdict = math.inf, str(error)
         good, bad = (good + 1, bad) if apart <= 1.0 else (good, bad + 1)
-        click.echo(f"{'ok  ' if apart <= 1.0 else 'FAIL'}  {cell.key}: {verdict}")
+        click.echo(f"{'ok  ' if apart <= 1.0 else 'FAIL'}  {cell.key}, {cell.n_steps} steps: {verdict}")
     click.echo(f"{good} of {good + bad} stored traces agree over their first {steps} steps.")
     if bad or not good:
         raise SystemExit(1)

@@ -10,6 +10,7 @@ from mfmgdm_lib.experiments.comparison import (
     compare_cells,
     gains,
     indistinct_pairs,
+    pass_errors,
     stored_cells,
 )
 from mfmgdm_lib.experiments.comparison_tables import (
@@ -24,6 +25,7 @@ from mfmgdm_lib.experiments.market import SERIES, SP500_FIRST_LOOK, MarketExperi
 from mfmgdm_lib.experiments.market_cells import MARKET, MarketCell
 from mfmgdm_lib.experiments.market_summary import (
     MarketSummary,
+    flow_differences,
     market_models,
     market_spreads,
     spreads_text,
@@ -58,7 +60,7 @@ from mfmgdm_lib.experiments.synthetic import (
     replicate_summary,
     summarize,
 )
-from mfmgdm_lib.experiments.table1 import TABLE_1, Cell, select, table_1, tabulate
+from mfmgdm_lib.experiments.table1 import LATER_VERSION, TABLE_1, Cell, select, table_1, tabulate
 from mfmgdm_lib.experiments.verifying import drift, market_drift
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "CIR_EXPONENTIAL",
     "CIR_TRUNCATED",
     "ENERGY_NAMES",
+    "LATER_VERSION",
     "MARKET",
     "MODEL_NAMES",
     "PROCESS_NAMES",
@@ -92,6 +95,7 @@ __all__ = [
     "drift",
     "final_slope",
     "findings",
+    "flow_differences",
     "gains",
     "group_values",
     "indistinct_pairs",
@@ -101,6 +105,7 @@ __all__ = [
     "new_results_folder",
     "observed_returns",
     "paper_energies",
+    "pass_errors",
     "projected_covariance",
     "replicate_summary",
     "result_store",

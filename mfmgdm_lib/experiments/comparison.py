@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
 from mfmgdm_lib.experiments.results import result_store
 from mfmgdm_lib.experiments.table1 import ENERGIES, MODELS, PROCESSES, TABLE_1, Cell
@@ -25,6 +26,7 @@ __all__ = [
     "compare_cells",
     "gains",
     "indistinct_pairs",
+    "pass_errors",
     "stored_cells",
 ]
 
@@ -46,10 +48,10 @@ ENERGY_NAMES = {
 MODEL_NAMES = {"mgdm": "MGDM", "mf": "MF–MGDM"}
 
 
-def stored_cells() -> dict[str, Result]:
-    """The results of the forty cells that are kept in the repository, by the cell's key; without what is missing."""
+def stored_cells(cells: Sequence[Cell] = TABLE_1) -> dict[str, Result]:
+    """The results of some cells, as a rule the forty, that are kept here, by their keys; without what is missing."""
     store = result_store("table1")
-    found = {cell.key: store.load(cell) for cell in TABLE_1}
+    found = {cell.key: store.load(cell) for cell in cells}
     return {key: result for key, result in found.items() if result is not None}
 
 
@@ -192,3 +194,29 @@ def indistinct_pairs(replicates: pd.DataFrame) -> pd.DataFrame:
             names = [f"{ENERGY_NAMES[cell.energy]}, {MODEL_NAMES[cell.model]}" for cell in (one, other)]
             rows.append([PROCESS_NAMES[one.process], *names, apart, noise])
     return pd.DataFrame(rows, columns=["process", "one", "other", "printed", "noise"])
+
+
+def pass_errors(passes: pd.DataFrame) -> dict[str, float]:
+    """Compare the errors that random probes claim with how far independent passes of them lie apart.
+
+    Args:
+        passes: a row for each step and pass: `step`, `pass`, `log_determinant` (mean over paths, nats) and `error` (its
+            standard error as claimed).
+
+    Returns:
+        `passes`, their number P; standard errors of the sum over all steps, nats: `claimed`, and as `seen_in_steps`
+        (from the scatter within each step) and `seen_in_sums` (of the P sums); `chi_square` of the sums about their
+        mean, by the claimed error, on P − 1 degrees of freedom, and its `p_value`.
+    """
+    values = passes.pivot(index="step", columns="pass", values="log_determinant")
+    claimed = float(np.sqrt(passes["error"].pow(2).groupby(passes["step"]).mean().sum()))
+    sums = values.sum()
+    chi_square = float(((sums - sums.mean()) / claimed).pow(2).sum())
+    return {
+        "passes": len(sums),
+        "claimed": claimed,
+        "seen_in_steps": float(np.sqrt(values.var(axis=1).sum())),
+        "seen_in_sums": float(sums.std()),
+        "chi_square": chi_square,
+        "p_value": float(chi2.sf(chi_square, len(sums) - 1)),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,15 @@ from mfmgdm_lib.experiments.table1 import MODELS
 from mfmgdm_lib.statistics import EDGES
 from mfmgdm_lib.store import Result
 
-__all__ = ["MarketSummary", "market_models", "market_spreads", "spreads_text", "stored_market", "stylized_descents"]
+__all__ = [
+    "MarketSummary",
+    "flow_differences",
+    "market_models",
+    "market_spreads",
+    "spreads_text",
+    "stored_market",
+    "stylized_descents",
+]
 
 _LAGS = range(1, 21)
 
@@ -158,3 +167,36 @@ def spreads_text(spreads: pd.DataFrame) -> pd.DataFrame:
         pairs = zip(spreads[name], spreads[f"{name} ±"], strict=True)
         columns[name] = [f"{mean:.2f} ± {spread:.2f}" for mean, spread in pairs]
     return pd.DataFrame(columns, index=spreads.index).map(lambda text: text.replace("-", "−"))
+
+
+def flow_differences(
+    summaries: dict[str, MarketSummary], titles: dict[str, str], statistics: Iterable[str]
+) -> pd.DataFrame:
+    """Compare what descents and the flows that they approximate end with, where both have been run.
+
+    Args:
+        summaries: those of `stored_market`.
+        titles: what to call a setting, by its key up to the model, such as "sp500-scatcov-garch-2500".
+        statistics: names of statistics of paths.
+
+    Returns:
+        A row for each setting and model: for each statistic the mean over the flow's paths less that over those of the
+        descent, in standard deviations over the latter.
+    """
+    rows = {}
+    for key, title in titles.items():
+        for short, model in MODEL_NAMES.items():
+            pair = [summaries.get(f"{key}-{short}-{method}") for method in ("descent", "flow")]
+            if pair[0] is not None and pair[1] is not None:
+                rows[title, model] = _distances(pair[0], pair[1], statistics)
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["series", "model"])
+    return table
+
+
+def _distances(descent: MarketSummary, flow: MarketSummary, statistics: Iterable[str]) -> dict[str, float]:
+    distances = {}
+    for statistic in statistics:
+        mean, spread = descent.moments(statistic)
+        distances[statistic] = (flow.moments(statistic)[0] - mean) / spread
+    return distances

@@ -15,6 +15,7 @@ from mfmgdm_lib.figures.determinants import (
 )
 from mfmgdm_lib.figures.divergences import (
     divergence,
+    divergence_by_run,
     divergence_tables,
     ensemble_sizes,
     joint_and_path,
@@ -57,6 +58,7 @@ __all__ = [
     "cell_values",
     "determinant_costs",
     "divergence",
+    "divergence_by_run",
     "divergence_tables",
     "energy_clouds",
     "energy_costs",

@@ -11,11 +11,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.figures.style import COLOURS, name_ticks, outside_legend, styled, subplots, with_powers
 
-__all__ = ["divergence", "divergence_tables", "ensemble_sizes", "joint_and_path", "overshoot", "scaling"]
+__all__ = [
+    "divergence",
+    "divergence_by_run",
+    "divergence_tables",
+    "ensemble_sizes",
+    "joint_and_path",
+    "overshoot",
+    "scaling",
+]
 
 _THIN = 0.7
 
@@ -75,6 +84,26 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
             Line2D([], [], color="0.4", lw=_THIN, marker="o", mfc="white", ms=4, label="thin, open: a lower bound")
         )
     figure.legend(handles=[*handles, *grey], loc="outside lower center", ncols=3 if len(grey) > 2 else 4)
+    return figure
+
+
+@styled
+def divergence_by_run(runs: Mapping[str, pd.DataFrame], *, printed: tuple[int, float]) -> Figure:
+    """Reverse KL of several runs of MF–MGDM against the step, on logarithmic axes, and a number of the paper.
+
+    Args:
+        runs: by what they are called, tables with a column `reverse_kl` by step; the first is drawn boldest.
+        printed: the step that a number of the paper belongs to, and the number, in nats per path.
+    """
+    figure, (axis,) = subplots(1, 1, height=3.2)
+    looks: list[dict[str, Any]] = [{"lw": 2.5}, {"lw": 1.2}, {"lw": 1.0, "ls": "--"}, {"lw": 1.0, "ls": ":"}]
+    for look, (name, table) in zip(looks, runs.items(), strict=False):
+        axis.plot(table.index + 1, table["reverse_kl"], color=COLOURS["MF–MGDM"], label=name, **look)
+    axis.plot(printed[0] + 1, printed[1], "x", color=COLOURS["true"], ms=8, mew=2, zorder=4, label="paper")
+    axis.set(xscale="log", yscale="log", xlabel="step t, plus 1", ylabel="reverse KL, nats per path")
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.set_yticks([20, 50, 100, 200], ["20", "50", "100", "200"])
+    axis.legend()
     return figure
 
 

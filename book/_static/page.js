@@ -3,6 +3,8 @@
 
 function nameButtons() {
   for (const button of document.querySelectorAll("button.copybtn")) button.setAttribute("aria-label", "Copy this code");
+  // Entries of a bibliography have a role of their own, which a list may not hold.
+  for (const list of document.querySelectorAll(".citation-list")) list.removeAttribute("role");
   // The theme moves a sidebar's content into a dialog that it opens, and the button goes with it.
   for (const [which, name] of [["primary", "Menu"], ["secondary", "Contents of this page"]]) {
     const dialog = document.getElementById(`pst-${which}-sidebar-modal`);

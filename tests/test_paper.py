@@ -156,6 +156,15 @@ def test_every_link_to_a_number_leads_to_an_anchor_of_its_page() -> None:
         assert f"\n({finding.anchor})=\n" in source or f'id="{finding.anchor}"' in table_1
 
 
+def test_comparison_as_html_links_numbers_and_has_few_columns() -> None:
+    findings = {"table1-ar01-acf-mf": Finding(0.0896, 0.014, page="notebooks/08", anchor="there")}
+    table = paper.compare(findings).loc[["figure-1-best", "table1-ar01-acf-mf"]]
+    first, second = paper.comparison_html(table).splitlines()[2:4]
+    assert first.startswith("<tr><td>Section 3.1, Figure 1(b, c): step at which")
+    assert '<a href="../notebooks/08.html#there">0.090</a>' in second and "<td>0.014; exact</td>" in second
+    assert second.startswith("<tr><td>AR(0.1), ACF, MF–MGDM: smallest") and second.count("<td>") == 6
+
+
 def test_html_escapes_text_and_addresses_and_links_what_has_one() -> None:
     table = pd.DataFrame({"a<b": ["1 & 2", "<i>"], "to": ['x.html?"q"&r', ""]})
     assert paper.to_html(table, links={"a<b": "to"}) == (

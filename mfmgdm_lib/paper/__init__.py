@@ -29,6 +29,7 @@ __all__ = [
     "checks",
     "coloured",
     "compare",
+    "comparison_html",
     "contents",
     "count_verdicts",
     "coverage",
@@ -77,6 +78,29 @@ def coverage(root: Path | str) -> pd.DataFrame:
 def pages(root: Path | str) -> list[Path]:
     """Sources of the book's pages below `root`, in the order of their names."""
     return sorted([*Path(root).glob("notebooks/*.md"), *Path(root).glob("book/*.md")])
+
+
+def comparison_html(table: pd.DataFrame, *, root: str = "../") -> str:
+    """Write what `compare` returns as HTML that fits a page: both errors in one column, and each number a link.
+
+    Args:
+        table: rows of `compare`.
+        root: what leads from the page that shows the table to the root of the book.
+    """
+    names = zip(table["where"], table["what"], strict=True)
+    pairs = zip(table["± paths"], table["± determinants"], strict=True)
+    shown = pd.DataFrame(
+        {
+            "number": [what if where == "Table 1" else f"{where}: {what}" for where, what in names],
+            "paper": table["paper"],
+            "here": table["here"],
+            "paper less here": table["difference"],
+            "verdict": [coloured(word) for word in table["verdict"]],
+            "± paths; determinants": [f"{paths}; {own}" if paths else "" for paths, own in pairs],
+            "address": [f"{root}{address}" if address else "" for address in table["address"]],
+        }
+    )
+    return to_html(shown, links={"here": "address"}, markup=["verdict"])
 
 
 def to_html(

@@ -184,6 +184,7 @@ GOOD_PAGE = """<!doctype html><html><head><script src="mathjax.js"></script><lin
         ("<body>", "<style>@import 'https://a.example/s.css';</style><body>", "loads https://a.example/s.css"),
         ("<body>", "<style>i{src:url(https://a.example/f.woff)}</style><body>", "loads https://a.example/f.woff"),
         ("<body>", "<script>const u = 'https://unpkg.com/x'</script><body>", "contains the script address"),
+        ("<body>", "<script>const png = 'iVBOR//MLcdnZ1aoeO3bt1K'</script><body>", ""),
     ],
 )
 def test_site_check(tmp_path: Path, before: str, after: str, complaint: str) -> None:

@@ -40,7 +40,7 @@ PASSIVE_RELATIONS = {"author", "canonical", "help", "index", "license", "next", 
 
 CSS_ADDRESS = re.compile(r"""url\(\s*(?P<quote>["']?)(?P<url>.*?)(?P=quote)\s*\)|@import\s+["'](?P<imported>[^"']+)""")
 # Code cannot be checked by reading its addresses (it names namespaces and home pages), so look for the networks that
-# serve scripts and fonts, and for dynamic imports. A host has a dot; a figure in base64, where any letters occur, has none.
+# serve scripts and fonts, and for dynamic imports. A host has a dot, which the letters of a figure in base64 have not.
 SCRIPT_NETWORK = re.compile(
     r"""(?:https?:)?//(?=[\w-]+\.)[\w.-]*(?:cdn|unpkg|jsdelivr|jspm|skypack|googleapis|gstatic|googletagmanager|polyfill"""
     r"""|plausible|hypothes\.is|utteranc|giscus|esm\.sh)[\w.-]*/?[^\s"'`<>)]*|\bimport\(\s*["'](?:https?:)?//[^"']+"""

@@ -184,9 +184,15 @@ def test_untouched_results_are_verified(filled: Path) -> None:
     result = verify(filled, "--steps", "3")
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert [line[:4] for line in lines[:2]] == ["ok  ", "ok  "] and f"{MGDM.key}, {MGDM.n_steps} steps: " in lines[0]
+    assert [line[:4] for line in lines[:2]] == ["ok  ", "ok  "] and f"{MGDM.key}: " in lines[0]
     assert lines[-1] == "2 of 2 stored traces agree over their first 3 steps."
     assert contents(filled) == before
+
+
+def test_cells_that_share_a_key_are_told_apart_by_their_steps(filled: Path) -> None:
+    output = invoke("verify", "results", "--store", filled).output
+    for steps in (1000, 5000):
+        assert f"----  cir-exp-spectra-mf, {steps} steps: not run yet" in output
 
 
 def test_altered_result_fails_and_is_named(filled: Path, store: ResultStore) -> None:
@@ -209,7 +215,7 @@ def test_damaged_result_fails_and_stays(filled: Path, store: ResultStore) -> Non
 
 def test_results_that_are_not_there_are_named_and_fail_where_there_is_none(folder: Path) -> None:
     verdict = verify(folder)
-    assert verdict.exit_code == 1 and f"----  ar01-acf-mf, {MF.n_steps} steps: not run yet" in verdict.output
+    assert verdict.exit_code == 1 and "----  ar01-acf-mf: not run yet" in verdict.output
     assert "0 of 0 stored traces agree" in verdict.output and not folder.exists()
 
 
@@ -217,7 +223,7 @@ def test_result_that_is_not_there_is_no_failure_beside_one_that_is(filled: Path,
     (path,) = filled.glob("ar01-acf-mf-*.csv")
     path.unlink()
     verdict = verify(filled)
-    assert verdict.exit_code == 0 and f"----  ar01-acf-mf, {MF.n_steps} steps: not run yet" in verdict.output
+    assert verdict.exit_code == 0 and "----  ar01-acf-mf: not run yet" in verdict.output
 
 
 # --- bad input ---------------------------------------------------------------------------------------------------

@@ -1,17 +1,25 @@
-/* What the theme leaves undone on a page: names for its buttons and dialogs, a button that closes a menu, keyboard access
-   to whatever scrolls sideways, figures at full size, and the notebook's download from a disk. A page reads without it. */
+/* What the theme leaves undone on a page: names for its buttons and dialogs, menus that close and give the focus back,
+   keyboard access to whatever scrolls sideways, figures at full size, and the notebook's download from a disk. A page
+   reads without it. */
 
 function nameButtons() {
   for (const button of document.querySelectorAll("button.copybtn")) button.setAttribute("aria-label", "Copy this code");
   // Entries of a bibliography have a role of their own, which a list may not hold.
   for (const list of document.querySelectorAll(".citation-list")) list.removeAttribute("role");
-  // The theme moves a sidebar's content into a dialog that it opens, and the button goes with it.
+}
+
+// The theme moves a sidebar's content into a dialog that it opens, and what is added here goes with it.
+function mendMenus() {
   for (const [which, name] of [["primary", "Menu"], ["secondary", "Contents of this page"]]) {
     const dialog = document.getElementById(`pst-${which}-sidebar-modal`);
     const sidebar = document.getElementById(`pst-${which}-sidebar`);
     if (!dialog || !sidebar) continue;
     dialog.setAttribute("aria-label", name);
     sidebar.prepend(closeButton(() => dialog.close()));
+    // The page behind the dialog is what a link to one of its parts is to show.
+    dialog.addEventListener("click", (event) => event.target.closest("a")?.hash && dialog.close());
+    // A script of the theme takes the focus from the button before another keeps it.
+    dialog.addEventListener("close", () => document.querySelector(`.${which}-toggle`).focus());
   }
 }
 
@@ -48,7 +56,7 @@ function showFigure(link) {
   box.append(large);
   dialog.append(closeButton(() => dialog.close()), box);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+  dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
 }
@@ -86,6 +94,7 @@ function mendDownload() {
 
 document.addEventListener("DOMContentLoaded", () => {
   nameButtons();
+  mendMenus();
   enlargeFigures();
   mendDownload();
   for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", reachScrolling);

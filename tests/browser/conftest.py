@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pages = sorted(path for folder in ("book", "notebooks") for path in (SITE / folder).glob("*.html"))
         if not pages:
             pytest.exit(f"no page of the book in {SITE}: run `make book` first", returncode=2)
-        metafunc.parametrize("name", [str(path.relative_to(SITE)) for path in pages])
+        metafunc.parametrize("name", ["search.html", *(path.relative_to(SITE).as_posix() for path in pages)])
 
 
 class Silent(SimpleHTTPRequestHandler):

@@ -12,13 +12,13 @@ from measure import best_of
 import mfmgdm_lib as mm
 from mfmgdm_lib.statistics import fitted_exponent
 
-EXPERIMENT = mm.experiments.AR_ILLUSTRATION
+EXPERIMENT = mm.companion.AR_ILLUSTRATION
 MODELS = {"MGDM": 1, "MF-MGDM": None}
 
 # The high-water mark of the new process alone: ru_maxrss would begin at that of the process which started it.
 MEMORY_SCRIPT = """
 import mfmgdm_lib as mm
-mm.experiments.AR_ILLUSTRATION.trace({size})
+mm.companion.AR_ILLUSTRATION.trace({size})
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 

@@ -8,7 +8,7 @@ from measure import best_of
 
 import mfmgdm_lib as mm
 
-EXPERIMENT = mm.experiments.AR_ILLUSTRATION
+EXPERIMENT = mm.companion.AR_ILLUSTRATION
 MODELS = {"MGDM": 1, "MF-MGDM": None}
 N_STEPS = 200
 

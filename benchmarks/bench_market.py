@@ -8,7 +8,7 @@ import pytest
 
 import mfmgdm_lib as mm
 
-EXPERIMENT = mm.experiments.MarketExperiment()
+EXPERIMENT = mm.companion.MarketExperiment()
 MODELS = {"MGDM": 1, "MF-MGDM": None}
 
 
@@ -31,6 +31,6 @@ def test_flow_against_descent(name):
 
 def test_generate(benchmark):
     """100 paths of 1024 points like 4096 returns, in one call."""
-    returns = mm.experiments.observed_returns("sp500")
+    returns = mm.companion.observed_returns("sp500")
     made = benchmark.pedantic(lambda: mm.generate(returns), rounds=3, warmup_rounds=1)
     assert made.loss < 1e-6

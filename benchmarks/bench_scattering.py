@@ -12,7 +12,7 @@ from measure import best_of
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Energy, ScatteringCovariance, ScatteringMean, ScatteringSpectra
-from mfmgdm_lib.energies.wavelets import battle_lemarie, morlet
+from mfmgdm_lib.energies.scattering.wavelets import battle_lemarie, morlet
 from mfmgdm_lib.statistics import fitted_exponent
 
 # The kind; seconds wanted for a gradient with one Hessian-vector product of 128 paths of 1024 points in float32; and
@@ -137,7 +137,7 @@ def test_gradient_and_product(benchmark, name):
 @every_energy
 def test_rows_of_the_jacobian(name):
     """All rows of 4 paths, which a stochastic determinant takes for its capacitance matrix, against autodiff."""
-    energy = ENERGIES[name][0](1024) if "iii" not in name else mm.experiments.projected_covariance()
+    energy = ENERGIES[name][0](1024) if "iii" not in name else mm.companion.projected_covariance()
     x = inputs(energy, 4)[0]
     ours, autodiff = best_of(lambda: energy.jacobian(x)), best_of(lambda: Energy.jacobian(energy, x), rounds=2)
     ratio = autodiff / ours

@@ -12,7 +12,7 @@ import pytest
 from measure import best_of
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.streaming import STREAM_SUFFIXES, stream_paths
+from mfmgdm_lib.io.streaming import STREAM_SUFFIXES, stream_paths
 
 N_STEPS = 157
 NUMBERS = [10**3, 10**4, *([10**5] if os.environ.get("MFMGDM_BENCH_LONG") else [])]
@@ -22,7 +22,7 @@ SCRIPT = """
 import json, sys, time
 import torch
 import mfmgdm_lib as mm
-from mfmgdm_lib.streaming import stream_paths
+from mfmgdm_lib.io.streaming import stream_paths
 torch.set_num_threads(1)
 flow = mm.FrozenFlow.load(sys.argv[1], mm.energies.Autocovariance())
 flow.sample(1024, seed=1)
@@ -39,7 +39,7 @@ print(json.dumps({"clock": clock, "processor": processor, "before": before, "pea
 def saved(tmp_path_factory):
     """The flow of the illustration, AR(0.1) by its autocovariance, d = 1024, up to the best step of its trace."""
     start = mm.processes.WhiteNoise()
-    flow = mm.experiments.AR_ILLUSTRATION.model(None).freeze(start.sample(128, 1024, (2, 12345)), N_STEPS, start=start)
+    flow = mm.companion.AR_ILLUSTRATION.model(None).freeze(start.sample(128, 1024, (2, 12345)), N_STEPS, start=start)
     return flow.save(tmp_path_factory.mktemp("flows") / "flow.npz"), flow
 
 

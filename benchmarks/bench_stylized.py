@@ -7,7 +7,7 @@ from measure import best_of
 
 import mfmgdm_lib as mm
 
-EXPERIMENT = mm.experiments.MarketExperiment()
+EXPERIMENT = mm.companion.MarketExperiment()
 MODELS = {"MGDM": 1, "MF-MGDM": None}
 
 

@@ -14,9 +14,9 @@ import torch
 from measure import best_of
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.derivations import full_jacobian
+from mfmgdm_lib.companion.derivations import full_jacobian
 
-EXPERIMENT = mm.experiments.AR_ILLUSTRATION
+EXPERIMENT = mm.companion.AR_ILLUSTRATION
 
 # What is timed, with the largest d at N = 4 and the largest N at d = 64: some seconds for each on one core.
 FULL = "full Jacobian"
@@ -56,7 +56,7 @@ def main() -> None:
         "Made by: python benchmarks/determinant_cost.py",
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, one of them used",
     ]
-    mm.experiments.store("determinant_cost", measure().to_csv(index=False), origin)
+    mm.companion.store("determinant_cost", measure().to_csv(index=False), origin)
 
 
 if __name__ == "__main__":

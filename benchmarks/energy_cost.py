@@ -18,7 +18,7 @@ import mfmgdm_lib as mm
 ENERGIES = {
     "i. autocovariance (2)": mm.energies.Autocovariance(),
     "ii. scattering mean (28)": mm.energies.ScatteringMean(1024),
-    "iii. scattering covariance (20)": mm.experiments.projected_covariance(),
+    "iii. scattering covariance (20)": mm.companion.projected_covariance(),
     "iv. scattering spectra (128)": mm.energies.ScatteringSpectra(1024),
     "stylised facts (22)": mm.energies.StylizedFacts(),
 }
@@ -49,7 +49,7 @@ def main() -> None:
         "Made by: python benchmarks/energy_cost.py",
         f"Machine: {platform.machine()}, {os.cpu_count()} cores",
     ]
-    mm.experiments.store("energy_cost", measure().to_csv(index=False), origin)
+    mm.companion.store("energy_cost", measure().to_csv(index=False), origin)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ import time
 import torch
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.sharding import Shard, ShardedDescent, join
+from mfmgdm_lib.distributed import Shard, ShardedDescent, join
 
-EXPERIMENT = mm.experiments.AR_ILLUSTRATION
+EXPERIMENT = mm.companion.AR_ILLUSTRATION
 LENGTH, STEPS, ROUNDS = 1024, 20, 5
 
 

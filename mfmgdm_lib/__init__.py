@@ -1,33 +1,21 @@
 """Every public name of the companion to *Mean-Field Microcanonical Gradient Descent*, loaded when it is first used."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mfmgdm_lib import _environment as _environment
+from mfmgdm_lib._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mfmgdm_lib import (
-        analytic,
-        data,
-        energies,
-        errors,
-        experiments,
-        figures,
-        paper,
-        processes,
-        sharding,
-        statistics,
-    )
-    from mfmgdm_lib.descent import MFMGDM, MGDM, Descent, Move, State
+    from mfmgdm_lib import companion, data, distributed, energies, errors, io, plotting, processes, runs, statistics
+    from mfmgdm_lib.descents import Descent, FlowState, GradientFlow, Move, State
     from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
-    from mfmgdm_lib.fitting import Fit, fit_argarch, fit_student, starting_law
-    from mfmgdm_lib.frozen import FrozenFlow, FrozenState
+    from mfmgdm_lib.flows import FrozenFlow, FrozenState
     from mfmgdm_lib.generation import Generation, generate
-    from mfmgdm_lib.gradient_flow import FlowState, GradientFlow
-    from mfmgdm_lib.jacobian import StepDeterminant, Stochastic, log_determinant
-    from mfmgdm_lib.processes.initial import initial_distribution
-    from mfmgdm_lib.store import ResultStore
-    from mfmgdm_lib.streaming import stream_paths
+    from mfmgdm_lib.io import stream_paths
+    from mfmgdm_lib.log_determinants import StepDeterminant, Stochastic, log_determinant
+    from mfmgdm_lib.models import MFMGDM, MGDM, Model
+    from mfmgdm_lib.processes import Fit, fit_argarch, fit_student, initial_distribution, starting_law
+    from mfmgdm_lib.runs import ResultStore
     from mfmgdm_lib.target import Target, estimate_target, target_from_data
 
 __version__ = "0.1.0"
@@ -44,28 +32,29 @@ __all__ = [
     "FrozenState",
     "Generation",
     "GradientFlow",
+    "Model",
     "Move",
     "ResultStore",
     "State",
     "StepDeterminant",
     "Stochastic",
     "Target",
-    "analytic",
+    "companion",
     "data",
+    "distributed",
     "energies",
     "errors",
     "estimate_target",
-    "experiments",
-    "figures",
     "fit_argarch",
     "fit_student",
     "generate",
     "initial_distribution",
+    "io",
     "log_determinant",
-    "paper",
+    "plotting",
     "processes",
     "reverse_kl_trace",
-    "sharding",
+    "runs",
     "starting_law",
     "statistics",
     "stream_paths",
@@ -73,46 +62,45 @@ __all__ = [
 ]
 
 _HOMES = {
-    "MFMGDM": "descent",
-    "MGDM": "descent",
-    "Descent": "descent",
-    "Move": "descent",
-    "State": "descent",
+    "Descent": "descents",
+    "FlowState": "descents",
+    "GradientFlow": "descents",
+    "Move": "descents",
+    "State": "descents",
     "DivergenceRun": "divergence",
     "DivergenceTrace": "divergence",
     "reverse_kl_trace": "divergence",
-    "Fit": "fitting",
-    "fit_argarch": "fitting",
-    "fit_student": "fitting",
-    "starting_law": "fitting",
-    "FrozenFlow": "frozen",
-    "FrozenState": "frozen",
+    "FrozenFlow": "flows",
+    "FrozenState": "flows",
     "Generation": "generation",
     "generate": "generation",
-    "FlowState": "gradient_flow",
-    "GradientFlow": "gradient_flow",
-    "StepDeterminant": "jacobian",
-    "Stochastic": "jacobian",
-    "log_determinant": "jacobian",
-    "initial_distribution": "processes.initial",
-    "ResultStore": "store",
-    "stream_paths": "streaming",
+    "stream_paths": "io",
+    "StepDeterminant": "log_determinants",
+    "Stochastic": "log_determinants",
+    "log_determinant": "log_determinants",
+    "MFMGDM": "models",
+    "MGDM": "models",
+    "Model": "models",
+    "Fit": "processes",
+    "fit_argarch": "processes",
+    "fit_student": "processes",
+    "initial_distribution": "processes",
+    "starting_law": "processes",
+    "ResultStore": "runs",
     "Target": "target",
     "estimate_target": "target",
     "target_from_data": "target",
 }
 """The modules that names come from; every other one is a module itself."""
 
+_MOVED = {
+    "analytic": "companion.closed_forms",
+    "experiments": "companion",
+    "figures": "companion.figures",
+    "paper": "companion.paper",
+    "sharding": "distributed",
+}
+"""Names of release 0.1, and where they are now."""
 
 if not TYPE_CHECKING:  # which would take any name for one that is there
-
-    def __getattr__(name: str) -> object:
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home = import_module(f"{__name__}.{_HOMES.get(name, name)}")
-        globals()[name] = value = getattr(home, name) if name in _HOMES else home
-        return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES, _MOVED)

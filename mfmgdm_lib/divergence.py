@@ -13,11 +13,11 @@ from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._progress import progress
-from mfmgdm_lib.descent import Descent, State
+from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.errors import DescentError, NotInvertibleError
-from mfmgdm_lib.jacobian import Backend, StepDeterminant, Stochastic, choose_backend
+from mfmgdm_lib.log_determinants import Backend, StepDeterminant, Stochastic, choose_backend
+from mfmgdm_lib.log_determinants.quadrature import integrate, nodes_of, quadrature_error
 from mfmgdm_lib.processes.base import Process, Seed, generator
-from mfmgdm_lib.quadrature import integrate, nodes_of, quadrature_error
 
 __all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
 

@@ -1,12 +1,9 @@
-"""The alarm room: the three ways in which a descent can stop short, and files that come from the future."""
+"""Errors: the three ways in which a descent can stop before its last step, and files of a later version."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mfmgdm_lib.divergence import DivergenceTrace
+from typing import Any
 
 __all__ = ["DescentError", "DivergedError", "NewerFormatError", "NotInvertibleError", "StuckError"]
 
@@ -26,7 +23,7 @@ class DescentError(ValueError):
         super().__init__(message)
         self.step = step
         self.particle = particle
-        self.trace: DivergenceTrace | None = None
+        self.trace: Any = None
 
 
 class DivergedError(DescentError):

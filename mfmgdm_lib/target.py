@@ -102,7 +102,7 @@ def target_from_data(energy: Energy, series: Any) -> Target:
 
     Example:
         >>> import mfmgdm_lib as mm
-        >>> returns = mm.data.standardize(mm.experiments.observed_returns("sp500"))
+        >>> returns = mm.data.standardize(mm.companion.observed_returns("sp500"))
         >>> mm.target_from_data(mm.energies.StylizedFacts(), returns).mean[:2].numpy().round(3).tolist()
         [1.0, -0.098]
     """

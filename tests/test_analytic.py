@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.analytic import (
+from mfmgdm_lib.companion.closed_forms import (
     EnsembleLaw,
     LinearEnergy,
     gaussian_law,

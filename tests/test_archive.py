@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mfmgdm_lib import _archive
-from mfmgdm_lib._archive import load_arrays, save_arrays
+from mfmgdm_lib import _arrays as _archive
+from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib.errors import NewerFormatError
 
 

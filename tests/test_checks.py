@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mfmgdm_lib import paper
-from mfmgdm_lib.paper import Check, Checks
+from mfmgdm_lib.companion import paper
+from mfmgdm_lib.companion.paper import Check, Checks
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mfmgdm_lib import cli
-from mfmgdm_lib.experiments import results, select, table_1
-from mfmgdm_lib.store import Progress, ResultStore
+from mfmgdm_lib.companion import results, select, table_1
+from mfmgdm_lib.runs.store import Progress, ResultStore
 
 PATTERN = "ar01-acf-*"
 MGDM, MF = select(table_1("quick"), [PATTERN])
@@ -264,7 +264,7 @@ def test_store_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_result_of_a_newer_version_is_said_and_stays(
     filled: Path, store: ResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mfmgdm_lib.store.FORMAT", 0)
+    monkeypatch.setattr("mfmgdm_lib.runs.store.FORMAT", 0)
     before = contents(filled)
     result = reproduce(filled)
     assert result.exit_code == 2 and "has format 1; expected at most 0" in result.stderr
@@ -300,12 +300,15 @@ def test_help_has_a_sentence_for_the_command_and_each_of_its_options(name: str) 
 
 
 def test_names_that_are_offered_are_those_of_the_library() -> None:
-    from mfmgdm_lib import fitting, streaming, writing
     from mfmgdm_lib.cli import choices
+    from mfmgdm_lib.companion import table1
     from mfmgdm_lib.data import publishers
-    from mfmgdm_lib.experiments import running, table1
+    from mfmgdm_lib.io import files as writing
+    from mfmgdm_lib.io import streaming
+    from mfmgdm_lib.processes import fitting
+    from mfmgdm_lib.runs import run
 
-    homes = (fitting, publishers, running, streaming, table1, writing)
+    homes = (fitting, publishers, run, streaming, table1, writing)
     for name in choices.__all__:
         (theirs,) = {id(vars(home)[name]): vars(home)[name] for home in homes if name in vars(home)}.values()
         offered = getattr(choices, name)

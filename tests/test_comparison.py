@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.experiments import TABLE_1, Cell
-from mfmgdm_lib.store import Result
+from mfmgdm_lib.companion import TABLE_1, Cell
+from mfmgdm_lib.runs.store import Result
 
 CELLS = {cell.key: cell for cell in TABLE_1}
 
@@ -32,7 +32,7 @@ def a_result(least: float, *, determinant_error: float = 0.0, approximate: float
 
 
 def test_row_of_a_cell_is_read_at_its_minimum() -> None:
-    row = mm.experiments.cell_row(CELLS["ar01-acf-mf"], a_result(0.1, approximate=0.2))
+    row = mm.companion.cell_row(CELLS["ar01-acf-mf"], a_result(0.1, approximate=0.2))
     expected = {"least": 0.1, "step": 2, "standard_error": 0.25, "determinant_error": 0.0, "rise": 1.0}
     bounds = {"moved": 0.8, "folded": 0.1, "bound": True, "ends_bound": True}
     assert row == {**expected, **bounds, "wall_time": 5.0, "approximate": 0.2}
@@ -50,20 +50,20 @@ def test_row_of_a_cell_is_read_at_its_minimum() -> None:
     ],
 )
 def test_verdict_asks_more_of_exact_numbers(key: str, ours: float, determinant_error: float, expected: str) -> None:
-    cells = mm.experiments.compare_cells({key: a_result(ours, determinant_error=determinant_error)})
+    cells = mm.companion.compare_cells({key: a_result(ours, determinant_error=determinant_error)})
     assert cells.loc[key, "verdict"] == expected
     assert cells.loc[key, "difference"] == pytest.approx(cells.loc[key, "printed"] - ours)
     assert (cells["verdict"].drop(key) == "not run yet").all() and len(cells) == 40
 
 
 def test_ar_is_compared_by_the_likelihood_of_the_paper() -> None:
-    cells = mm.experiments.compare_cells({"ar02-acf-mgdm": a_result(9.3, approximate=9.441)})
+    cells = mm.companion.compare_cells({"ar02-acf-mgdm": a_result(9.3, approximate=9.441)})
     assert cells.loc["ar02-acf-mgdm", "verdict"] == "same digits"
     assert cells.loc["ar02-acf-mgdm", "least"] == 9.3
 
 
 def test_gain_has_the_error_of_differences_path_by_path() -> None:
-    found = mm.experiments.gains(
+    found = mm.companion.gains(
         {"ar01-acf-mgdm": a_result(3.0), "ar01-acf-mf": a_result(1.0), "ar02-acf-mf": a_result(1)}
     )
     assert len(found) == 1
@@ -79,7 +79,7 @@ def test_numbers_that_differ_by_less_than_their_copies_are_called_indistinct() -
         for key, spread in spreads.items()
         for k in range(20)
     ]
-    pairs = mm.experiments.indistinct_pairs(pd.DataFrame(rows))
+    pairs = mm.companion.indistinct_pairs(pd.DataFrame(rows))
     # 5.47 and 5.44 are printed for the first two; 0.09 and 3.81 for the others, the last of another process.
     assert len(pairs) == 1
     assert pairs.loc[0, "process"] == "AR(0.1)" and pairs.loc[0, "printed"] == pytest.approx(0.03)
@@ -87,7 +87,7 @@ def test_numbers_that_differ_by_less_than_their_copies_are_called_indistinct() -
 
 
 def test_stored_cells_are_cells_of_the_table() -> None:
-    results = mm.experiments.stored_cells()
+    results = mm.companion.stored_cells()
     assert set(results) <= {cell.key for cell in TABLE_1} and len(results) >= 10
     for key, result in results.items():
         table, cell = result.table, CELLS[key]
@@ -103,9 +103,9 @@ def test_stored_cells_are_cells_of_the_table() -> None:
 def test_a_number_is_a_bound_from_the_first_step_that_is_not_one_to_one() -> None:
     rows = {"reverse_kl": [3.0, 1.0, 2.0], "least_moved": [1.0, 1.0, 1.0], "most_folded": [0.0, 0.0, 0.1]}
     table = pd.DataFrame(rows, index=[0, 5, 10])
-    assert mm.experiments.bound_from(table) == 10
-    assert mm.experiments.bound_from(table.assign(least_moved=[1.0, 0.9, 0.9])) == 5
-    assert mm.experiments.bound_from(table.assign(most_folded=0.0)) == np.inf
+    assert mm.companion.bound_from(table) == 10
+    assert mm.companion.bound_from(table.assign(least_moved=[1.0, 0.9, 0.9])) == 5
+    assert mm.companion.bound_from(table.assign(most_folded=0.0)) == np.inf
 
 
 def test_a_gain_holds_unless_the_mean_fields_own_number_is_a_bound() -> None:
@@ -115,24 +115,24 @@ def test_a_gain_holds_unless_the_mean_fields_own_number_is_a_bound() -> None:
     expected = {("mgdm",): ("MGDM", True), ("mf",): ("MF–MGDM", False), ("mgdm", "mf"): ("MGDM and MF–MGDM", False)}
     for names, (bounds, holds) in expected.items():
         given = {f"ar01-acf-{model}": bounded if model in names else exact for model in cells}
-        row = mm.experiments.gains(given).iloc[0]
+        row = mm.companion.gains(given).iloc[0]
         assert (row["bounds"], row["holds"]) == (bounds, holds)
-    row = mm.experiments.gains(dict.fromkeys(("ar01-acf-mgdm", "ar01-acf-mf"), exact)).iloc[0]
+    row = mm.companion.gains(dict.fromkeys(("ar01-acf-mgdm", "ar01-acf-mf"), exact)).iloc[0]
     assert (row["bounds"], row["holds"]) == ("", True)
 
 
 def test_tables_name_cells_in_words_and_mark_bounds() -> None:
     bounded = a_result(2.9, determinant_error=0.1)
     exact = Result({}, bounded.provenance, bounded.table.assign(least_moved=1.0, most_folded=0.0))
-    cells = mm.experiments.compare_cells({"ar01-acf-mgdm": bounded, "ar01-acf-mf": exact})
-    html = mm.experiments.cells_html(cells)
+    cells = mm.companion.compare_cells({"ar01-acf-mgdm": bounded, "ar01-acf-mf": exact})
+    html = mm.companion.cells_html(cells)
     assert '<span id="table1-ar01-acf-mgdm"><strong>≥ 2.90</strong> ± 0.25</span><br>paper: 2.76<br>' in html
     assert '<span id="table1-ar01-acf-mf"><strong>2.90</strong>' in html and "less ours: −0.14" in html
     assert all(f'id="table1-{key}"' in html for key in CELLS)
-    assert mm.experiments.cell_details(cells)["is"].tolist() == ["≥", ""]
-    assert mm.experiments.bounds_table(cells).index.tolist() == [("AR(0.1)", "i. autocovariance", "MGDM")]
+    assert mm.companion.cell_details(cells)["is"].tolist() == ["≥", ""]
+    assert mm.companion.bounds_table(cells).index.tolist() == [("AR(0.1)", "i. autocovariance", "MGDM")]
     copies = pd.DataFrame({"cell": ["ar01-acf-mf"] * 2, "least": [1.0, 3.0], "standard_error": 0.5})
-    assert mm.experiments.copies_table(copies).iloc[0, :2].tolist() == [2, 2.0]
+    assert mm.companion.copies_table(copies).iloc[0, :2].tolist() == [2, 2.0]
 
 
 @pytest.mark.parametrize(("understated", "passes"), [(1.0, True), (3.0, False)])
@@ -142,7 +142,7 @@ def test_claimed_errors_are_held_against_the_scatter_of_passes(understated: floa
     step, number = np.indices(shape)
     logs = noise - 0.01 * step
     table = pd.DataFrame({"step": step.ravel(), "pass": number.ravel(), "log_determinant": logs.ravel()})
-    found = mm.experiments.pass_errors(table.assign(error=0.05 / understated))
+    found = mm.companion.pass_errors(table.assign(error=0.05 / understated))
     assert found["passes"] == 6 and found["claimed"] == pytest.approx(0.05 * np.sqrt(200) / understated)
     # 200 steps of 5 degrees of freedom each know a standard deviation to one in √2000.
     assert found["seen_in_steps"] == pytest.approx(0.05 * np.sqrt(200), rel=4 / np.sqrt(2000))
@@ -151,8 +151,8 @@ def test_claimed_errors_are_held_against_the_scatter_of_passes(understated: floa
 
 
 def test_readme_counts_as_the_rule_does() -> None:
-    cells = mm.experiments.compare_cells(mm.experiments.stored_cells()).dropna(subset="least")
-    counts = mm.paper.count_verdicts(cells["verdict"])
+    cells = mm.companion.compare_cells(mm.companion.stored_cells()).dropna(subset="least")
+    counts = mm.companion.paper.count_verdicts(cells["verdict"])
     readme = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
     row = next(line for line in readme.splitlines() if line.startswith("| Table 1 |"))
     assert f"{counts['same digits']} of 40 numbers have the printed digits, {counts['within our error']} more" in row

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.distributions import constraints
 
 import mfmgdm_lib as mm
-from mfmgdm_lib import derivations, statistics
-from mfmgdm_lib.derivations import SymbolicStep, same
+from mfmgdm_lib import statistics
+from mfmgdm_lib.companion import derivations
+from mfmgdm_lib.companion.derivations import SymbolicStep, same
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
 from mfmgdm_lib.processes import CIR
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, constraints
 
 import mfmgdm_lib as mm
-from mfmgdm_lib import quadrature
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy
+from mfmgdm_lib.log_determinants import quadrature
 from mfmgdm_lib.processes import AR, CIR, Exponential, Process, WhiteNoise
 
 FIELDS = ("log_q", "log_p", "loss", "mean_energy", "determinant_error", "moved")
@@ -141,7 +141,7 @@ def test_divergence_of_a_linear_descent_is_the_exact_one_within_its_standard_err
 
 def test_start_has_the_divergence_of_two_gaussians() -> None:
     trace = mm.reverse_kl_trace(
-        mm.experiments.AR_ILLUSTRATION.model(1), PROCESS, WhiteNoise(), n_steps=0, n_particles=2000, length=50, seed=3
+        mm.companion.AR_ILLUSTRATION.model(1), PROCESS, WhiteNoise(), n_steps=0, n_particles=2000, length=50, seed=3
     )
     # Unit variances on both sides: KL = ½(tr Σ⁻¹ − d + log det Σ), with the tridiagonal Σ⁻¹ of an AR(1).
     phi, d = 0.3, 50
@@ -156,7 +156,7 @@ def test_start_has_the_divergence_of_two_gaussians() -> None:
     ("ensemble_size", "least", "step"), [(1, 2.7622, 36), (None, 0.0896, 157)], ids=["MGDM", "MF-MGDM"]
 )
 def test_papers_seeds_give_the_papers_divergences(ensemble_size: int | None, least: float, step: int) -> None:
-    trace = mm.experiments.AR_ILLUSTRATION.trace(ensemble_size)
+    trace = mm.companion.AR_ILLUSTRATION.trace(ensemble_size)
     assert trace.best_step == step
     assert round(float(trace.reverse_kl.min()), 4) == least
     assert trace.jacobian == "structured"
@@ -257,7 +257,7 @@ def test_estimated_trace_adds_up_the_estimates_of_its_steps(size: int | None) ->
 
 @pytest.mark.parametrize("ensemble_size", [1, 4, None], ids=["MGDM", "ensembles of 4", "MF-MGDM"])
 def test_estimated_trace_is_the_exact_one_within_its_error(ensemble_size: int | None) -> None:
-    experiment = mm.experiments.SyntheticExperiment(
+    experiment = mm.companion.SyntheticExperiment(
         AR([0.1]), Autocovariance(), step_size=1.0, n_steps=20, n_particles=16, length=64, target_samples=2000
     )
     model, run = experiment.model(ensemble_size), {"n_steps": 20, "n_particles": 16, "length": 64}
@@ -394,7 +394,7 @@ def test_standard_error_is_the_spread_over_seeds(
     ensemble_size: int | None, sd_tolerance: Callable[[int], float]
 ) -> None:
     n_seeds = 100
-    experiment = mm.experiments.SyntheticExperiment(
+    experiment = mm.companion.SyntheticExperiment(
         AR([0.1]), Autocovariance(), step_size=0.2, n_steps=20, n_particles=64, length=32, target_samples=2000
     )
     traces = [experiment.trace(ensemble_size, seed=seed) for seed in range(n_seeds)]

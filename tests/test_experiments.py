@@ -11,8 +11,7 @@ import pytest
 import torch
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.energies import Autocovariance, StylizedFacts
-from mfmgdm_lib.experiments import (
+from mfmgdm_lib.companion import (
     AR_ILLUSTRATION,
     CIR_EXPONENTIAL,
     CIR_TRUNCATED,
@@ -21,6 +20,7 @@ from mfmgdm_lib.experiments import (
     SyntheticExperiment,
     results,
 )
+from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 from mfmgdm_lib.processes import AR, CIR, Exponential, TruncatedGaussian, WhiteNoise
 
 SMALL = SyntheticExperiment(
@@ -113,7 +113,7 @@ def test_clouds_are_the_energies_along_one_descent() -> None:
 
 def test_summary_of_replicates_sets_the_claimed_beside_the_found_spread() -> None:
     runs = {"MGDM": [SMALL.trace(1, seed=seed) for seed in range(3)]}
-    summary = mm.experiments.replicate_summary(runs)
+    summary = mm.companion.replicate_summary(runs)
     last = [trace.reverse_kl[-1] for trace in runs["MGDM"]]
     assert list(summary.index) == ["MGDM"]
     assert summary.loc["MGDM", "mean divergence"] == pytest.approx(np.mean(last), abs=1e-14)
@@ -126,7 +126,7 @@ def test_summary_of_replicates_sets_the_claimed_beside_the_found_spread() -> Non
 def test_final_slope_is_the_growth_of_the_divergence_at_rest(size: int) -> None:
     # Lag 1 of the target is the mean of the start, so the ensembles come to rest without folding.
     trace = dataclasses.replace(SMALL, step_size=3.0).trace(size, n_steps=600)
-    slope = mm.experiments.final_slope(dataclasses.replace(SMALL, step_size=3.0), trace)
+    slope = mm.companion.final_slope(dataclasses.replace(SMALL, step_size=3.0), trace)
     assert trace.loss[-1] < 1e-24
     # Differences of values of order 10² after 600 sums of round-off 10⁻¹⁴.
     assert slope > 0.001
@@ -159,7 +159,7 @@ def test_market_experiment_counts_the_ensembles_that_fold(size: int | None, most
 def test_summary_of_a_trace_says_what_the_trace_does() -> None:
     trace = SMALL.trace(1)
     trace.moved[:] = [1.0, 0.5, 1.0, 0.75, 0.25, 1.0, 1.0]
-    table = mm.experiments.summarize(trace)
+    table = mm.companion.summarize(trace)
     assert table.index.name == "step" and list(table.index) == list(range(7))
     for name in ("reverse_kl", "standard_error", "entropy", "log_likelihood"):
         np.testing.assert_array_equal(table[name], getattr(trace, name))
@@ -168,7 +168,7 @@ def test_summary_of_a_trace_says_what_the_trace_does() -> None:
 
 def test_a_file_of_results_that_is_not_there_is_named() -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.csv is not there; expected one of cir_autocovariance,"):
-        mm.experiments.stored("nothing")
+        mm.companion.stored("nothing")
 
 
 @pytest.mark.parametrize(("key", "experiment"), [("cir-exp", CIR_EXPONENTIAL), ("cir-trunc", CIR_TRUNCATED)])
@@ -176,22 +176,22 @@ def test_a_file_of_results_that_is_not_there_is_named() -> None:
 def test_stored_runs_are_those_of_the_specifications(
     key: str, experiment: SyntheticExperiment, model: str, size: int | None
 ) -> None:
-    table = mm.experiments.stored("cir_autocovariance")
+    table = mm.companion.stored("cir_autocovariance")
     run = (
         table[(table["process"] == key) & (table["model"] == model)]
         .set_index("step")
         .drop(columns=["process", "model"])
     )
     assert run.index[-1] == experiment.n_steps
-    now = mm.experiments.summarize(experiment.trace(size, n_steps=3))
+    now = mm.companion.summarize(experiment.trace(size, n_steps=3))
     # The file has six decimals, and sums of 1024 terms of order 1 are good to 1e-12.
     np.testing.assert_allclose(run.loc[:3], now, rtol=0, atol=0.6e-6)
 
 
 def test_no_finding_differs_from_what_the_paper_prints() -> None:
-    found = mm.experiments.findings()
-    printed = mm.paper.numbers().set_index("key")["value"]
-    verdicts = {key: mm.paper.verdict(printed[key], finding) for key, finding in found.items()}
+    found = mm.companion.findings()
+    printed = mm.companion.paper.numbers().set_index("key")["value"]
+    verdicts = {key: mm.companion.paper.verdict(printed[key], finding) for key, finding in found.items()}
     assert {"table1-ar01-acf-mgdm", "table1-ar01-acf-mf", "figure-1-best", "figure-3-best"} <= set(found)
     assert {f"table1-cir-{start}-acf-{model}" for start in ("exp", "trunc") for model in ("mgdm", "mf")} <= set(found)
     assert verdicts["table1-cir-exp-acf-mf"] == "same digits"
@@ -201,8 +201,8 @@ def test_no_finding_differs_from_what_the_paper_prints() -> None:
 def test_a_stored_table_comes_back_and_says_where_it_is_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "new_results_folder", lambda: tmp_path)
     table = pd.DataFrame({"size": [1, 2], "seconds": [0.5, 0.25]})
-    mm.experiments.store("times", table.to_csv(index=False), ["Made by: a test"])
-    pd.testing.assert_frame_equal(mm.experiments.stored("times"), table)
+    mm.companion.store("times", table.to_csv(index=False), ["Made by: a test"])
+    pd.testing.assert_frame_equal(mm.companion.stored("times"), table)
     assert (tmp_path / "times.csv").read_text().startswith("# Made by: a test\n# Date: ")
     assert [path.name for path in tmp_path.iterdir()] == ["times.csv"]
 
@@ -214,10 +214,10 @@ def test_new_results_come_before_those_of_an_installed_package(tmp_path: Path, m
     monkeypatch.setattr(results, "_CHECKOUT", None)
     monkeypatch.setattr(results, "_RESULTS", installed)
     monkeypatch.chdir(tmp_path)
-    assert mm.experiments.stored("times")["seconds"].tolist() == [1.5]
-    mm.experiments.store("times", "seconds\n2.5\n", ["Made by: a test"])
-    assert mm.experiments.stored("times")["seconds"].tolist() == [2.5]
+    assert mm.companion.stored("times")["seconds"].tolist() == [1.5]
+    mm.companion.store("times", "seconds\n2.5\n", ["Made by: a test"])
+    assert mm.companion.stored("times")["seconds"].tolist() == [2.5]
     assert (tmp_path / "results" / "times.csv").is_file()
     assert (installed / "times.csv").read_text() == "seconds\n1.5\n"
-    store = mm.experiments.result_store("table1")
+    store = mm.companion.result_store("table1")
     assert (store.folder, store.beneath) == (Path("results", "table1"), installed / "table1")

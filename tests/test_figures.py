@@ -13,12 +13,11 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mfmgdm_lib import figures
+from mfmgdm_lib.companion import MarketCell, MarketSummary, figures, market_spreads
 from mfmgdm_lib.divergence import DivergenceTrace
-from mfmgdm_lib.experiments import MarketCell, MarketSummary, market_spreads
 from mfmgdm_lib.generation import Generation, generate
+from mfmgdm_lib.runs.store import Result
 from mfmgdm_lib.statistics import describe_paths, describe_series
-from mfmgdm_lib.store import Result
 
 MODELS = ("MGDM", "MF–MGDM")
 

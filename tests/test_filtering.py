@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mfmgdm_lib.energies.filtering import Circle, Filters, Frame, Mirror
+from mfmgdm_lib.energies.scattering.filters import Circle, Filters, Frame, Mirror
 
 LENGTH = 64
 CPU = torch.device("cpu")

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 import mfmgdm_lib as mm
-from mfmgdm_lib._archive import load_arrays, save_arrays
+from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy, ScatteringMean, StylizedFacts, Whitening
 from mfmgdm_lib.errors import DivergedError, NewerFormatError, NotInvertibleError
-from mfmgdm_lib.frozen import flow as flow_module
-from mfmgdm_lib.inversion import find_origin
+from mfmgdm_lib.flows import flow as flow_module
+from mfmgdm_lib.flows.root_finding import find_origin
 from mfmgdm_lib.processes import AR, CIR, Exponential, Process, WhiteNoise
 
 
@@ -116,7 +116,7 @@ def test_quadratic_energy_has_the_gaussian_of_its_linear_map(frozen: Callable[..
 
 
 def test_divergence_of_fresh_paths_is_far_below_that_of_the_coupled_ensemble() -> None:
-    experiment = mm.experiments.AR_ILLUSTRATION
+    experiment = mm.companion.AR_ILLUSTRATION
     model, start = experiment.model(None), WhiteNoise()
     x0 = start.sample(128, 1024, seed=(2, 12345))
     flow = model.freeze(x0, 200)
@@ -455,7 +455,7 @@ def test_files_that_are_no_flows_are_refused(
         with pytest.raises(ValueError, match=r"starts from Popen; expected one of AR|does not describe a WhiteNoise"):
             load(path, Autocovariance())
     with monkeypatch.context() as patched:
-        patched.setattr("mfmgdm_lib._archive.FORMAT", 99)
+        patched.setattr("mfmgdm_lib._arrays.FORMAT", 99)
         flow.save(path)
     with pytest.raises(NewerFormatError, match=r"has format 99"):
         load(path, Autocovariance())

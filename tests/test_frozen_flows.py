@@ -12,8 +12,8 @@ import torch
 
 import mfmgdm_lib as mm
 from mfmgdm_lib import data
-from mfmgdm_lib.experiments import AR_ILLUSTRATION
-from mfmgdm_lib.experiments.frozen_flows import (
+from mfmgdm_lib.companion import AR_ILLUSTRATION
+from mfmgdm_lib.companion.frozen_flows import (
     HeldOut,
     coupled_curve,
     forward_divergence,

@@ -14,9 +14,9 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 import mfmgdm_lib as mm
-from mfmgdm_lib import gradient_flow
+from mfmgdm_lib.descents import gradient_flow
+from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
-from mfmgdm_lib.gradient_flow import FlowState, GradientFlow
 
 ENERGIES = pytest.mark.parametrize("energy", [Autocovariance(), StylizedFacts(4)], ids=repr)
 SIZES = pytest.mark.parametrize("size", [1, 2, None])

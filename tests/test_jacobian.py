@@ -13,10 +13,10 @@ from torch.func import grad, jacrev
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy, StylizedFacts
-from mfmgdm_lib.jacobian import choose_backend, structured
-from mfmgdm_lib.jacobian.dense import dense_blocks
-from mfmgdm_lib.jacobian.lemma import StepDeterminant, apply_lemma, factor_symmetric
-from mfmgdm_lib.jacobian.structured import structured_blocks
+from mfmgdm_lib.log_determinants import banded, choose_backend
+from mfmgdm_lib.log_determinants.banded import structured_blocks
+from mfmgdm_lib.log_determinants.dense import dense_blocks
+from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant, apply_lemma, factor_symmetric
 
 EXACT = {"rtol": 0.0, "atol": 1e-10}
 
@@ -196,7 +196,7 @@ def test_chunks_change_nothing(
 ) -> None:
     x, weights = blocks_case(energy, noise, curvature)
     at_once, reference = structured_blocks(energy, x, weights), dense_blocks(energy, x, weights)
-    monkeypatch.setattr(structured, "_CHUNK_POINTS", points)
+    monkeypatch.setattr(banded, "_CHUNK_POINTS", points)
     in_chunks = structured_blocks(energy, x, weights)
     assert (reference.non_positive > 0).tolist() == [False, curvature > 1] * 3
     assert torch.equal(in_chunks.non_positive, at_once.non_positive)
@@ -216,7 +216,7 @@ def test_entries_that_stay_are_left_out_of_every_band_and_row(
     noise: Callable[..., Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(structured, "_CHUNK_POINTS", points)
+    monkeypatch.setattr(banded, "_CHUNK_POINTS", points)
     x, weights = blocks_case(energy, noise, curvature)
     moved = noise(6, 24, seed=2) > -0.5
     moved[1] = False  # a path none of whose entries moves

@@ -14,8 +14,7 @@ from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib import data
-from mfmgdm_lib.energies import StylizedFacts
-from mfmgdm_lib.experiments import (
+from mfmgdm_lib.companion import (
     MARKET,
     SERIES,
     MarketCell,
@@ -25,8 +24,9 @@ from mfmgdm_lib.experiments import (
     observed_returns,
     select,
 )
-from mfmgdm_lib.experiments.running import complete
-from mfmgdm_lib.store import Result, ResultStore
+from mfmgdm_lib.energies import StylizedFacts
+from mfmgdm_lib.runs.run import complete
+from mfmgdm_lib.runs.store import Result, ResultStore
 
 CELLS = {cell.key: cell for cell in MARKET}
 
@@ -216,8 +216,8 @@ def test_whole_step_size_names_the_same_file_whether_int_or_float(store: ResultS
 
 def test_energy_of_the_scattering_cells_has_the_components_of_a_garch() -> None:
     energy = SCATTERING.experiment().energy
-    expected = mm.experiments.projected_covariance("garch")
-    other = mm.experiments.projected_covariance("white noise")
+    expected = mm.companion.projected_covariance("garch")
+    other = mm.companion.projected_covariance("white noise")
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 1024)))
     assert energy.dim == 20 and torch.equal(energy(x), expected(x)) and not torch.isclose(energy(x), other(x)).all()
 
@@ -517,14 +517,14 @@ def test_altered_loss_or_another_series_has_drifted(store: ResultStore, cell: Ma
 
 
 def test_density_and_what_lies_beyond_it_make_one() -> None:
-    found = mm.experiments.stored_market()["sp500-reference"]
+    found = mm.companion.stored_market()["sp500-reference"]
     # 4 of 4096 days; densities are kept to six digits.
     assert found.share_beyond(of_series=True) == pytest.approx(4 / 4096, abs=5e-6)
     assert 0.001 < found.share_beyond() < 0.01
 
 
 def test_stylised_descents_are_those_of_figures_6_and_7() -> None:
-    descents = mm.experiments.stylized_descents(mm.experiments.stored_market())
+    descents = mm.companion.stylized_descents(mm.companion.stored_market())
     assert list(descents) == ["S&P 500", "USD 5Y", "USD 10Y", "EUR 5Y", "EUR 10Y"]
     for pair in descents.values():
         assert list(pair) == ["MGDM", "MF–MGDM"]
@@ -535,6 +535,6 @@ def test_spreads_as_text_have_a_column_for_each_model() -> None:
     spreads = pd.DataFrame(
         {"series": [0.344], "windows ±": [0.1], "MGDM": [-0.356], "MGDM ±": [0.016]}, index=["squares"]
     )
-    text = mm.experiments.spreads_text(spreads)
+    text = mm.companion.spreads_text(spreads)
     assert list(text.columns) == ["series", "windows", "MGDM"]
     assert text.loc["squares"].tolist() == ["0.34", "± 0.10", "−0.36 ± 0.02"]

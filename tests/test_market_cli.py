@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mfmgdm_lib.cli import main
-from mfmgdm_lib.experiments import MARKET, complete, results, select
-from mfmgdm_lib.store import Progress, ResultStore
+from mfmgdm_lib.companion import MARKET, results, select
+from mfmgdm_lib.runs import complete
+from mfmgdm_lib.runs.store import Progress, ResultStore
 
 PATTERN = "sp500-stylized-noise-20000-*-descent"
 MGDM, MF = select(MARKET, [PATTERN])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, vjp
 
-from mfmgdm_lib.energies.nonlinearities import Bend, Identity, Modulus, Rectifier
+from mfmgdm_lib.energies.scattering.nonlinearities import Bend, Identity, Modulus, Rectifier
 
 KINDS: dict[str, tuple[type[Bend], int]] = {
     "identity": (Identity, 1),

@@ -11,7 +11,7 @@ from IPython.utils.capture import capture_output
 from myst_nb.ext.glue import extract_glue_data_cell
 from nbformat.v4 import new_code_cell, new_output
 
-from mfmgdm_lib.notebooks import glue
+from mfmgdm_lib.companion.notebooks import glue
 
 
 @pytest.mark.parametrize("display", [False, True])
@@ -29,6 +29,6 @@ def test_what_is_glued_is_what_myst_nb_reads(display: bool, monkeypatch: pytest.
 
 
 def test_glue_is_made_without_the_tools_of_the_book() -> None:
-    code = "import sys; sys.modules['myst_nb'] = None; from mfmgdm_lib.notebooks import glue; glue('a', '1')"
+    code = "import sys; sys.modules['myst_nb'] = None; from mfmgdm_lib.companion.notebooks import glue; glue('a', '1')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == ""

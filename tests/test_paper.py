@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mfmgdm_lib import paper
-from mfmgdm_lib.paper import Finding
+from mfmgdm_lib.companion import paper
+from mfmgdm_lib.companion.paper import Finding
 
 
 @pytest.mark.parametrize("table", [paper.numbers, paper.contents], ids=["numbers", "contents"])
@@ -145,7 +145,7 @@ def test_coverage_refuses_a_part_that_the_paper_does_not_have(book: Path) -> Non
 
 
 def test_every_link_to_a_number_leads_to_an_anchor_of_its_page() -> None:
-    from mfmgdm_lib.experiments import cells_html, compare_cells, findings, stored_cells
+    from mfmgdm_lib.companion import cells_html, compare_cells, findings, stored_cells
 
     root, table_1 = Path(__file__).resolve().parent.parent, cells_html(compare_cells(stored_cells()))
     for key, finding in findings().items():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import inspect
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,25 +123,43 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 
 # Each may import from what stands before it: the way through, from a process to a figure.
 ORDER = [
-    *("_environment", "errors", "_checks", "_progress", "_archive", "notebooks", "paper", "data"),
-    *("processes", "fitting", "energies", "statistics", "target", "descent", "gradient_flow", "generation"),
-    *("writing", "jacobian", "sharding", "inversion", "frozen", "streaming", "quadrature", "divergence"),
-    *("analytic", "derivations", "store", "experiments", "figures", "cli"),
+    *("_environment", "_lazy", "errors", "_checks", "_progress", "_arrays", "processes", "energies", "target"),
+    *("descents", "log_determinants", "flows", "models", "divergence", "statistics", "generation", "data"),
+    *("io", "plotting", "runs", "distributed", "companion", "cli"),
 ]
+ROOT = Path(mm.__file__).parent
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").removesuffix("."): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+
+
+def imported(source: Path) -> Iterator[str]:
+    """Modules of the library that a file imports anywhere: in functions and for type checkers alone, too."""
+    for statement in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(statement, ast.ImportFrom) and statement.module:
+            names = [f"{statement.module}.{alias.name}" for alias in statement.names]
+        elif isinstance(statement, ast.Import):
+            names = [alias.name for alias in statement.names]
+        for name in names:
+            package, _, module = name.partition(".")
+            if package == ROOT.name:
+                yield module if module in SOURCES else module.rpartition(".")[0]
 
 
 def test_nothing_imports_backwards() -> None:
-    root = Path(mm.__file__).parent
-    sources = {path: path.relative_to(root).parts[0].removesuffix(".py") for path in root.rglob("*.py")}
-    del sources[root / "__init__.py"]  # the front door takes from every room
-    assert set(sources.values()) == set(ORDER)
-    for path, room in sources.items():
-        # Statements of the top level alone: what only type checkers see is indented.
-        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("mfmgdm_lib"):
-                package, _, rest = statement.module.partition(".")
-                for name in [rest.partition(".")[0]] if rest else [alias.name for alias in statement.names]:
-                    assert ORDER.index(name) <= ORDER.index(room), f"{path.relative_to(root)} imports {package}.{name}"
+    assert {module.partition(".")[0] for module in SOURCES} - {""} == {*ORDER}
+    for module, source in SOURCES.items():
+        if module:  # the front door takes from every room
+            for name in imported(source):
+                place = ORDER.index(name.partition(".")[0])
+                assert place <= ORDER.index(module.partition(".")[0]), f"{module} imports {name}"
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    graph = {module: {*imported(source)} - {module} for module, source in SOURCES.items() if module}
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises an error that names the circle
 
 
 HEAVY = ["arch", "kymatio", "matplotlib", "numpy", "pandas", "scipy", "statsmodels", "sympy", "torch"]
@@ -186,12 +206,18 @@ def test_each_public_name_is_loaded_when_it_is_first_used() -> None:
 def test_names_for_type_checkers_are_those_that_are_loaded() -> None:
     seen = {}
     for statement in ast.walk(ast.parse(Path(mm.__file__).read_text(encoding="utf-8"))):
-        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("mfmgdm_lib"):
+        if isinstance(statement, ast.ImportFrom) and re.match(r"mfmgdm_lib(\.[a-z]|$)", statement.module or ""):
             seen |= {
                 alias.name: str(statement.module).removeprefix("mfmgdm_lib").lstrip(".") for alias in statement.names
             }
     assert {name for name in seen if not name.startswith("_")} == {*mm.__all__}
     assert {name: home for name, home in seen.items() if home} == mm._HOMES
+
+
+@pytest.mark.parametrize("name", mm._MOVED)
+def test_former_names_of_modules_work_with_a_warning(name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=mm._MOVED[name]):
+        assert getattr(mm, name) is importlib.import_module(f"mfmgdm_lib.{mm._MOVED[name]}")
 
 
 def test_package_is_marked_as_typed() -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from mfmgdm_lib.experiments import TABLE_1, Cell, complete, run_cells, scheduling
-from mfmgdm_lib.store import ResultStore
+from mfmgdm_lib.companion import TABLE_1, Cell
+from mfmgdm_lib.runs import ResultStore, complete, executors, run_cells
 
 SMALL = tuple(
     dataclasses.replace(cell, n_steps=8, n_particles=4, target_samples=50) for cell in TABLE_1 if cell.energy == "acf"
@@ -92,7 +92,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
     def start(role: str, *options: str) -> subprocess.Popen[bytes]:
         # All have the library before there is work, so that both workers are at it at the same time.
-        options = ("--scheduler-file", str(where), "--no-dashboard", "--preload", "mfmgdm_lib.experiments", *options)
+        options = ("--scheduler-file", str(where), "--no-dashboard", "--preload", "mfmgdm_lib.companion", *options)
         command = [sys.executable, "-m", "dask", role, *options]
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -154,7 +154,7 @@ def test_cells_of_a_worker_that_is_killed_are_taken_over(cluster: Cluster, store
 
 def test_scheduler_that_does_not_answer_is_said(store: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(scheduling, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(executors, "_CONNECT_SECONDS", 1)
     with socket.socket() as unheard:
         # A port that is taken, but at which nobody listens.
         unheard.bind(("127.0.0.1", 0))
@@ -178,7 +178,7 @@ def test_worker_that_does_not_see_the_store_says_so(store: ResultStore) -> None:
     with pytest.raises(
         RuntimeError, match=rf"does not see the store {store.folder}; expected a folder that all.*--store"
     ):
-        scheduling._complete_at(SMALL[0], store.folder, mark, options)
+        executors._complete_at(SMALL[0], store.folder, mark, options)
     assert [*store.folder.iterdir()] == []
     mark.touch()
-    assert scheduling._complete_at(SMALL[0], store.folder, mark, options) == "computed"
+    assert executors._complete_at(SMALL[0], store.folder, mark, options) == "computed"

@@ -23,7 +23,7 @@ from click.testing import CliRunner, Result
 
 import mfmgdm_lib as mm
 from mfmgdm_lib import cli
-from mfmgdm_lib.sharding import Checkpoints, LostProcessError, Shard, ShardedDescent, ShardedRun, follow, join
+from mfmgdm_lib.distributed import Checkpoints, LostProcessError, Shard, ShardedDescent, ShardedRun, follow, join
 
 AR, CIR = mm.processes.AR([0.1]), mm.processes.CIR(0.5, 1.0, 1.0)
 ENERGY, LENGTH, PATHS, STEPS = mm.energies.Autocovariance(), 32, 11, 12

@@ -14,7 +14,7 @@ from torch.func import grad, jacrev
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
-from mfmgdm_lib.jacobian.dense import dense_blocks
+from mfmgdm_lib.log_determinants.dense import dense_blocks
 
 REAL, HALF_LINE = constraints.real, constraints.nonnegative
 

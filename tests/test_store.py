@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mfmgdm_lib import _archive
+from mfmgdm_lib import _arrays as _archive
+from mfmgdm_lib.companion import TABLE_1
 from mfmgdm_lib.errors import NewerFormatError
-from mfmgdm_lib.experiments import TABLE_1
-from mfmgdm_lib.store import Progress, ResultStore
+from mfmgdm_lib.runs.store import Progress, ResultStore
 
 
 @dataclass(frozen=True)
@@ -291,8 +291,8 @@ def test_claim_ends_with_an_error(store: ResultStore) -> None:
 
 HOLDER = """
 import sys, time
-from mfmgdm_lib.experiments import TABLE_1
-from mfmgdm_lib.store import ResultStore
+from mfmgdm_lib.companion import TABLE_1
+from mfmgdm_lib.runs.store import ResultStore
 with ResultStore(sys.argv[1]).claim(TABLE_1[0]) as mine:
     print(mine, flush=True)
     time.sleep(600)

@@ -18,8 +18,8 @@ import torch
 from click.testing import CliRunner, Result
 
 import mfmgdm_lib as mm
-from mfmgdm_lib import cli, streaming
-from mfmgdm_lib._archive import load_arrays, save_arrays
+from mfmgdm_lib import cli
+from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib.energies import (
     Autocovariance,
     Energy,
@@ -30,8 +30,9 @@ from mfmgdm_lib.energies import (
     StylizedFacts,
 )
 from mfmgdm_lib.errors import DivergedError
+from mfmgdm_lib.io import streaming
+from mfmgdm_lib.io.streaming import DTYPES, STREAM_SUFFIXES, stream_paths
 from mfmgdm_lib.processes import AR, Process, StudentNoise, TruncatedGaussian, WhiteNoise
-from mfmgdm_lib.streaming import DTYPES, STREAM_SUFFIXES, stream_paths
 
 N, LENGTH = 23, 64
 

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 import mfmgdm_lib as mm
-from mfmgdm_lib import paper
-from mfmgdm_lib.experiments import TABLE_1, Cell, complete, drift, select, table_1, tabulate
-from mfmgdm_lib.experiments.running import seconds_left
-from mfmgdm_lib.store import Progress, Result, ResultStore
+from mfmgdm_lib.companion import TABLE_1, Cell, drift, paper, select, table_1, tabulate
+from mfmgdm_lib.runs import complete
+from mfmgdm_lib.runs.run import seconds_left
+from mfmgdm_lib.runs.store import Progress, Result, ResultStore
 
 CELLS = {cell.key: cell for cell in TABLE_1}
 
@@ -247,9 +247,10 @@ def test_interrupted_run_goes_on_from_its_checkpoint_to_the_same_bytes(
 STEP_SECONDS, INTERVAL_SECONDS = 0.05, 0.3
 SLOW_RUN = f"""
 import sys, time
-from mfmgdm_lib.experiments import TABLE_1, complete
-from mfmgdm_lib.experiments.table1 import Cell
-from mfmgdm_lib.store import ResultStore
+from mfmgdm_lib.companion import TABLE_1
+from mfmgdm_lib.runs import complete
+from mfmgdm_lib.companion.table1 import Cell
+from mfmgdm_lib.runs.store import ResultStore
 
 def watch(step, divergence):
     print(step, flush=True)

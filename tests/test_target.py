@@ -83,7 +83,7 @@ def test_target_from_data_takes_tensors_arrays_and_pandas_series_alike(noise: Ca
 
 
 def test_target_of_the_sp500_has_unit_variance_and_clustered_volatility() -> None:
-    returns = mm.data.standardize(mm.experiments.observed_returns("sp500"))
+    returns = mm.data.standardize(mm.companion.observed_returns("sp500"))
     target = mm.target_from_data(StylizedFacts(), returns)
     x = returns.to_numpy()
     assert float(target.mean[0]) == pytest.approx(1.0, abs=1e-12)

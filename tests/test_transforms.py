@@ -118,7 +118,7 @@ def test_fits_are_reproducible_and_depend_on_the_seed() -> None:
 
 
 def test_projection_of_the_paper_is_in_the_repository() -> None:
-    projection = mm.experiments.projected_covariance()
+    projection = mm.companion.projected_covariance()
     assert (projection.dim, projection.length, len(projection.variances)) == (20, 1024, 1596)
     assert projection.source == "100000 paths of WhiteNoise(mean=0, stddev=1), 1024 points each, seed (1, 12345)"
     # Its first 2000 paths, drawn again: variances 1 and correlations 0, to 5 standard errors for 210 numbers.

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mfmgdm_lib.energies import wavelets
-from mfmgdm_lib.energies.wavelets import battle_lemarie, morlet
+from mfmgdm_lib.energies.scattering import wavelets
+from mfmgdm_lib.energies.scattering.wavelets import battle_lemarie, morlet
 
 REFERENCE = np.load(Path(__file__).parent / "fixtures" / "energies_T1024.npz")
 

@@ -10,7 +10,7 @@ import pytest
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.generation import Generation
-from mfmgdm_lib.writing import FIGURE_SUFFIXES, PATHS_SUFFIXES, check_output, report_text, save_paths
+from mfmgdm_lib.io.files import FIGURE_SUFFIXES, PATHS_SUFFIXES, check_output, report_text, save_paths
 
 
 @pytest.fixture(scope="module")

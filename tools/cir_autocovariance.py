@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.derivations import full_jacobian
-from mfmgdm_lib.descent import State
+from mfmgdm_lib.companion import CIR_EXPONENTIAL, CIR_TRUNCATED, SyntheticExperiment, store, summarize
+from mfmgdm_lib.companion.derivations import full_jacobian
+from mfmgdm_lib.descents.descent import State
 from mfmgdm_lib.divergence import DivergenceTrace
-from mfmgdm_lib.experiments import CIR_EXPONENTIAL, CIR_TRUNCATED, SyntheticExperiment, store, summarize
 from mfmgdm_lib.processes import CIR, Process
 from mfmgdm_lib.processes.base import Seed
 

@@ -19,9 +19,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from mfmgdm_lib.energies import ScatteringMean
-from mfmgdm_lib.experiments import AR_ILLUSTRATION, CIR_EXPONENTIAL, SyntheticExperiment, store
-from mfmgdm_lib.experiments.frozen_flows import (
+from mfmgdm_lib.companion import AR_ILLUSTRATION, CIR_EXPONENTIAL, SyntheticExperiment, store
+from mfmgdm_lib.companion.frozen_flows import (
     HeldOut,
     coupled_curve,
     forward_divergence,
@@ -29,6 +28,7 @@ from mfmgdm_lib.experiments.frozen_flows import (
     frozen_curve,
     least,
 )
+from mfmgdm_lib.energies import ScatteringMean
 
 SIZES = (4, 8, 16, 32, 64, 128, 256, 512)
 FRESH = (4, 12345)

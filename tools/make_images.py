@@ -11,14 +11,14 @@ IMAGES = Path(__file__).resolve().parents[1] / "book" / "images"
 
 def main() -> None:
     """Draw the energies of both descents beside those of the true law."""
-    experiment = mm.experiments.AR_ILLUSTRATION
+    experiment = mm.companion.AR_ILLUSTRATION
     true = experiment.energy(experiment.process.sample(1024, 1024, seed=(3, 12345)))
     panels = {}
     for name, ensemble_size, step in (("MGDM", 1, 100), ("MF–MGDM", None, 157)):
         clouds = experiment.clouds(ensemble_size, steps=(0, step))
         panels[f"{name} after {step} steps"] = {"start": clouds[0], "true": true, name: clouds[step]}
     IMAGES.mkdir(exist_ok=True)
-    mm.figures.energy_clouds(panels, experiment.target.mean).savefig(IMAGES / "two_descents.png", dpi=144)
+    mm.companion.figures.energy_clouds(panels, experiment.target.mean).savefig(IMAGES / "two_descents.png", dpi=144)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.experiments import PROJECTION_FILES
+from mfmgdm_lib.companion import PROJECTION_FILES
 
 LAWS = {"white noise": mm.processes.WhiteNoise(), "garch": mm.processes.GARCH(0.03, 0.1, 0.87)}
 

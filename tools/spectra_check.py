@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.descent import Descent
-from mfmgdm_lib.experiments import LATER_VERSION, Cell, select, store, tabulate
-from mfmgdm_lib.jacobian import choose_backend
+from mfmgdm_lib.companion import LATER_VERSION, Cell, select, store, tabulate
+from mfmgdm_lib.descents.descent import Descent
+from mfmgdm_lib.log_determinants import choose_backend
 
 (CELL,) = select(LATER_VERSION, ["*-mf"])
 STEPS = (400, 1000, 2400)

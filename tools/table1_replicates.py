@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mfmgdm_lib.experiments import TABLE_1, cell_row, results_folder, store
-from mfmgdm_lib.store import ResultStore
+from mfmgdm_lib.companion import TABLE_1, cell_row, results_folder, store
+from mfmgdm_lib.runs.store import ResultStore
 
 MOST = 100
 COLUMNS = ["least", "step", "standard_error", "determinant_error", "rise", "approximate", "wall_time"]

@@ -19,7 +19,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from mfmgdm_lib import paper
+from mfmgdm_lib.companion import paper
 
 
 def _plain(text: str) -> str:

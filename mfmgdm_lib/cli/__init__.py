@@ -1,14 +1,10 @@
-"""The bell: the command `mfmgdm`, which asks the library and says what it answers."""
+"""The command `mfmgdm`."""
 
 from __future__ import annotations
 
 import click
 
-from mfmgdm_lib.cli.descending import descend
-from mfmgdm_lib.cli.fetching import data_group
-from mfmgdm_lib.cli.generating import generate
-from mfmgdm_lib.cli.reproducing import reproduce, verify
-from mfmgdm_lib.cli.sampling import sample
+from mfmgdm_lib.cli import data, descend, generate, reproduce, sample
 
 __all__ = ["main"]
 
@@ -19,5 +15,12 @@ def main() -> None:
     """Make time series like yours, or reproduce the numbers of "Mean-Field Microcanonical Gradient Descent"."""
 
 
-for command in (generate, data_group, descend, sample, reproduce, verify):
+for command in (
+    generate.generate,
+    data.data_group,
+    descend.descend,
+    sample.sample,
+    reproduce.reproduce,
+    reproduce.verify,
+):
     main.add_command(command)

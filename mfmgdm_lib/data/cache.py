@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mfmgdm_lib._archive import replace_file
+from mfmgdm_lib._arrays import replace_file
 from mfmgdm_lib.data.checks import spell_date
 from mfmgdm_lib.errors import NewerFormatError
 

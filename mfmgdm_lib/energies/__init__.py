@@ -2,10 +2,10 @@
 
 from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy
-from mfmgdm_lib.energies.coefficients import Coefficient
 from mfmgdm_lib.energies.recorded import RecordedEnergy
-from mfmgdm_lib.energies.scattering import ScatteringCovariance, ScatteringMean
-from mfmgdm_lib.energies.spectra import ScatteringSpectra
+from mfmgdm_lib.energies.scattering.coefficients import Coefficient
+from mfmgdm_lib.energies.scattering.spectra import ScatteringSpectra
+from mfmgdm_lib.energies.scattering.two_layers import ScatteringCovariance, ScatteringMean
 from mfmgdm_lib.energies.stylized import StylizedFacts
 from mfmgdm_lib.energies.transforms import Concatenate, Linear, Projection, Whitening
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._archive import load_arrays, save_arrays
+from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.energies.transforms.composed import Linear

@@ -1,0 +1,100 @@
+"""The errand boy: `mfmgdm data` gets series from their publishers, and knows which ones are in the house."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from mfmgdm_lib.cli.choices import PUBLISHERS
+from mfmgdm_lib.cli.messages import errors_said
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["data_group"]
+
+
+@click.group("data")
+def data_group() -> None:
+    """Download series, and look after those that were downloaded."""
+
+
+@data_group.command("fetch")
+@click.argument("source", metavar="SOURCE", type=click.Choice(PUBLISHERS))
+@click.argument("identifier", metavar="ID")
+@click.option("--start", metavar="DATE", help="First date wanted, as 2003-01-01.  [default: the first there is]")
+@click.option("--end", metavar="DATE", help="Last date wanted.  [default: the last there is]")
+@click.option("--refresh", is_flag=True, help="Ask again, though there is an answer in the cache.")
+@click.option("--accept", is_flag=True, help="Take values that were revised since; with --refresh.")
+def fetch(source: str, identifier: str, start: str | None, end: str | None, refresh: bool, accept: bool) -> None:
+    """Fetch a series, check it and keep it.
+
+    SOURCE is yahoo, riksbank, fred or ecb, and ID what the series is called there, such as ^GSPC, USGVB10Y, DGS10 or
+    SR_10Y. Where the environment variable MFMGDM_DATA_DIR names a folder, the series is read from there instead.
+    """
+    from mfmgdm_lib import data
+
+    with errors_said():
+        if accept and not refresh:
+            raise ValueError("--accept is given without --refresh; expected both. Add --refresh to ask again.")
+        series = data.fetch(source, identifier, start, end, refresh="accept" if accept else refresh)
+    about, (first, last) = series.attrs, series.index[[0, -1]]
+    click.echo(
+        f"{source} {series.name}: {len(series)} rows, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']},"
+        f" {about['unit']}"
+    )
+    for name in ("source", "url", "retrieved", "dropped", "note"):
+        if name in about:
+            click.echo(f"{name}: {about[name]}")
+
+
+@data_group.command("list")
+def list_cached() -> None:
+    """List the downloaded series that are kept."""
+    from mfmgdm_lib import data
+    from mfmgdm_lib.data.cache import cache_folder
+
+    with errors_said():
+        kept = data.cached()
+    if folder := os.environ.get("MFMGDM_DATA_DIR"):
+        click.echo(f"MFMGDM_DATA_DIR is set: series are read from {folder}, and not from this list.")
+    if kept.empty:
+        click.echo(f"Nothing is kept in {cache_folder()}.")
+        return
+    readable = kept[kept["source"] != ""]
+    if len(readable):
+        click.echo(_table(readable.drop(columns=["sha256", "path"])))
+    for path in kept.loc[kept["source"] == "", "path"]:
+        click.echo(f"{path} cannot be read: see `mfmgdm data verify`.")
+    click.echo(f"{len(kept)} files in {cache_folder()}")
+
+
+@data_group.command("verify")
+def verify_cached() -> None:
+    """Check the files that are kept; exit with 1 if one is damaged."""
+    from mfmgdm_lib import data
+    from mfmgdm_lib.data.cache import cache_folder
+
+    with errors_said():
+        kept = data.verify_cache()
+    for state, *names, path in kept[["state", "source", "id", "first", "last", "path"]].astype(str).to_numpy():
+        named = "{} {}, {} to {}".format(*names) if state == "ok" else path
+        click.echo(f"{_VERDICTS[state]}  {named}")
+    damaged = int((kept["state"] == "damaged").sum())
+    click.echo(f"{len(kept) - damaged} of {len(kept)} files in {cache_folder()} are whole.")
+    if damaged:
+        raise SystemExit(1)
+
+
+_VERDICTS = {"ok": "ok   ", "newer": "NEWER", "damaged": "FAIL "}
+
+
+def _table(rows: pd.DataFrame) -> str:
+    """Columns of text, each as wide as its longest cell."""
+    cells = [list(rows.columns), *rows.astype(str).to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )

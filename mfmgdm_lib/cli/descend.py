@@ -1,0 +1,240 @@
+"""The long table: `mfmgdm descend` runs one descent alone, or under `torchrun` with its paths shared out."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfmgdm_lib.cli.choices import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESSES
+from mfmgdm_lib.cli.messages import errors_said, with_options
+
+if TYPE_CHECKING:
+    from mfmgdm_lib.companion.table1 import Cell
+    from mfmgdm_lib.distributed import Checkpoints, Shard, ShardedRun
+
+__all__ = ["descend"]
+
+KIND = "paths of a descent"
+"""What an .npz file says that it holds."""
+
+_which_descent = with_options(
+    click.option("--process", type=click.Choice(PROCESSES), required=True, help="Law that is imitated."),
+    click.option("--energy", type=click.Choice(ENERGIES), default="acf", show_default=True, help="Energy of a path."),
+    click.option("--model", type=click.Choice(MODELS), default="mf", show_default=True, help="What moves a path."),
+    click.option("--paths", type=click.IntRange(min=1), default=128, show_default=True, help="Paths in all."),
+    click.option("--length", type=click.IntRange(min=2), default=1024, show_default=True, help="Points of each path."),
+    click.option("--steps", type=click.IntRange(min=0), help="How many steps.  [default: as in Table 1]"),
+    click.option("--step-size", type=float, help="Dimensionless.  [default: as in Table 1]"),
+    click.option(
+        "--seed",
+        "seeds",
+        type=click.IntRange(min=0),
+        multiple=True,
+        default=(2, 12345),
+        help="Of the starting paths; may be repeated.  [default: the paper's, 2 and 12345]",
+    ),
+    click.option("--determinants", is_flag=True, help="Follow the log-determinant, where it is exact."),
+)
+
+_how_to_run = with_options(
+    click.option(
+        "--out",
+        "folder",
+        type=click.Path(path_type=Path),
+        required=True,
+        metavar="FOLDER",
+        help="Folder of the output.",
+    ),
+    click.option("--force", is_flag=True, help="Replace output, and checkpoints of other settings, that are there."),
+    click.option(
+        "--checkpoint-every",
+        "every",
+        type=click.FloatRange(min=0),
+        default=CHECKPOINT_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="What is lost, at most, when a process dies.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=300.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long one process waits for another.",
+    ),
+    click.option(
+        "--device",
+        type=click.Choice(["cpu", "cuda"]),
+        default="cpu",
+        show_default=True,
+        help="cpu with gloo, or cuda with NCCL: a GPU for each process.",
+    ),
+)
+
+
+_TORCHRUN = """\b
+Two processes on one machine, with the path of mfmgdm where it is not on PATH:
+  torchrun --standalone --nproc-per-node 2 --no-python mfmgdm descend ...
+
+\b
+Two machines with eight GPUs each: on both, with the address of one of them,
+  torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d
+    --rdzv-endpoint HOST:29500 --rdzv-id NAME
+    --no-python mfmgdm descend --device cuda ...
+"""
+
+
+@click.command("descend", epilog=_TORCHRUN)
+@_which_descent
+@_how_to_run
+def descend(
+    seeds: tuple[int, ...], folder: Path, force: bool, every: float, timeout: float, device: str, **which: Any
+) -> None:
+    """Run one descent, on as many processes as there are.
+
+    Alone it is one process. Under torchrun the paths are shared out, and the result is the same to round-off.
+
+    The folder, best one that all machines see, gets trace.csv, with the mean over all paths at each step, and a file of
+    paths from each process. A run that was stopped goes on from its last checkpoint when the command is given again.
+    """
+    from mfmgdm_lib.distributed import Checkpoints, LostProcessError, join
+
+    with errors_said(), join(device, timeout=timeout) as shard, _stop_said(shard):
+        cell = _cell(
+            initial_seed=tuple(seeds), **{name: value for name, value in which.items() if name != "determinants"}
+        )
+        shard.rows(cell.n_particles)
+        _check_outputs(folder, shard, force)
+        settings = dataclasses.asdict(cell) | {"determinants": which["determinants"], "device": device}
+        checkpoints = Checkpoints(folder, shard, settings, report=lambda text: click.echo(text, err=True))
+        kept = checkpoints.load(force=force)
+        try:
+            run = _begin(cell, shard, which["determinants"])
+            if kept is not None:
+                run.restore(kept)
+                _say(shard, f"Going on from the checkpoint of step {run.step}.")
+            _finish(run, checkpoints, every)
+        except LostProcessError as error:
+            raise LostProcessError(f"{error} {_how_to_go_on(checkpoints)}") from error
+
+
+def _cell(
+    *, process: str, energy: str, model: str, paths: int, steps: int | None, step_size: float | None, **rest: Any
+) -> Cell:
+    """The cell of Table 1 by these names, with what is asked for in place of its own."""
+    from mfmgdm_lib.companion.table1 import TABLE_1, select
+
+    (cell,) = select(TABLE_1, [f"{process}-{energy}-{model}"])
+    return dataclasses.replace(
+        cell,
+        n_particles=paths,
+        n_steps=cell.n_steps if steps is None else steps,
+        step_size=cell.step_size if step_size is None else step_size,
+        dtype="float64",
+        **rest,
+    )
+
+
+def _check_outputs(folder: Path, shard: Shard, force: bool) -> None:
+    """Refuse what could not be written before anyone has waited for it."""
+    from mfmgdm_lib.io.files import check_output
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{folder} cannot be made ({error.strerror}); expected a folder, or a place for one. Name another one",
+        ) from error
+    check_output(folder / "trace.csv", (".csv",), force)
+    for path in [_part(folder, shard), *sorted(folder.glob("paths-*-of-*.npz"))]:
+        check_output(path, (".npz",), force)
+
+
+def _part(folder: Path, shard: Shard) -> Path:
+    return folder / f"paths-{shard.rank}-of-{shard.count}.npz"
+
+
+def _begin(cell: Cell, shard: Shard, determinants: bool) -> ShardedRun:
+    from mfmgdm_lib.companion import table1
+    from mfmgdm_lib.distributed import ShardedDescent, ShardedRun
+
+    experiment = cell.experiment()
+    model = ShardedDescent(experiment.model(table1.MODELS[cell.model]), shard, cell.n_particles)
+    x0 = shard.draw(experiment.initial, cell.n_particles, cell.length, cell.initial_seed).to(shard.device)
+    return ShardedRun(model, x0, cell.n_steps, determinants=determinants)
+
+
+def _finish(run: ShardedRun, checkpoints: Checkpoints, every: float) -> None:
+    """Take the run to its end, write what there is to be kept, and then drop the checkpoints."""
+    import numpy as np
+
+    from mfmgdm_lib._arrays import replace_file, save_arrays
+    from mfmgdm_lib._progress import progress
+    from mfmgdm_lib.distributed import follow
+
+    shard, folder = run.model.shard, checkpoints.folder
+    steps = follow(run, checkpoints, every=every)
+    for _ in steps if shard.rank else progress(steps, total=run.n_steps - run.step + 1, description="descend"):
+        pass
+    table = run.table()
+    arrays = {"paths": run.paths.cpu().numpy(), "first": np.array(run.model.rows.start), "step": np.array(run.step)}
+    part = save_arrays(_part(folder, shard), KIND, arrays)
+    if shard.rank == 0:
+        replace_file(folder / "trace.csv", table.to_csv(lineterminator="\n").encode())
+        for path in folder.glob("paths-*-of-*.npz"):  # of an earlier run, which --force replaces
+            if not path.name.endswith(f"-of-{shard.count}.npz"):
+                path.unlink()
+    checkpoints.clear()
+    parts = part if shard.count == 1 else f"{part} and those of {shard.count - 1} more"
+    _say(shard, f"Wrote {folder / 'trace.csv'}, {parts}.")
+    _say(shard, f"Loss {table['loss'].iloc[-1]:.2e} after {run.step} steps; {shard.sent} bytes sent by each process.")
+
+
+def _say(shard: Shard, text: str) -> None:
+    if shard.rank == 0:
+        click.echo(text)
+
+
+def _how_to_go_on(checkpoints: Checkpoints) -> str:
+    if checkpoints.step is None:
+        return "There is no checkpoint yet: give the same command again to start afresh."
+    return (
+        f"The last checkpoint is that of step {checkpoints.step}, in {checkpoints.folder}. Give the same command again"
+        f" to go on from there: torchrun ... --no-python {shlex.join(['mfmgdm', *sys.argv[1:]])}"
+    )
+
+
+@contextmanager
+def _stop_said(shard: Shard) -> Iterator[None]:
+    """Say so when `torchrun` stops this process because another has failed; a second word from it changes nothing."""
+    from mfmgdm_lib.distributed import LostProcessError
+
+    if shard.count == 1:
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise LostProcessError(
+            f"process {shard.rank} of {shard.count} was told to stop, as torchrun tells all when one has failed;"
+            " expected all to stay. Look at what that one said."
+        )
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except LostProcessError:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and what happened has yet to be said
+        raise
+    else:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,141 @@
+"""The order form: `mfmgdm generate` takes a file with one series and leaves a file of paths like it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mfmgdm_lib.cli.choices import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS
+from mfmgdm_lib.cli.messages import errors_said, with_options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["generate"]
+
+_POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
+"""What a point of a path is, by the frequency of the series."""
+
+_how_to_read = with_options(
+    click.option("--date", metavar="COLUMN", help="Column of the dates.  [default: the first]"),
+    click.option("--column", metavar="COLUMN", help="Column of the values.  [default: the only one of numbers]"),
+    click.option(
+        "--returns",
+        "kind",
+        type=click.Choice(["log", "difference", "none"]),
+        default="log",
+        show_default=True,
+        help="What to make of the values: log-returns of prices, differences of rates, or nothing.",
+    ),
+)
+
+_what_to_make = with_options(
+    click.option(
+        "--paths", "n_paths", type=click.IntRange(min=1), default=100, show_default=True, help="How many paths."
+    ),
+    click.option("--length", type=click.IntRange(min=64), default=1024, show_default=True, help="Points of each path."),
+    click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same paths."
+    ),
+    click.option(
+        "--start",
+        type=click.Choice(STARTS),
+        default="argarch",
+        show_default=True,
+        help="Law that the paths start from.",
+    ),
+)
+
+_where_to = with_options(
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        required=True,
+        metavar="FILE",
+        help=f"File for the paths: {', '.join(PATHS_SUFFIXES)}.",
+    ),
+    click.option(
+        "--plot",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"File for a figure of the report: {', '.join(FIGURE_SUFFIXES)}.",
+    ),
+    click.option("--force", is_flag=True, help="Replace files that are there."),
+)
+
+
+@click.command("generate")
+@click.argument("file", metavar="SERIES.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_how_to_read
+@_what_to_make
+@_where_to
+def generate(
+    file: Path,
+    date: str | None,
+    column: str | None,
+    kind: str,
+    n_paths: int,
+    length: int,
+    seed: int,
+    start: str,
+    out: Path,
+    plot: Path | None,
+    force: bool,
+) -> None:
+    """Generate paths like one observed series.
+
+    SERIES.csv has a line of column names, and then one for each date, written as 2024-03-01. The last lines of the
+    answer say what speaks against trusting the paths.
+    """
+    from mfmgdm_lib import generation
+    from mfmgdm_lib.io.files import report_text, save_figure, save_paths
+
+    with errors_said():
+        _check_outputs(file, out, plot, force)
+        series = _read(file, date, column, kind)
+        click.echo(_headline(series))
+        made = generation.generate(series, n_paths, length, seed, start=start)
+        figure = None
+        if plot is not None:
+            from mfmgdm_lib.plotting import generation_report
+
+            figure = generation_report(made, unit=series.attrs["unit"])
+        click.echo(f"Wrote {save_paths(made, out, force=force)}")
+        if plot is not None and figure is not None:
+            click.echo(f"Wrote {save_figure(figure, plot, force=force)}")
+        click.echo(f"\n{report_text(made)}")
+
+
+def _check_outputs(file: Path, out: Path, plot: Path | None, force: bool) -> None:
+    """Refuse what could not be written before anyone has waited for it."""
+    from mfmgdm_lib.io.files import check_output
+
+    check_output(out, PATHS_SUFFIXES, force)
+    if plot is not None:
+        check_output(plot, FIGURE_SUFFIXES, force)
+    if out.exists() and out.samefile(file):
+        raise ValueError(f"--out is {out}, the series itself; expected another file. Name another one.")
+
+
+def _read(file: Path, date: str | None, column: str | None, kind: str) -> pd.Series:
+    from mfmgdm_lib import data
+
+    levels = data.read_csv(file, date, column)
+    return levels if kind == "none" else data.returns(levels, kind)
+
+
+def _headline(series: pd.Series) -> str:
+    """What was read, and what is unusual about its dates."""
+    about, (first, last) = series.attrs, series.index[[0, -1]]
+    lines = [
+        f"{about['source']}: {len(series)} points, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']},"
+        f" {about['unit']}"
+    ]
+    if about["frequency"] != "daily":
+        point = _POINTS.get(about["frequency"], "an observation, however far it is from the next")
+        lines.append(f"The series is {about['frequency']}, not daily: a point of a path is {point}.")
+    if "note" in about:
+        lines.append(f"In the file, {about['note']}.")
+    return "\n".join(lines)

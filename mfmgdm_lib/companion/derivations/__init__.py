@@ -1,0 +1,47 @@
+"""The checking room: the paper's algebra in symbols, by brute force, and against the diffusion it starts from."""
+
+from mfmgdm_lib.companion.derivations.brute_force import (
+    PathTerms,
+    assemble,
+    capacitance_readings,
+    determinant_lines,
+    ensemble_step,
+    full_jacobian,
+    masked_lines,
+    path_terms,
+    random_step,
+    readings_along,
+)
+from mfmgdm_lib.companion.derivations.diffusion import (
+    errors_of_draws,
+    forward_equation,
+    log_density_by_scipy,
+    moments_by_equations,
+    moments_by_quadrature,
+    short_moves,
+    transition_density,
+)
+from mfmgdm_lib.companion.derivations.symbols import SymbolicStep, same, symbolic_lines
+
+__all__ = [
+    "PathTerms",
+    "SymbolicStep",
+    "assemble",
+    "capacitance_readings",
+    "determinant_lines",
+    "ensemble_step",
+    "errors_of_draws",
+    "forward_equation",
+    "full_jacobian",
+    "log_density_by_scipy",
+    "masked_lines",
+    "moments_by_equations",
+    "moments_by_quadrature",
+    "path_terms",
+    "random_step",
+    "readings_along",
+    "same",
+    "short_moves",
+    "symbolic_lines",
+    "transition_density",
+]

@@ -1,0 +1,140 @@
+"""Frozen flows as pictures: against the ensembles that left them, in both directions, and on days held out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+
+__all__ = ["frozen_divergences", "frozen_held_out", "frozen_sizes"]
+
+FROZEN = "#009e73"
+"""The colour of a frozen flow."""
+
+_COLOURS = {"MGDM": COLOURS["MGDM"], "coupled": COLOURS["MF–MGDM"], "frozen": FROZEN}
+_LINES: tuple[Any, ...] = ("--", "-", ":", (0, (5, 1, 1, 1, 1, 1)))
+_STARTS = {"noise": "white noise", "garch": "a GARCH"}
+_LABELS = {"MGDM": "MGDM", "coupled": "MF–MGDM, coupled", "frozen": "its path frozen, fresh paths"}
+
+
+@styled
+def frozen_divergences(reverse: pd.DataFrame, forward: pd.DataFrame) -> Figure:
+    """Both divergences along the steps, with bands of two standard errors.
+
+    Args:
+        reverse: columns `kind` ("MGDM", "coupled", "frozen"), `step`, `reverse_kl` and `standard_error`.
+        forward: columns `kind` ("MGDM", "frozen"), `step`, `forward_kl`, `standard_error` and `without_origin`; a row
+            with paths that have no origin is infinite, and left out.
+    """
+    figure, axes = subplots(1, 2, height=3.1, sharey=True)
+    finite = forward[forward["without_origin"] == 0.0]
+    for axis, table, value in ((axes[0], reverse, "reverse_kl"), (axes[1], finite, "forward_kl")):
+        for kind, rows in table.groupby("kind", sort=False):
+            colour, band = _COLOURS[str(kind)], 2.0 * rows["standard_error"]
+            axis.plot(rows["step"], rows[value], color=colour, marker="o" if value == "forward_kl" else None, ms=3)
+            axis.fill_between(rows["step"], rows[value] - band, rows[value] + band, color=colour, alpha=0.2, lw=0)
+        axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
+        axis.set(xlabel="step t")
+    _logarithmic_where_it_can_be(axes[0])
+    axes[0].set(title="reverse KL", ylabel="nats per path", ylim=(-0.1, None))
+    axes[1].set(title="forward KL")
+    _legend(figure, list(dict.fromkeys([*reverse["kind"], *finite["kind"]])))
+    return figure
+
+
+@styled
+def frozen_sizes(table: pd.DataFrame) -> Figure:
+    """Smallest reverse KL against the size of the ensemble, a panel for each process and energy.
+
+    Args:
+        table: columns `process`, `energy`, `kind`, `size`, `copy`, `least` and `standard_error`.
+    """
+    groups = list(table.groupby(["process", "energy"], sort=False))
+    figure, axes = subplots(1, len(groups), height=3.1)
+    for axis, ((process, energy), rows) in zip(axes, groups, strict=True):
+        single = rows[rows["kind"] == "MGDM"].iloc[0]
+        axis.axhline(single["least"], color=_COLOURS["MGDM"], lw=1.2)
+        _points(axis, rows[rows["kind"] == "coupled"], "coupled", 0.94)
+        _points(axis, rows[rows["kind"] == "frozen"], "frozen", 1.06)
+        sizes = sorted(rows.loc[rows["size"] > 1, "size"].unique())
+        axis.set(xscale="log", xlabel="paths N of the ensemble", title=f"{process}\n{energy}")
+        axis.set_xticks(
+            sizes[:: 1 if len(sizes) < 5 else 2], [str(size) for size in sizes[:: 1 if len(sizes) < 5 else 2]]
+        )
+        axis.minorticks_off()
+        if rows["least"].max() > 20.0 * rows["least"].min():
+            _logarithmic_where_it_can_be(axis)
+    axes[0].set_ylabel("smallest reverse KL, nats per path")
+    _legend(figure, ["MGDM", "coupled", "frozen"])
+    return figure
+
+
+def _logarithmic_where_it_can_be(axis: Axes) -> None:
+    """Linear up to a tenth of a nat, where noise may make an estimate negative."""
+    axis.set_yscale("symlog", linthresh=0.1, linscale=0.6)
+    axis.set_yticks([0.0, 0.05, 0.1, 1.0, 10.0, 100.0], ["0", "0.05", "0.1", "1", "10", "100"])
+    axis.set_ylim(bottom=-0.1)
+    axis.minorticks_off()
+
+
+def _points(axis: Axes, rows: pd.DataFrame, kind: str, aside: float) -> None:
+    """Values with two standard errors, a little aside so that kinds don't hide each other."""
+    axis.errorbar(
+        rows["size"] * aside,
+        rows["least"],
+        yerr=2.0 * rows["standard_error"],
+        fmt="o",
+        ms=3.5,
+        lw=0.9,
+        color=_COLOURS[kind],
+        alpha=0.8,
+    )
+
+
+@styled
+def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
+    """Log-density of later days along flows, above that of white noise, a panel for each start.
+
+    Args:
+        flows: columns `law` ("mf" or "mgdm"), `start`, `time` (step size times steps), `held out` and `held out ±`.
+        references: columns `name` and `held out`, up to four lines to compare with.
+    """
+    starts = list(dict.fromkeys(flows["start"]))
+    figure, axes = subplots(1, len(starts), height=3.4, sharey=True)
+    colours = {"mf": FROZEN, "mgdm": COLOURS["MGDM"]}
+    for axis, start in zip(axes, starts, strict=True):
+        for law, rows in flows[flows["start"] == start].groupby("law", sort=False):
+            axis.errorbar(
+                rows["time"],
+                rows["held out"],
+                yerr=2.0 * rows["held out ±"],
+                fmt="o-",
+                ms=3.5,
+                lw=1,
+                color=colours[str(law)],
+            )
+        for style, (_, row) in zip(_LINES, references.iterrows(), strict=False):
+            axis.axhline(row["held out"], color=COLOURS["true"], ls=style, lw=1)
+        axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
+        axis.set(xscale="log", xlabel="step size × steps", title=f"from {_STARTS.get(start, start)}")
+    axes[0].set_ylabel("nats per day above white noise")
+    handles: list[Any] = [
+        Line2D([], [], color=colours[law], marker="o", ms=4, label=f"frozen {name}")
+        for law, name in {"mf": "MF–MGDM", "mgdm": "MGDM"}.items()
+    ]
+    handles += [
+        Line2D([], [], color=COLOURS["true"], ls=style, lw=1, label=name)
+        for style, name in zip(_LINES, references["name"], strict=False)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _legend(figure: Figure, kinds: list[str]) -> None:
+    handles = [Line2D([], [], color=_COLOURS[kind], label=_LABELS[kind]) for kind in kinds]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)

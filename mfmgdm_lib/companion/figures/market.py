@@ -1,0 +1,214 @@
+"""Section 5.2 as pictures: how models of a market spread, what they keep of its entropy, and how fast they are had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+
+__all__ = ["market_bands", "market_entropies", "market_losses", "market_spread", "market_violins"]
+
+_COLOURS = {**COLOURS, "reference": "#009e73"}
+_LAGS = np.arange(1, 21)
+_EDGES = np.linspace(-8.0, 8.0, 65)
+_TITLES = {"acf": "autocorrelation of x", "squares": "autocorrelation of x²"}
+
+
+@styled
+def market_violins(models: Mapping[str, Any], *, title: str = "S&P 500") -> Figure:
+    """Autocorrelations and marginals of models of one series, a row for each, as in paper Figure 6.
+
+    Args:
+        models: `experiments.MarketSummary` by the name of a colour.
+        title: of the series, whose values are the black dots.
+    """
+    figure, axes = subplots(len(models), 3, height=1.75 * len(models) + 0.6, sharex="col", width_ratios=[1, 1, 1.1])
+    grid = axes.reshape(len(models), 3)
+    for row, (name, summary) in zip(grid, models.items(), strict=True):
+        for axis, kind in zip(row, _TITLES, strict=False):
+            _violins(axis, summary, kind, _COLOURS[name])
+        _marginal(row[2], summary, {name: summary})
+        row[0].set_ylabel(name)
+    for column, kind in enumerate(_TITLES):
+        _share_range([line[column] for line in grid])
+        grid[0, column].set_title(_TITLES[kind])
+        grid[-1, column].set(xlabel="lag, days", xticks=[1, 5, 10, 15, 20])
+    grid[0, 2].set_title("density of x")
+    grid[-1, 2].set_xlabel("standard deviations")
+    handles = [Patch(color=_COLOURS[name], alpha=0.6, label=name) for name in models]
+    _legend(figure, handles, title, gaussian=True)
+    return figure
+
+
+@styled
+def market_bands(rows: Mapping[str, Mapping[str, Any]], *, colours: Mapping[str, str] | None = None) -> Figure:
+    """The middle 90 % of the paths' autocorrelations, and marginals, of several series or settings, a row for each.
+
+    Args:
+        rows: by title: `experiments.MarketSummary` by name.
+        colours: a colour for each name; None for those of the models.
+    """
+    colours = _COLOURS if colours is None else colours
+    figure, axes = subplots(len(rows), 3, height=1.65 * len(rows) + 0.7, sharex="col", width_ratios=[1, 1, 1.1])
+    grid = axes.reshape(len(rows), 3)
+    for line, (title, models) in zip(grid, rows.items(), strict=True):
+        first = next(iter(models.values()))
+        for axis, kind in zip(line, _TITLES, strict=False):
+            for name, summary in models.items():
+                low, middle, high = (summary.band(kind, share) for share in (0.05, 0.5, 0.95))
+                axis.fill_between(_LAGS, low, high, color=colours[name], alpha=0.25, lw=0)
+                axis.plot(_LAGS, middle, color=colours[name], lw=1.2)
+            axis.plot(_LAGS, first.observed_band(kind), "o", color=COLOURS["true"], ms=2.5)
+            axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)
+        _marginal(line[2], first, models, colours=colours)
+        line[0].set_ylabel(title)
+    for column, kind in enumerate(_TITLES):
+        grid[0, column].set_title(_TITLES[kind])
+        grid[-1, column].set(xlabel="lag, days", xticks=[1, 5, 10, 15, 20])
+    grid[0, 2].set_title("density of x")
+    grid[-1, 2].set_xlabel("standard deviations")
+    names = list(dict.fromkeys(name for models in rows.values() for name in models))
+    handles = [Patch(color=colours[name], alpha=0.6, label=name) for name in names]
+    _legend(figure, handles, "the series", gaussian=True)
+    return figure
+
+
+@styled
+def market_entropies(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Entropy won or lost along descents, a panel for each series; dashed where a step has folded some path's space.
+
+    The vertical axis is linear up to one nat and logarithmic beyond, so that no line leaves the frame.
+
+    Args:
+        rows: by title: `experiments.MarketSummary` by the name of a colour.
+    """
+    figure, axes = subplots(1, len(rows), height=3.0, sharey=True)
+    reach = 1.0
+    for axis, (title, models) in zip(axes, rows.items(), strict=True):
+        axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
+        for name, summary in models.items():
+            entropy = summary.curve("log_determinant")
+            reach = max(reach, float(entropy.abs().max()))
+            folded = summary.curve("folded")
+            error = summary.curve("error")
+            axis.fill_between(
+                entropy.index + 1, entropy - error, entropy + error, color=_COLOURS[name], alpha=0.2, lw=0
+            )
+            began = folded.index[folded > 0].min() if (folded > 0).any() else np.inf
+            exact = entropy[entropy.index <= began]
+            axis.plot(exact.index + 1, exact, color=_COLOURS[name])
+            bound = entropy[entropy.index >= (exact.index.max() if len(exact) else 0)]
+            axis.plot(bound.index + 1, bound, color=_COLOURS[name], ls=(0, (2, 1.5)))
+        axis.set(xscale="log", title=title)
+        axis.set_xticks([1, 100, 10_000], ["1", "100", "10⁴"])
+        axis.set_xlim(1, 1.2 * max(summary.cell.n_steps for summary in models.values()))
+        axis.minorticks_off()
+    axes[0].set_yscale("symlog", linthresh=1.0, linscale=1.5)
+    marks = [-100, -10, -1, -0.5, 0, 0.5, 1, 10, 100]
+    axes[0].set_yticks(marks, [f"{mark:+g}".replace("-", "−") if mark else "0" for mark in marks])
+    axes[0].set_ylim(-1.5 * reach, 1.5 * reach)
+    axes[0].set_ylabel("entropy since the start, nats per day")
+    figure.supxlabel("step", fontsize=9)
+    handles: list[Any] = [Line2D([], [], color=_COLOURS[name], label=name) for name in next(iter(rows.values()))]
+    handles.append(Line2D([], [], color="0.4", ls=(0, (2, 1.5)), label="an upper bound: a step has folded space"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    return figure
+
+
+@styled
+def market_losses(panels: Mapping[str, Mapping[str, pd.Series]]) -> Figure:
+    """Loss against a measure of effort on logarithmic axes, a panel for each measure.
+
+    Args:
+        panels: by the label of the horizontal axis: by name, ending in "descent" or "flow", the loss by effort, which
+            begins above 0.
+    """
+    figure, axes = subplots(1, len(panels), height=2.9, sharey=True)
+    for axis, (label, curves) in zip(axes, panels.items(), strict=True):
+        for name, loss in curves.items():
+            model, method = name.rsplit(", ", 1)
+            axis.plot(
+                loss.index, loss, color=_COLOURS[model], ls="-" if method == "descent" else (0, (3, 1)), label=name
+            )
+        axis.set(xscale="log", yscale="log", xlabel=label)
+    axes[0].set_ylabel("loss")
+    handles, _ = axes[0].get_legend_handles_labels()
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+@styled
+def market_spread(table: pd.DataFrame, models: Sequence[str]) -> Figure:
+    """How far apart paths lie in each statistic, in units of how far windows of the series do.
+
+    Args:
+        table: what `experiments.market_spreads` returns.
+        models: names of a colour, whose columns are drawn.
+    """
+    figure, (axis,) = subplots(1, 1, height=0.36 * len(table) + 1.1)
+    at = np.arange(len(table))
+    axis.axvline(1.0, color="0.7", lw=1, zorder=0)
+    for name in models:
+        axis.plot(table[f"{name} ±"] / table["windows ±"], at, "o", color=_COLOURS[name], ms=6, label=name)
+    axis.set_yticks(at, table.index)
+    axis.set(
+        xscale="log", ylim=(len(table) - 0.5, -0.5), xlabel="spread over paths / spread over windows of the series"
+    )
+    axis.set_xticks([0.01, 0.1, 1.0], ["0.01", "0.1", "1"])
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def _violins(axis: Axes, summary: Any, kind: str, colour: str) -> None:
+    """A violin for each lag with whiskers to the extremes, from quantiles at even shares; the series as dots."""
+    shares = np.linspace(0.5 / 128, 1 - 0.5 / 128, 128)
+    sample = [[summary.quantile(f"{kind} {lag}", share) for share in shares] for lag in _LAGS]
+    for body in axis.violinplot(sample, _LAGS, widths=0.85, showextrema=False)["bodies"]:  # type: ignore[attr-defined]
+        body.set(facecolor=colour, alpha=0.6, edgecolor="none")
+    axis.vlines(_LAGS, summary.band(kind, 0.0), summary.band(kind, 1.0), color=colour, lw=0.6)
+    axis.plot(_LAGS, summary.observed_band(kind), "o", color=COLOURS["true"], ms=2.5)
+    axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)
+
+
+def _marginal(axis: Axes, first: Any, models: Mapping[str, Any], *, colours: Mapping[str, str] | None = None) -> None:
+    """Densities on a logarithmic axis, with the series as dots and a standard Gaussian."""
+    centres = 0.5 * (_EDGES[1:] + _EDGES[:-1])
+    real = first.density(of_series=True)
+    for name, summary in models.items():
+        axis.stairs(summary.density(), _EDGES, color=(colours or _COLOURS)[name], fill=len(models) == 1, alpha=0.7)
+    _name_what_is_beyond(axis, first, models, colours or _COLOURS)
+    axis.plot(centres[real > 0], real[real > 0], "o", color=COLOURS["true"], ms=2)
+    axis.plot(centres, np.exp(-0.5 * centres**2) / np.sqrt(2 * np.pi), "--", color="0.5", lw=0.9)
+    axis.set(yscale="log", ylim=(2e-5, 2.0))
+
+
+def _name_what_is_beyond(axis: Axes, first: Any, models: Mapping[str, Any], colours: Mapping[str, str]) -> None:
+    """Write how much of the series (black) and of the models lies outside the bins, which end before the tails do."""
+    shares = [(COLOURS["true"], first.share_beyond(of_series=True))]
+    shares += [(colours[name], summary.share_beyond()) for name, summary in models.items()]
+    style: dict[str, Any] = {"xycoords": "axes fraction", "ha": "right", "va": "top", "size": 6}
+    axis.annotate(f"beyond ±{_EDGES[-1]:g}:", (1.02, 1.02), color="0.3", **style)
+    for k, (colour, share) in enumerate(shares, start=1):
+        text = "<0.001 %" if share < 5e-6 else f"{100 * share:.3f} %"
+        axis.annotate(text, (1.02, 1.02 - 0.085 * k), color=colour, **style)
+
+
+def _share_range(axes: Sequence[Axes]) -> None:
+    low, high = min(axis.get_ylim()[0] for axis in axes), max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(low, high)
+
+
+def _legend(figure: Figure, handles: list[Any], title: str, *, gaussian: bool) -> None:
+    handles.append(Line2D([], [], color=COLOURS["true"], marker="o", ls="", ms=4, label=title))
+    if gaussian:
+        handles.append(Line2D([], [], color="0.5", ls="--", label="Gaussian"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))

@@ -1,0 +1,295 @@
+"""Figures 6 to 10 panel by panel: frozen specifications, how each is run, and what is kept of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mfmgdm_lib._checks import check_member, check_positive
+from mfmgdm_lib.companion.market import SERIES, MarketExperiment
+from mfmgdm_lib.companion.results import projected_covariance
+from mfmgdm_lib.companion.table1 import MODELS
+from mfmgdm_lib.descents.descent import Descent, State
+from mfmgdm_lib.energies import StylizedFacts
+from mfmgdm_lib.log_determinants import log_determinant
+from mfmgdm_lib.log_determinants.quadrature import integrate, nodes_of, quadrature_error
+from mfmgdm_lib.runs.store import Result
+from mfmgdm_lib.statistics import describe_paths, describe_series
+
+__all__ = ["MARKET", "MarketCell", "MarketRun"]
+
+METHODS = ("descent", "flow", "none")
+"""The paper's steps, the flow that they approximate, or the starting paths as they are."""
+
+ENTROPY_PATHS, ENTROPY_EVERY = 128, 10
+"""Paths and least distance of the steps whose determinants are calculated, where they are exact."""
+
+_ROWS = 200
+
+
+@dataclass(frozen=True)
+class MarketCell:
+    """One model of one series in Figures 6 to 10.
+
+    Attributes:
+        series: a key of `SERIES`.
+        energy: "stylized" or "scatcov" (energy iii, projected on components of a GARCH).
+        model: "mgdm" or "mf".
+        step_size: s.
+        n_steps: T.
+        method: one of `METHODS`; a flow runs for s T.
+        start: law of the starting paths, one of `STARTS`.
+        n_paths: paths.
+        length: d, points of each.
+        seed: seed of the starting paths.
+        dtype: of the paths.
+    """
+
+    series: str
+    energy: str
+    model: str
+    step_size: float
+    n_steps: int
+    method: str = "descent"
+    start: str = "noise"
+    n_paths: int = 1024
+    length: int = 1024
+    seed: tuple[int, ...] = (2, 12345)
+    dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        check_member("series", self.series, tuple(SERIES))
+        check_member("energy", self.energy, ("stylized", "scatcov"))
+        check_member("model", self.model, tuple(MODELS))
+        check_member("method", self.method, METHODS)
+        object.__setattr__(self, "step_size", check_positive("step_size", self.step_size))
+
+    @property
+    def key(self) -> str:
+        """The cell's name, such as "sp500-stylized-noise-10000-mf-flow"."""
+        if self.method == "none":
+            return f"{self.series}-reference"
+        return f"{self.series}-{self.energy}-{self.start}-{self.n_steps}-{self.model}-{self.method}"
+
+    def experiment(self) -> MarketExperiment:
+        """The experiment, whose target is taken on the way."""
+        energy = StylizedFacts() if self.energy == "stylized" else projected_covariance("garch")
+        return MarketExperiment(
+            self.series, energy, self.step_size, self.n_steps, self.n_paths, self.length, self.seed, self.start
+        )
+
+    def run(self, *, device: str = "cpu") -> MarketRun:
+        """Begin the descent."""
+        return MarketRun(self, device=device)
+
+    watched = "loss {:.1e}"
+    """What a run is watched by."""
+
+    @property
+    def kind(self) -> str:
+        """Runs of one energy by one method take the same time for each path and step."""
+        return f"{self.energy}, {self.method}"
+
+    @property
+    def size(self) -> int:
+        """Paths, times steps where there are that many."""
+        return self.n_paths * (self.n_steps if self.method == "descent" else 1)
+
+    def value(self, run: MarketRun) -> float:
+        """The present loss."""
+        return run.value
+
+    def summarize(self, run: MarketRun) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """What is kept of a run."""
+        return run.summarize()
+
+    def headline(self, result: Result) -> str:
+        """The result in a few words."""
+        loss = result.table.loc[["loss"], "value"].iloc[-1]
+        return f"loss {loss:.1e} after {result.provenance['steps']} steps"
+
+
+class MarketRun:
+    """A market cell under way; it can be put down and taken up between any two steps of a descent.
+
+    Attributes:
+        n_steps: steps of the descent, or of the one that a flow stands for.
+        step: how many of them lie behind it.
+        paths: x_t, (N, time).
+    """
+
+    def __init__(self, cell: MarketCell, *, device: str = "cpu") -> None:
+        self.cell, self.experiment = cell, cell.experiment()
+        self.n_steps = cell.n_steps
+        self.step, self._taken = 0, 0
+        self.paths = self.experiment.starting_paths().to(device, getattr(torch, cell.dtype))
+        self._losses: dict[int, float] = {}
+        self._reached: dict[int, float] = {}
+        self._logs: dict[int, np.ndarray] = {}
+        exact = cell.method == "descent" and self.experiment.energy.bandwidth is not None
+        every = max(ENTROPY_EVERY, cell.n_steps // 2000)
+        self._nodes = nodes_of(cell.n_steps, every) if exact else np.empty(0, dtype=int)
+
+    @property
+    def value(self) -> float:
+        """The present loss."""
+        return self._losses.get(self._taken, math.nan)
+
+    @property
+    def losses(self) -> pd.Series:
+        """The loss, averaged over paths, by the number of steps taken."""
+        return pd.Series(self._losses)
+
+    def steps(self) -> Iterator[int]:
+        """Go on to the end; yield the number of steps taken."""
+        members = MODELS[self.cell.model]
+        if self.cell.method == "flow":
+            duration = self.experiment.duration
+            for flowing in self.experiment.flow(members).steps(self.paths, duration):
+                self._note(flowing)
+                self._reached[flowing.step] = flowing.time / self.experiment.step_size
+                self.step = round(self.n_steps * flowing.time / duration)
+                yield self.step
+            return
+        model, wanted = self.experiment.model(members), set(self._nodes.tolist())
+        for state in model.steps(self.paths, self.n_steps - self.step, start=self.step, show_progress=False):
+            self._note(state)
+            self.step = state.step
+            if state.step in wanted:
+                self._logs[state.step] = _sampled_determinant(model, state)
+            yield self.step
+
+    def _note(self, state: State) -> None:
+        self.paths, self._taken = state.paths, state.step
+        self._losses[state.step] = float(state.loss.mean())
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """What `restore` needs; nothing of a flow, which is quicker to begin again."""
+        if self.cell.method != "descent":
+            return {}
+        return {
+            "paths": self.paths.cpu().numpy(),
+            "losses": np.array(list(self._losses.values())),
+            "nodes": np.array(list(self._logs), dtype=int),
+            "logs": np.array(list(self._logs.values())),
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            ValueError: one that is not of this run.
+        """
+        if not arrays:
+            return
+        paths = torch.from_numpy(arrays["paths"])
+        if paths.shape != self.paths.shape or paths.dtype != self.paths.dtype:
+            raise ValueError(f"the checkpoint has paths {tuple(paths.shape)}; expected {tuple(self.paths.shape)}.")
+        self.paths = paths.to(self.paths.device)
+        self._losses = dict(enumerate(arrays["losses"].tolist()))
+        self._logs = dict(zip(arrays["nodes"].tolist(), arrays["logs"], strict=True))
+        self.step = self._taken = len(self._losses) - 1
+
+    def summarize(self) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """What is kept: columns `at` and `value`, by `quantity`; and facts about the run.
+
+        Quantities: `loss` at steps; of a flow, `descent step`, up to which of the descent's steps each of its own has
+        come; where determinants are exact, `log_determinant` at steps (mean over paths, accumulated, nats per day), its
+        quadrature's `error`, and `folded` (largest share of the paths, or of the one ensemble, that any step so far has
+        folded); those of `describe_paths` and, with "series" before them, of `describe_series`; and the first `path`.
+        """
+        losses = self.losses
+        parts = {"loss": losses[_thinned(losses.index.to_numpy())]}
+        if self._reached:
+            parts["descent step"] = pd.Series(self._reached)[parts["loss"].index]
+        if self._logs:
+            parts |= self._entropy()
+        observed = describe_series(self.experiment.series, window=self.cell.length)
+        parts |= describe_paths(self.paths.double().cpu())
+        parts |= {f"series {name}": values for name, values in observed.items()}
+        parts["path"] = pd.Series(self.paths[0].double().cpu().numpy()).round(3)
+        table = pd.concat(parts, names=["quantity", "at"]).rename("value").reset_index("at")
+        # As many digits as a figure can show.
+        table["value"] = [float(f"{value:.5g}") for value in table["value"]]
+        return table, {
+            "steps": self._taken,
+            "alpha": [float(f"{v:.6g}") for v in self.experiment.target.mean],
+            "series": self.experiment.origin,
+        }
+
+    def _entropy(self) -> dict[str, pd.Series]:
+        """The log-determinants along the descent, from those of the nodes."""
+        nodes = np.array(list(self._logs))
+        values = np.array(list(self._logs.values()))  # (nodes, [mean log-determinant, folded])
+        filled = np.zeros((int(nodes[-1]) + 1, 1))
+        filled[nodes, 0] = values[:, 0] / self.cell.length
+        sums, _ = integrate(filled, np.zeros(len(filled)), nodes)
+        kept = _thinned(np.arange(len(sums)))
+        folded = pd.Series(np.maximum.accumulate(values[:, 1]), index=nodes)
+        return {
+            "log_determinant": pd.Series(sums[kept, 0], index=kept),
+            "error": pd.Series(quadrature_error(filled, nodes)[kept], index=kept),
+            "folded": folded[_thinned(np.arange(len(folded)), of=folded.index.to_numpy())],
+        }
+
+
+def _sampled_determinant(model: Descent, state: State) -> np.ndarray:
+    """Mean log-determinant of a step for each path, nats, and the share of ensembles that it folds, from 128 paths.
+
+    Of an ensemble with more members the capacitance matrix is the mean over those 128, and each path's share of it that
+    of the whole ensemble.
+    """
+    n, members = len(state.paths), model.members(len(state.paths))
+    few = min(n, ENTROPY_PATHS)
+    part = State(state.step, state.paths[:few], state.energies[:few], state.mismatch[:few], state.loss[:few])
+    smaller = Descent(model.energy, model.target, model.step_size, ensemble_size=min(members, few))
+    found = log_determinant(smaller, part)
+    capacitance = float(found.capacitance.mean()) / members
+    return np.array([float(found.blocks.mean()) + capacitance, float((found.non_positive > 0).double().mean())])
+
+
+def _thinned(steps: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
+    """Some two hundred steps: the first, then at distances that grow in proportion, and the last."""
+    marks = np.unique(np.geomspace(1, max(len(steps), 2), _ROWS).round().astype(int)) - 1
+    chosen = steps[marks[marks < len(steps)]]
+    return chosen if of is None else of[chosen]
+
+
+def _stylized(series: str, n_steps: int, **settings: Any) -> list[MarketCell]:
+    return [MarketCell(series, "stylized", model, 50.0, n_steps, **settings) for model in MODELS]
+
+
+def _scattering(series: str, step_size: float, n_steps: int, **settings: Any) -> list[MarketCell]:
+    return [MarketCell(series, "scatcov", model, step_size, n_steps, dtype="float32", **settings) for model in MODELS]
+
+
+_STEPS = {"sp500": 20_000, "usd-5y": 2500, "usd-10y": 2500, "eur-5y": 2500, "eur-10y": 5000}
+_SCATTERING = {"usd-5y": (1.0, 250), "usd-10y": (10.0, 2000), "eur-5y": (10.0, 1000), "eur-10y": (10.0, 1000)}
+
+MARKET = (
+    *(MarketCell(name, "stylized", "mf", 50.0, 0, method="none", start="argarch-t") for name in _STEPS),
+    *(cell for name, steps in _STEPS.items() for cell in _stylized(name, steps)),
+    *(cell for name, steps in _STEPS.items() for cell in _stylized(name, steps, method="flow")),
+    MarketCell("sp500", "stylized", "mf", 10.0, 100_000, n_paths=128),
+    *_stylized("sp500", 20_000, method="flow", start="student"),
+    *_stylized("sp500", 20_000, method="flow", start="garch"),
+    *_stylized("sp500", 20_000, method="flow", start="argarch-t"),
+    *_scattering("sp500", 1.0, 500),
+    *(cell for name, (size, steps) in _SCATTERING.items() for cell in _scattering(name, size, steps)),
+    *(cell for name in ("usd-10y", "eur-10y") for cell in _scattering(name, *_SCATTERING[name], method="flow")),
+    _scattering("sp500", 1.0, 10_000)[0],  # Figure 9 is of MGDM alone
+    *_scattering("sp500", 1.0, 2500, start="garch"),
+    *_scattering("sp500", 1.0, 10_000, method="flow"),
+    *_scattering("sp500", 1.0, 2500, method="flow", start="garch"),
+)
+"""What Figures 6 to 10 need, at the paper's scale and from its seed.
+
+The reference model; Figures 6 and 7, the same by the flow, by smaller steps, and from other starts; Figures 8, 9 and
+10 by descent, and the longer ones of them by the flow as well.
+"""

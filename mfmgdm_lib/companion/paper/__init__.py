@@ -1,0 +1,133 @@
+"""The other side of the comparison: what the paper states and contains, and where the book answers it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Container, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from mfmgdm_lib.companion.paper.comparison import (
+    VERDICTS,
+    Finding,
+    coloured,
+    compare,
+    count_verdicts,
+    explain_verdicts,
+    verdict,
+)
+from mfmgdm_lib.companion.paper.tables import contents, numbers
+from mfmgdm_lib.companion.paper.verification import Check, Checks, checks
+
+__all__ = [
+    "VERDICTS",
+    "Check",
+    "Checks",
+    "Finding",
+    "checks",
+    "coloured",
+    "compare",
+    "comparison_html",
+    "contents",
+    "count_verdicts",
+    "coverage",
+    "explain_verdicts",
+    "numbers",
+    "pages",
+    "to_html",
+    "verdict",
+]
+
+_ANCHOR = re.compile(r"^\(paper-([a-z0-9-]+)\)=$", re.MULTILINE)
+_TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
+
+
+def coverage(root: Path | str) -> pd.DataFrame:
+    """Find where the book answers each part of the paper.
+
+    A page claims a part by an anchor line such as `(paper-eq-3)=`, which is also the target of the link.
+
+    Args:
+        root: the root of the book, with `notebooks/` and `book/` below it.
+
+    Returns:
+        The columns of `contents()` with `page` (path without suffix, or empty) and `title` of that page.
+
+    Raises:
+        ValueError: two pages that claim the same part, or an anchor of a part that the paper does not have.
+    """
+    parts = contents()
+    places: dict[str, tuple[str, str]] = {}
+    for path in pages(root):
+        text = path.read_text(encoding="utf-8")
+        title = _TITLE.search(text)
+        for key in _ANCHOR.findall(text):
+            if key in places:
+                raise ValueError(f"paper-{key} is claimed by {places[key][0]} and {path.name}; expected one page only.")
+            page = path.relative_to(root).with_suffix("").as_posix()
+            places[key] = (page, title.group(1) if title else path.stem)
+    if unknown := sorted(set(places) - set(parts["key"])):
+        raise ValueError(f"the pages claim {unknown}; expected keys of paper.contents(), such as 'eq-3'.")
+    parts["page"] = [places.get(key, ("", ""))[0] for key in parts["key"]]
+    parts["title"] = [places.get(key, ("", ""))[1] for key in parts["key"]]
+    return parts
+
+
+def pages(root: Path | str) -> list[Path]:
+    """Sources of the book's pages below `root`, in the order of their names."""
+    return sorted([*Path(root).glob("notebooks/*.md"), *Path(root).glob("book/*.md")])
+
+
+def comparison_html(table: pd.DataFrame, *, root: str = "../") -> str:
+    """Write what `compare` returns as HTML that fits a page: both errors in one column, and each number a link.
+
+    Args:
+        table: rows of `compare`.
+        root: what leads from the page that shows the table to the root of the book.
+    """
+    names = zip(table["where"], table["what"], strict=True)
+    pairs = zip(table["± paths"], table["± determinants"], strict=True)
+    shown = pd.DataFrame(
+        {
+            "number": [what if where == "Table 1" else f"{where}: {what}" for where, what in names],
+            "paper": table["paper"],
+            "here": table["here"],
+            "paper less here": table["difference"],
+            "verdict": [coloured(word) for word in table["verdict"]],
+            "± paths; determinants": [f"{paths}; {own}" if paths else "" for paths, own in pairs],
+            "address": [f"{root}{address}" if address else "" for address in table["address"]],
+        }
+    )
+    return to_html(shown, links={"here": "address"}, markup=["verdict"])
+
+
+def to_html(
+    table: pd.DataFrame,
+    links: Mapping[str, str] | None = None,
+    *,
+    markup: Container[str] = (),
+    anchors: str | None = None,
+) -> str:
+    """Write a table of text as plain HTML, the same on every machine.
+
+    Args:
+        table: text columns.
+        links: for a column, the column that holds the addresses its entries link to; that one is left out.
+        markup: columns whose text is HTML already.
+        anchors: the column whose entries name their rows, so that an address can end in "#" and such a name; that one
+            is left out.
+    """
+    links = links or {}
+    columns = [column for column in table.columns if column not in (*links.values(), anchors)]
+    lines = ["<tr>" + "".join(f"<th>{html.escape(column)}</th>" for column in columns) + "</tr>"]
+    for row in table.to_dict("records"):
+        cells = []
+        for column in columns:
+            text = row[column] if column in markup else html.escape(row[column])
+            address = row[links[column]] if column in links else ""
+            cells.append(f'<td><a href="{html.escape(address)}">{text}</a></td>' if address else f"<td>{text}</td>")
+        name = f' id="{html.escape(row[anchors])}"' if anchors and row[anchors] else ""
+        lines.append(f"<tr{name}>" + "".join(cells) + "</tr>")
+    return '<table class="table">\n' + "\n".join(lines) + "\n</table>"

@@ -1,0 +1,6 @@
+"""Descents of ensembles of paths by their energy mismatch: in steps, and in the limit of small steps."""
+
+from mfmgdm_lib.descents.descent import Descent, Move, State
+from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
+
+__all__ = ["Descent", "FlowState", "GradientFlow", "Move", "State"]

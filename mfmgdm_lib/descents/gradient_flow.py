@@ -1,0 +1,178 @@
+"""The express lift: the flow that a descent approximates by thousands of small steps, in a few dozen long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_positive, check_positive_int
+from mfmgdm_lib._progress import counter
+from mfmgdm_lib.descents.descent import Descent, State
+from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.errors import DivergedError
+from mfmgdm_lib.target import Target
+
+__all__ = ["FlowState", "GradientFlow"]
+
+_CHUNK = 64
+"""Paths whose Jacobians are in memory at once."""
+
+_FIRST = 1e-6
+"""The first step tried, as a part of the duration."""
+
+_GROWTH, _SHRINK, _CAUTION = 2.0, 0.2, 0.8
+"""How much longer or shorter a step may be than the one before, and how far below the tolerance it aims."""
+
+
+@dataclass(frozen=True)
+class FlowState(State):
+    """Where N paths stand after some time.
+
+    Attributes:
+        time: how long they have flowed, in the units of step size times steps of the descent that this stands for.
+    """
+
+    time: float = 0.0
+
+
+class GradientFlow:
+    r"""The limit of small steps of a descent, eqs. (3) and (6), followed by steps as long as the curve allows.
+
+    Along the flow :math:`\dot x = -J_\Phi(x)^\top \bar r` the mean mismatch r̄ = Φ̄ − α of an ensemble obeys
+    :math:`\dot{\bar r} = -G \bar r`, where G is the mean over the ensemble of the Gram matrices
+    :math:`J_\Phi J_\Phi^\top` of the energies' gradients. They are far apart in scale, which is what makes the descent
+    slow: its step has to be small enough for the steepest direction of energy space, and all others wait. With G held
+    for a time h the flow can be written down,
+
+    .. math:: x \leftarrow x - J_\Phi(x)^\top\, G^{-1} \bigl(I - e^{-hG}\bigr)\, \bar r,
+
+    an exponential Euler step (Hochbruck and Ostermann, 2010). It is a step of the descent with the energy whitened by
+    :math:`G^{-1/2}`, anew each time. h is chosen so that the mean mismatch after the step is where
+    the formula says it is, up to `tolerance` times ‖α‖. No determinants come with these steps.
+
+    Args:
+        energy: Φ.
+        target: α, of the same K energies.
+        tolerance: error of one step in the mean mismatch (in MGDM: its average over paths), relative to ‖α‖. Steps are
+            of the first order: the error of the paths goes with the square root of it.
+        ensemble_size: paths in each ensemble: 1 is MGDM, None puts all in one.
+
+    Raises:
+        ValueError: a tolerance that is not above 0, or a target of other energies.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, n_samples=1000, seed=1)
+        >>> x0 = mm.initial_distribution(process).sample(8, 1024, seed=2)
+        >>> states = list(mm.GradientFlow(energy, target).steps(x0, duration=10.0 * 1000))
+        >>> len(states) < 30, float(states[-1].loss[0]) < 1e-8
+        (True, True)
+    """
+
+    def __init__(
+        self, energy: Energy, target: Target, *, tolerance: float = 0.02, ensemble_size: int | None = None
+    ) -> None:
+        self._descent = Descent(energy, target, 1.0, ensemble_size=ensemble_size)
+        self.energy, self.target, self.ensemble_size = energy, target, ensemble_size
+        self.tolerance = check_positive("tolerance", tolerance)
+
+    def __repr__(self) -> str:
+        return f"GradientFlow({self.energy!r}, tolerance={self.tolerance:g})"
+
+    def sample(self, x0: Tensor, duration: float) -> Tensor:
+        """Return the paths to which x0 (N, time) has flowed after `duration`: a tensor like x0.
+
+        Raises:
+            DivergedError: the curve is too sharp to be followed; the error names the step.
+        """
+        for state in self.steps(x0, duration):
+            last = state
+        return last.paths
+
+    def steps(self, x0: Tensor, duration: float, *, max_steps: int = 2000) -> Iterator[FlowState]:
+        """Yield the states after 0, 1, 2, … steps, the last one after `duration`.
+
+        Args:
+            x0: starting paths (N, time); their dtype and device are kept.
+            duration: step size s times number of steps T of the descent that this stands for, above 0.
+            max_steps: how many steps are allowed.
+
+        Raises:
+            DivergedError: the curve is too sharp to be followed in that many steps.
+        """
+        # The rate of a descent is s / ‖α‖², so this is how long it flows.
+        norm = float(self.target.mean.square().sum())
+        left = check_positive("duration", duration) / norm
+        allowed = check_positive_int("max_steps", max_steps)
+        (start,) = self._descent.steps(x0, 0)
+        state = FlowState(**vars(start))
+        yield state
+        length = _FIRST * left
+        with counter(total=100, description="gradient flow") as bar:
+            while left > 0.0:
+                if state.step == allowed:
+                    raise DivergedError(
+                        f"{100 * (1 - left * norm / duration):.2g} % of the duration were reached in max_steps ="
+                        f" {allowed} steps with tolerance {self.tolerance:g}; expected the whole. Use a larger"
+                        " tolerance, another start, or an energy whose values are less extreme.",
+                        step=state.step,
+                    )
+                state, taken, length = self._step(state, min(length, left), norm)
+                left = 0.0 if taken >= left else left - taken
+                bar.update(int(100 * (1 - left * norm / duration)) - bar.n)
+                yield state
+
+    def _step(self, state: FlowState, length: float, norm: float) -> tuple[FlowState, float, float]:
+        """Take a step of at most `length`: the state after it, how long it was, and how long the next may be."""
+        members = self._descent.members(len(state.paths))
+        values, vectors = torch.linalg.eigh(self._gram(state.paths, members))
+        values = values.clamp(min=0.0)  # which round-off alone can make negative
+        mismatch = state.mismatch.double()[::members]
+        rotated = _apply(vectors.mT, mismatch)
+        while True:
+            weights = _apply(vectors, _mean_decay(length, values) * length * rotated)
+            aim = _apply(vectors, torch.exp(-length * values) * rotated)
+            each = weights.repeat_interleave(members, 0).to(state.paths)
+            after = self._evaluate(state.paths - self.energy.gradient(state.paths, each), state.step + 1)
+            miss = torch.inf
+            if after is not None:
+                miss = float((after.mismatch[::members] - aim).norm(dim=-1).mean()) / norm**0.5
+            if miss <= self.tolerance and after is not None:
+                longer = min(_GROWTH, _CAUTION * (self.tolerance / max(miss, 1e-300)) ** 0.5)
+                return FlowState(**{**vars(after), "time": state.time + length * norm}), length, longer * length
+            length *= max(_SHRINK, _CAUTION * (self.tolerance / miss) ** 0.5)
+            if length * norm < torch.finfo(torch.float64).eps * max(state.time, 1e-30):
+                raise DivergedError(
+                    f"no step from step {state.step} is short enough for tolerance {self.tolerance:g}; expected paths"
+                    " whose energies change smoothly. Use another start, or less extreme values.",
+                    step=state.step,
+                )
+
+    def _evaluate(self, paths: Tensor, step: int) -> State | None:
+        """The state of paths, or None where an energy is not finite: the step was too long."""
+        try:
+            return self._descent.evaluate(paths, step)
+        except DivergedError:
+            return None
+
+    def _gram(self, paths: Tensor, members: int) -> Tensor:
+        """G of each ensemble: (N / members, K, K), float64."""
+        grams = []
+        for chunk in paths.split(_CHUNK):
+            rows = self.energy.jacobian(chunk)
+            grams.append((rows @ rows.mT).double())
+        return torch.cat(grams).unflatten(0, (-1, members)).mean(1)
+
+
+def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
+    return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)
+
+
+def _mean_decay(length: float, values: Tensor) -> Tensor:
+    """(1 − e^{−hλ}) / hλ, the mean of a decay over a time h; 1 at λ = 0."""
+    product = length * values
+    return torch.where(product > 1e-12, -torch.expm1(-product) / product.clamp(min=1e-12), 1.0)

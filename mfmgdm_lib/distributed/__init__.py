@@ -1,0 +1,16 @@
+"""The many hands: one ensemble whose paths are shared out over processes, which tell each other only their sums."""
+
+from mfmgdm_lib.distributed.descent import ShardDeterminant, ShardedDescent
+from mfmgdm_lib.distributed.running import Checkpoints, ShardedRun, follow
+from mfmgdm_lib.distributed.shard import LostProcessError, Shard, join
+
+__all__ = [
+    "Checkpoints",
+    "LostProcessError",
+    "Shard",
+    "ShardDeterminant",
+    "ShardedDescent",
+    "ShardedRun",
+    "follow",
+    "join",
+]

@@ -1,0 +1,473 @@
+"""The cast: a descent whose mean path is fixed, as a law of independent paths with a density."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+from mfmgdm_lib._arrays import load_arrays, save_arrays
+from mfmgdm_lib._checks import check_finite, check_member, check_paths, check_positive_int
+from mfmgdm_lib._progress import progress
+from mfmgdm_lib.descents.descent import Descent
+from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.errors import DivergedError
+from mfmgdm_lib.flows.files import (
+    KIND,
+    NAMES,
+    check_energy,
+    energy_arrays,
+    law_arrays,
+    rebuild_law,
+    rebuild_target,
+    target_arrays,
+)
+from mfmgdm_lib.flows.step import FrozenStep, named_by
+from mfmgdm_lib.log_determinants import Backend, choose_backend
+from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.target import Target
+
+__all__ = ["FrozenFlow", "FrozenState"]
+
+_CHUNK_POINTS = 2**17
+"""Points (paths × time) in work at once: what stays near the processor."""
+
+Shape = int | Sequence[int]
+"""How many draws: a number, or a shape."""
+
+
+class FrozenState(NamedTuple):
+    """Where N paths stand after some steps of a frozen flow."""
+
+    step: int
+    """t, the number of steps taken."""
+    paths: Tensor
+    """x_t, (N, d)."""
+    log_prob: Tensor
+    """log q_t(x_t), nats, (N,), float64."""
+    standard_error: Tensor
+    """Standard error of `log_prob`, (N,), from estimated determinants; 0 from an exact backend."""
+
+
+class FrozenFlow(Distribution):
+    r"""MF–MGDM with the path of its mean mismatch fixed: a normalizing flow of independent paths.
+
+    An ensemble descends once, and leaves behind its mean mismatches :math:`\bar r_t = \bar\Phi_t - \alpha`, K numbers
+    for each of T steps. With these in place of its own mean a new path moves by
+
+    .. math:: x_{t+1} = x_t - \gamma J_\Phi(x_t)^\top \bar r_t, \qquad
+              A_t = I - \gamma \sum_k \bar r_{t,k} H_k(x_t),
+
+    without regard to any other path, and the Jacobian is the block A_t alone. So paths are independent draws, and
+
+    .. math:: \log q(x_T) = \log q_0(x_0) - \sum_{t<T} \log\det A_t.
+
+    Of MGDM only the model is kept: a path has its own mismatch, and the Jacobian the term :math:`-\gamma J_\Phi^\top
+    J_\Phi` besides.
+
+    It is a `torch.distributions.Distribution` of paths with `event_shape` (d,). On the support [0, ∞) an entry that a
+    step would make negative keeps its value, so a path may have several origins; log-densities count one of them and
+    are lower bounds there: `log_prob` the one all of whose entries moved, `sample_and_log_prob` the one drawn.
+    Energies with moduli, those of Section 5.1 with wavelets, bend without bound where a modulus is 0, and may have an
+    origin on either side: one is counted there too.
+
+    Args:
+        energy: Φ.
+        target: α, of the same K energies.
+        step_size: s, dimensionless; the rate is γ = s / ‖α‖².
+        mismatches: Φ̄_t − α, (T, K), float64; None for MGDM. Samples by `rsample` and `transform` can be differentiated
+            by them.
+        start: the law q_0; its support is that of the flow.
+        length: points d of each path.
+        n_steps: number of steps T; None for as many as there are mismatches.
+        ensemble_size: paths of the ensemble that the mismatches are means over.
+
+    Raises:
+        ValueError: mismatches of another shape, a target of other energies, or neither mismatches nor n_steps.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, seed=(3, 12345))
+        >>> x0 = mm.processes.WhiteNoise().sample(128, 1024, seed=(2, 12345))
+        >>> flow = mm.MFMGDM(energy, target, step_size=10.0).freeze(x0, n_steps=200)
+        >>> paths, log_q = flow.sample_and_log_prob(1000, seed=0)
+        >>> bool((log_q - process.log_prob(paths)).mean() < 0.1)  # the divergence from the process, in nats for a path
+        True
+        >>> bool(abs(flow.log_prob(paths[:4]) - log_q[:4]).max() < 1e-8)
+        True
+    """
+
+    has_rsample = True
+    arg_constraints = {}  # noqa: RUF012 -- the name and the kind that torch.distributions expects
+
+    def __init__(
+        self,
+        energy: Energy,
+        target: Target,
+        step_size: float,
+        mismatches: Tensor | None,
+        *,
+        start: Process,
+        length: int,
+        n_steps: int | None = None,
+        ensemble_size: int = 1,
+    ) -> None:
+        self._model = Descent(energy, target, step_size, ensemble_size=1, support=start.support)
+        self.energy, self.target, self.step_size, self.start = energy, target, self._model.step_size, start
+        self.length = check_positive_int("length", length, minimum=energy.minimum_length)
+        self.ensemble_size = check_positive_int("ensemble_size", ensemble_size)
+        if mismatches is not None:
+            n_steps = len(mismatches) if n_steps is None else n_steps
+            if mismatches.shape != (n_steps, energy.dim) or mismatches.dtype != torch.float64:
+                raise ValueError(
+                    f"mismatches has shape {tuple(mismatches.shape)} and dtype {mismatches.dtype}; expected"
+                    f" {(n_steps, energy.dim)}, one for each step and energy, in torch.float64. Use model.freeze."
+                )
+            check_finite("mismatches", mismatches.detach())
+        elif n_steps is None:
+            raise ValueError("mismatches and n_steps are None; expected one of them. Use model.freeze.")
+        self.mismatches = mismatches
+        self.n_steps = check_positive_int("n_steps", n_steps, minimum=0)
+        super().__init__(event_shape=torch.Size((self.length,)), validate_args=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"FrozenFlow({self.energy!r}, {self.n_steps} steps of size {self.step_size:g} from {self.start!r},"
+            f" {self.length} points)"
+        )
+
+    @property
+    def rate(self) -> float:
+        """γ: s / ‖α‖²."""
+        return self._model.rate
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """Where paths lie: all real vectors, or those of numbers from 0 on."""
+        return constraints.independent(self._model.support, 1)
+
+    # --- forwards ----------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Shape = (), seed: Seed = None) -> Tensor:
+        """Draw independent paths, with no graph.
+
+        Args:
+            sample_shape: how many, n or a shape; () for a single path (d,).
+            seed: whatever `numpy.random.default_rng` takes; None draws one from torch's global generator, which
+                `torch.manual_seed` governs.
+
+        Returns:
+            A float64 tensor (*sample_shape, d).
+        """
+        shape, starts, _ = self._draw(sample_shape, seed)
+        return self.transform(starts).reshape(*shape, self.length)
+
+    def rsample(self, sample_shape: Shape = (), seed: Seed = None) -> Tensor:
+        """Draw as `sample` does, with a graph through the steps to `mismatches` where they require a gradient."""
+        shape, starts, _ = self._draw(sample_shape, seed)
+        return self.transform(starts).reshape(*shape, self.length)
+
+    def transform(self, x0: Tensor) -> Tensor:
+        """Take paths of the start through all steps; differentiable by x0 and by `mismatches`.
+
+        Args:
+            x0: paths (*, d) inside the support; their dtype and device are kept.
+
+        Returns:
+            A tensor like x0.
+
+        Raises:
+            DivergedError: a path stopped being finite; the error names the step.
+            StuckError: in MGDM, a step would take every entry of a path out of the support.
+        """
+        paths = self._check_paths("x0", x0)
+        graph = torch.is_grad_enabled() and (
+            x0.requires_grad or (self.mismatches is not None and self.mismatches.requires_grad)
+        )
+        moved = []
+        for places, chunk in self._chunks(paths):
+            with named_by(places):
+                for step in self._steps():
+                    chunk = step.advance(chunk, graph=graph)
+            moved.append(chunk)
+        return torch.cat(moved).reshape(x0.shape)
+
+    def steps(
+        self, x0: Tensor, *, jacobian: str | Backend = "auto", seed: Seed = None, on_fold: str = "raise"
+    ) -> Iterator[FrozenState]:
+        """Yield where paths stand at t = 0, 1, …, n_steps, with their log-density under the law q_t.
+
+        Args:
+            x0: paths (N, d) drawn from the start; their dtype and device are kept.
+            jacobian: backend of the determinants, as for `reverse_kl_trace`.
+            seed: for a stochastic backend, which needs one.
+            on_fold: "raise" an error at a step whose Jacobian is not positive definite, or "ignore" that and go on with
+                the logarithm of the absolute determinant: `log_prob` counts one origin of each path from there on, and
+                is a lower bound.
+
+        Raises:
+            NotInvertibleError: a step whose Jacobian is not positive definite; the error names it.
+            DivergedError: a path stopped being finite; the error names the step.
+
+        Example:
+            >>> import mfmgdm_lib as mm
+            >>> process, energy = mm.processes.AR([0.5]), mm.energies.Autocovariance()
+            >>> target = mm.estimate_target(energy, process, n_samples=1000, length=64, seed=1)
+            >>> x0 = mm.processes.WhiteNoise().sample(128, 64, seed=2)
+            >>> flow = mm.MFMGDM(energy, target, step_size=1.0).freeze(x0, n_steps=40)
+            >>> fresh = flow.start.sample(128, 64, seed=3)
+            >>> kl = [float((s.log_prob - process.log_prob(s.paths)).mean()) for s in flow.steps(fresh)]
+            >>> len(kl), kl[-1] < kl[0]
+            (41, True)
+        """
+        may_fold = check_member("on_fold", on_fold, ("raise", "ignore")) == "ignore"
+        backend, rng = self._backend(jacobian), None if seed is None else generator(seed)
+        yield from self._follow(self._check_paths("x0", x0).detach(), backend, rng, may_fold=may_fold)
+
+    def sample_and_log_prob(
+        self, sample_shape: Shape = (), seed: Seed = None, *, jacobian: str | Backend = "auto"
+    ) -> tuple[Tensor, Tensor]:
+        """Draw as `sample` does, and add up the log-determinants on the way: no inverse is needed.
+
+        Args:
+            sample_shape: how many, n or a shape.
+            seed: as for `sample`; the probes of a stochastic backend follow the starts.
+            jacobian: backend of the determinants, as for `reverse_kl_trace`.
+
+        Returns:
+            Paths (*sample_shape, d), and their log-densities in nats (*sample_shape), both float64.
+
+        Raises:
+            NotInvertibleError: a step whose Jacobian is not positive definite; the error names it.
+        """
+        shape, starts, rng = self._draw(sample_shape, seed)
+        backend, ends = self._backend(jacobian), []
+        for places, chunk in self._chunks(starts):
+            with named_by(places):
+                for state in self._follow(chunk, backend, rng):
+                    last = state
+            ends.append((last.paths, last.log_prob))
+        paths, log_prob = (torch.cat(part) for part in zip(*ends, strict=True))
+        return paths.reshape(*shape, self.length), log_prob.reshape(shape)
+
+    def entropy_estimate(self, n: int, seed: Seed = None, *, jacobian: str | Backend = "auto") -> tuple[float, float]:
+        """Estimate the entropy from n ≥ 2 draws: nats for a path, and the standard error from their spread."""
+        check_positive_int("n", n, minimum=2)
+        _, log_prob = self.sample_and_log_prob(n, seed, jacobian=jacobian)
+        return -float(log_prob.mean()), float(log_prob.std()) / math.sqrt(n)
+
+    def entropy(self) -> Tensor:
+        """Not known in closed form."""
+        raise NotImplementedError("a frozen flow has no entropy in closed form. Use entropy_estimate(n, seed).")
+
+    def truncate(self, n_steps: int) -> FrozenFlow:
+        """The same flow, stopped after its first `n_steps` steps."""
+        if check_positive_int("n_steps", n_steps, minimum=0) > self.n_steps:
+            raise ValueError(
+                f"n_steps is {n_steps}; expected at most the {self.n_steps} of the flow. Freeze the model for longer."
+            )
+        shorter = copy.copy(self)
+        shorter.mismatches = None if self.mismatches is None else self.mismatches[:n_steps]
+        shorter.n_steps = n_steps
+        return shorter
+
+    def _draw(self, sample_shape: Shape, seed: Seed) -> tuple[tuple[int, ...], Tensor, np.random.Generator]:
+        """The shape wanted, as many paths of the start, and the generator to go on with."""
+        shape = (sample_shape,) if isinstance(sample_shape, (int, np.integer)) else tuple(sample_shape)
+        shape = tuple(check_positive_int("sample_shape", size) for size in shape)
+        rng = generator(torch.randint(2**62, (2,)).tolist() if seed is None else seed)
+        return shape, self.start.sample(math.prod(shape), self.length, rng), rng
+
+    def _steps(self) -> list[FrozenStep]:
+        """The steps, first to last."""
+        rows: Sequence[Tensor | None] = [None] * self.n_steps if self.mismatches is None else list(self.mismatches)
+        return [FrozenStep(self._model, index, row) for index, row in enumerate(rows)]
+
+    def _follow(
+        self, paths: Tensor, backend: Backend, rng: np.random.Generator | None, *, may_fold: bool = False
+    ) -> Iterator[FrozenState]:
+        """The states of paths (N, d) at all steps."""
+        log_prob = self.start.log_prob(paths.double())
+        variance = torch.zeros_like(log_prob)
+        yield FrozenState(0, paths, log_prob, variance)
+        for step in self._steps():
+            paths, determinant = step.advance_with_determinant(paths, backend, rng, may_fold=may_fold)
+            log_prob = log_prob - determinant.per_path
+            variance = variance + determinant.standard_error.square()
+            yield FrozenState(step.index + 1, paths, log_prob, variance.sqrt())
+
+    # --- backwards ---------------------------------------------------------------------------------------------------
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Return the start of each path x (*, d): what `transform` takes there. The inverse of each step in turn.
+
+        It is calculated in float64, and returned in the dtype of x. Distances that the flow has shrunk grow again, and
+        round-off with them.
+
+        Raises:
+            ValueError: another length, or entries that are not finite or not in the support.
+            NotInvertibleError: a step that leads there from nowhere that can be found, or with a Jacobian that is not
+                positive definite; the error names it.
+            DivergedError: an energy of x is not finite.
+        """
+        points = self._check_paths("x", x).detach().double()
+        origins = []
+        for places, chunk in self._chunks(points):
+            with named_by(places):
+                origins.append(self._pull_back(chunk)[0])
+        return torch.cat(origins).reshape(x.shape).to(x.dtype)
+
+    def log_prob(self, x: Tensor, *, jacobian: str | Backend = "auto", seed: Seed = None) -> Tensor:
+        """Log-density in nats of paths x (*, d): a float64 tensor (*,), with no graph.
+
+        Args:
+            x: paths in the units of the target. Outside the support the log-density is −∞.
+            jacobian: backend of the determinants, as for `reverse_kl_trace`.
+            seed: for a stochastic backend, which needs one.
+
+        Raises:
+            ValueError: another length, or entries that are not finite.
+            NotInvertibleError: as for `inverse`.
+            DivergedError: an energy of x is not finite.
+        """
+        return self.log_prob_and_error(x, jacobian=jacobian, seed=seed)[0]
+
+    def log_prob_and_error(
+        self, x: Tensor, *, jacobian: str | Backend = "auto", seed: Seed = None
+    ) -> tuple[Tensor, Tensor]:
+        """`log_prob` with its standard error from estimated determinants, (*,) each; 0 from an exact backend."""
+        points = self._check_paths("x", x, inside=False).detach().double()
+        backend, rng = self._backend(jacobian), None if seed is None else generator(seed)
+        inside = self._inside(points)
+        log_prob = torch.full_like(points[:, 0], -torch.inf)
+        error = torch.zeros_like(log_prob)
+        for places, chunk in self._chunks(points, inside.nonzero()[:, 0]):
+            with named_by(places):
+                start, change, variance = self._pull_back(chunk, backend, rng)
+            log_prob[places], error[places] = self.start.log_prob(start) - change, variance.sqrt()
+        return log_prob.reshape(x.shape[:-1]), error.reshape(x.shape[:-1])
+
+    def _pull_back(
+        self, points: Tensor, backend: Backend | None = None, rng: np.random.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Starts of points (N, d); with a backend, the log-determinants on the way and their variance, (N,), too."""
+        self._check_energies(points)
+        change = variance = torch.zeros_like(points[:, 0])
+        for step in reversed(self._steps()):
+            points = step.origin(points, examine=backend is None)
+            if backend is not None:
+                determinant = step.determinant(points, backend, rng)
+                change = change + determinant.per_path
+                variance = variance + determinant.standard_error.square()
+        return points, change, variance
+
+    # --- checks ------------------------------------------------------------------------------------------------------
+
+    def _backend(self, jacobian: str | Backend) -> Backend:
+        return choose_backend(self._model, jacobian, length=self.length)
+
+    def _check_paths(self, name: str, x: Tensor, *, inside: bool = True) -> Tensor:
+        """Paths (*, d) as (N, d), N ≥ 1, if they are of the right length, finite, and inside the support."""
+        check_paths(name, x)
+        if x.shape[-1] != self.length or x.numel() == 0:
+            raise ValueError(
+                f"{name} has shape {tuple(x.shape)}; expected (*, {self.length}), at least one path of the flow's"
+                " length. Cut the series into windows of that length, or freeze a model for paths of another."
+            )
+        check_finite(name, x.detach())
+        if inside and not self._inside(x).all():
+            raise ValueError(
+                f"{name} has the value {float(x.min()):g}; expected values of at least 0, the support of the flow."
+                " Freeze a model whose support is the real line for paths with negative values."
+            )
+        return x.reshape(-1, self.length)
+
+    def _inside(self, x: Tensor) -> Tensor:
+        """Whether each path of x (*, d) is in the support, (*,)."""
+        return x.amin(-1) >= (0.0 if self._model.support is constraints.nonnegative else -math.inf)
+
+    def _chunks(self, paths: Tensor, places: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The places of paths, all or those given, a chunk at a time, and the paths that are there."""
+        places = torch.arange(len(paths)) if places is None else places
+        pieces = [piece for piece in places.split(max(1, _CHUNK_POINTS // self.length)) if len(piece)]
+        for piece in progress(pieces, total=len(pieces), description=type(self).__name__):
+            yield piece, paths[piece]
+
+    def _check_energies(self, points: Tensor) -> None:
+        broken = ~torch.isfinite(self.energy(points)).all(-1)
+        if broken.any():
+            particle = int(broken.nonzero()[0])
+            raise DivergedError(
+                f"path {particle} has an infinite or NaN energy; expected a path in the units of the target."
+                " Standardise the series first.",
+                step=self.n_steps,
+                particle=particle,
+            )
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the flow to one file, without its energy; return its path, with the suffix .npz.
+
+        Raises:
+            TypeError: a start of a class that a file cannot describe.
+        """
+        arrays = {
+            **target_arrays(self.target),
+            **energy_arrays(self.energy, self.length),
+            **law_arrays(self.start),
+            "step_size": np.array(self.step_size),
+            "counts": np.array([self.length, self.n_steps, self.ensemble_size]),
+        }
+        if self.mismatches is not None:
+            arrays["mismatches"] = self.mismatches.detach().cpu().numpy()
+        return save_arrays(path, KIND, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], energy: Energy) -> FrozenFlow:
+        """Read back what `save` wrote.
+
+        Args:
+            path: where it is.
+            energy: Φ, the energy of the flow: it is not in the file, which holds numbers only.
+
+        Raises:
+            FileNotFoundError: no such file.
+            NewerFormatError: a file of a later version.
+            ValueError: not such a file, a damaged one, or one of a flow with another energy.
+
+        Example:
+            >>> import tempfile
+            >>> import mfmgdm_lib as mm
+            >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+            >>> target = mm.estimate_target(energy, process, n_samples=1000, length=64, seed=1)
+            >>> x0 = mm.processes.WhiteNoise().sample(128, 64, seed=2)
+            >>> flow = mm.MFMGDM(energy, target, step_size=1.0).freeze(x0, n_steps=20)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     again = mm.FrozenFlow.load(flow.save(f"{folder}/flow"), energy)
+            >>> bool((again.sample(3, seed=0) == flow.sample(3, seed=0)).all())
+            True
+        """
+        arrays = load_arrays(path, KIND, NAMES)
+        length, n_steps, ensemble_size = arrays["counts"].tolist()
+        check_energy(path, arrays, energy, length)
+        return cls(
+            energy,
+            rebuild_target(arrays),
+            float(arrays["step_size"]),
+            torch.from_numpy(arrays["mismatches"]) if "mismatches" in arrays else None,
+            start=rebuild_law(path, arrays),
+            length=length,
+            n_steps=n_steps,
+            ensemble_size=ensemble_size,
+        )

@@ -1,6 +1,0 @@
-"""Frozen flows: a descent whose mean path is fixed, so that each path descends on its own and has a density."""
-
-from mfmgdm_lib.frozen.flow import FrozenFlow, FrozenState
-from mfmgdm_lib.frozen.freezing import freeze
-
-__all__ = ["FrozenFlow", "FrozenState", "freeze"]

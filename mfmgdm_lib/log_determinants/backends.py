@@ -1,0 +1,166 @@
+"""The log-determinant of a descent step, and the choice of the backend that calculates it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_member
+from mfmgdm_lib.descents.descent import Descent, Move, State
+from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.log_determinants.banded import structured_blocks
+from mfmgdm_lib.log_determinants.dense import dense_blocks
+from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, StepDeterminant, apply_lemma
+from mfmgdm_lib.log_determinants.stochastic import Stochastic
+from mfmgdm_lib.processes.base import Seed, generator
+
+__all__ = ["Backend", "StepDeterminant", "Stochastic", "choose_backend", "log_determinant"]
+
+_DENSE_LENGTH = 128
+"""Longest path for which "auto" takes the dense backend: beyond it the cost, d³, is felt."""
+
+
+class Backend(Protocol):
+    """A way to take a descent step and get its log-determinant along with it."""
+
+    @property
+    def name(self) -> str:
+        """The name by which it is asked for."""
+
+    def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
+        """Take one step from `state`; `rng` is for those that need random numbers."""
+
+    def uncoupled(
+        self,
+        energy: Energy,
+        paths: Tensor,
+        weights: Tensor,
+        moved: Tensor | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> StepDeterminant:
+        """Log-determinant of I − Σ_k w_k H_k of each path on its own, where the mismatch depends on no path.
+
+        Args:
+            energy: Φ.
+            paths: where they stand, (N, d).
+            weights: γ times the mismatch, (N, K).
+            moved: the entries that move, (N, d) of bool; None where all do.
+            rng: for those that need random numbers.
+        """
+
+
+@dataclass(frozen=True)
+class _Exact:
+    """The blocks of each path, joined by the determinant lemma."""
+
+    name: str
+    blocks: Callable[..., Blocks]
+
+    def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
+        move = model.move(state)
+        blocks = self.blocks(model.energy, state.paths, model.rate * state.mismatch, move.moved)
+        return move, apply_lemma(blocks, model.rate, model.members(len(state.paths)))
+
+    def uncoupled(
+        self,
+        energy: Energy,
+        paths: Tensor,
+        weights: Tensor,
+        moved: Tensor | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> StepDeterminant:
+        return apply_lemma(self.blocks(energy, paths, weights, moved, coupled=False), 0.0, 1)
+
+
+_BACKENDS: dict[str, Backend] = {
+    backend.name: backend
+    for backend in (_Exact("structured", structured_blocks), _Exact("dense", dense_blocks), Stochastic())
+}
+
+
+def choose_backend(model: Descent, backend: str | Backend = "auto", *, length: int) -> Backend:
+    """Return the backend that `backend` stands for.
+
+    "auto" is "structured" where the Hessians are banded; elsewhere "dense" for paths of up to 128 points, and
+    "stochastic" for longer ones.
+
+    Args:
+        model: the descent.
+        backend: "auto", "structured", "dense", "stochastic", or a `Stochastic` with settings of its own.
+        length: points of each path.
+
+    Raises:
+        ValueError: an unknown name, "structured" for an energy without banded Hessians, or a model with several
+            inner steps.
+    """
+    if model.inner_steps > 1:
+        raise ValueError(
+            f"the model has inner_steps={model.inner_steps}; expected 1 where a determinant is wanted (Section 4)."
+            " Use inner_steps=1, or sample without the divergence."
+        )
+    banded = model.energy.bandwidth is not None
+    if isinstance(backend, str):
+        check_member("jacobian", backend, ("auto", *_BACKENDS))
+        if backend == "auto":
+            backend = "structured" if banded else "dense" if length <= _DENSE_LENGTH else "stochastic"
+        backend = _BACKENDS[backend]
+    elif not isinstance(backend, (_Exact, Stochastic)):
+        raise TypeError(f"jacobian is {backend!r}; expected one of {', '.join(_BACKENDS)} or a Stochastic. Use a name.")
+    if backend.name == "structured" and not banded:
+        raise ValueError(
+            f"jacobian is 'structured' for {model.energy!r}; expected an energy with banded Hessians."
+            " Use 'dense' or 'stochastic'."
+        )
+    return backend
+
+
+def log_determinant(
+    model: Descent, state: State, backend: str | Backend = "auto", *, seed: Seed = None
+) -> StepDeterminant:
+    r"""Log-determinant of the Jacobian of the step from `state` (paper Section 3.2 and Appendices A and B).
+
+    Within an ensemble of M paths the Jacobian is block-diagonal minus a term of rank K,
+
+    .. math:: J = \operatorname{diag}_n A_n - \frac{\gamma}{M} \mathcal J^\top \mathcal J, \qquad
+              A_n = I - \gamma \sum_k \bar r_k H_k(x^{(n)}), \quad
+              \mathcal J = [J_\Phi(x^{(1)}) \cdots J_\Phi(x^{(M)})]
+
+    with the mismatch r̄ = Φ̄ − α, and the determinant lemma turns it into
+
+    .. math:: \det J = \prod_n \det A_n \cdot
+              \det\Bigl(I_K - \frac{\gamma}{M} \sum_n J_\Phi(x^{(n)}) A_n^{-1} J_\Phi(x^{(n)})^\top\Bigr).
+
+    The last matrix is the capacitance matrix. Where a step leaves entries of a path as they are because they would
+    leave the support, rows and columns of those entries are left out. All sums are in float64, whatever the dtype of
+    the paths.
+
+    Args:
+        model: the descent, with one inner step.
+        state: where it stands, from `model.evaluate` or `model.steps`.
+        backend: "structured" (exact, banded factorisation, O(d) for each path, on the host), "dense" (exact, automatic
+            differentiation, O(d³), the reference), "stochastic" (any energy, a standard error with every value),
+            a `Stochastic` with settings of its own, or "auto"; see `choose_backend`.
+        seed: for the stochastic backend, which needs one: whatever `numpy.random.default_rng` takes.
+
+    Returns:
+        The determinant, in its parts, on the device of the paths.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, n_samples=1000, length=64, seed=1)
+        >>> model = mm.MFMGDM(energy, target, step_size=1.0)
+        >>> state = model.evaluate(process.sample(3, 64, seed=2))
+        >>> exact, reference = (mm.log_determinant(model, state, b) for b in ("structured", "dense"))
+        >>> bool(abs(exact.per_path - reference.per_path).max() < 1e-10)
+        True
+        >>> estimate = mm.log_determinant(model, state, "stochastic", seed=3)
+        >>> bool((abs(estimate.per_path - exact.per_path) < 4 * estimate.standard_error).all())
+        True
+    """
+    chosen = choose_backend(model, backend, length=state.paths.shape[-1])
+    return chosen.step(model, state, None if seed is None else generator(seed))[1]

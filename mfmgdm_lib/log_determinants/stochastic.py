@@ -1,0 +1,232 @@
+"""Estimated blocks for any energy: a few Hessian-vector products with random probes, and a standard error for each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_positive, check_positive_int
+from mfmgdm_lib.descents.descent import Descent, Move, State
+from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.log_determinants.capacitance import Product, couple, dot, within
+from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant
+
+__all__ = ["Stochastic"]
+
+
+@dataclass(frozen=True)
+class Stochastic:
+    r"""Log-determinants from Hessian-vector products, for energies of any kind.
+
+    **Blocks.** With B = γ Σ_k r̄_k H_k(x) and a probe v drawn evenly from the sphere of radius √d, one product gives
+
+    .. math:: \log\det(I - B) = -\operatorname{tr} B - \tfrac12 \operatorname{tr} B^2 - \dots
+              \approx -v^\top B v - \tfrac12 \|Bv\|^2
+
+    (Hutchinson 1989). The variance of such an estimate is 2d²/(d + 2) times that of the logarithms of the eigenvalues;
+    2d times the one that the probe itself sees is right on average, so a single probe knows its own error. Where the
+    spectral radius of B says that the series leaves out too much, further products make it a Lanczos quadrature (Ubaru,
+    Chen and Saad 2017).
+
+    **Capacitance.** It takes all K rows of J_Φ, so it is calculated from a random few of the paths, and its logarithm
+    comes with the error of that choice, itself a rough one where the draws are few. Where ensembles are many, those
+    left out get the average of those drawn. Where a few members say too little, all are taken.
+
+    Args:
+        probes: probes for each path and step.
+        coupling_paths: paths that capacitances are calculated from, at least 4; None takes as many as cost about one
+            gradient of all paths, N / K.
+        tolerance: largest error, in nats for each path and step, that cutting a series short may add.
+        max_products: Hessian-vector products for each probe at most; what has not settled by then goes into the error.
+    """
+
+    probes: int = 1
+    coupling_paths: int | None = None
+    tolerance: float = 1e-4
+    max_products: int = 40
+
+    name = "stochastic"
+
+    def __post_init__(self) -> None:
+        check_positive_int("probes", self.probes)
+        check_positive_int("max_products", self.max_products)
+        check_positive("tolerance", self.tolerance)
+        if self.coupling_paths is not None:
+            check_positive_int("coupling_paths", self.coupling_paths, minimum=4)
+
+    def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
+        """Take one step from `state`, and estimate its determinant along with it."""
+        rng = _required(rng)
+        weights = model.rate * state.mismatch
+        force, product = model.energy.linearize(state.paths, weights)
+        move = model.move(state, force)
+        mask = _mask(state.paths, move.moved)
+        blocks, error, folds = self._blocks(model.energy, state.paths, weights, product, mask, rng)
+        members = model.members(len(blocks))
+        joint = couple(model, state, mask, rng, self._coupling_paths(model, state), self.tolerance)
+        return move, StepDeterminant(
+            blocks,
+            joint.log_abs,
+            folds.unflatten(0, (-1, members)).sum(1) + joint.folds,
+            error,
+            joint.error,
+            math.hypot(float(error.norm()) / len(blocks), joint.mean_error / members),
+        )
+
+    def uncoupled(
+        self,
+        energy: Energy,
+        paths: Tensor,
+        weights: Tensor,
+        moved: Tensor | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> StepDeterminant:
+        """Estimate the determinant of each path's own block I − Σ_k w_k H_k, with nothing that couples paths."""
+        rng = _required(rng)
+        product, mask = energy.linearize(paths, weights)[1], _mask(paths, moved)
+        blocks, error, folds = self._blocks(energy, paths, weights, product, mask, rng)
+        zero = torch.zeros_like(blocks)
+        return StepDeterminant(blocks, zero, folds, error, zero, float(error.norm()) / len(blocks))
+
+    def _blocks(
+        self, energy: Energy, paths: Tensor, weights: Tensor, product: Product, mask: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """log|det A_n| of each path, its standard error and the eigenvalues ≤ 0 that were come across, (N,) each."""
+
+        def narrowed(places: Tensor) -> Product:
+            return within(energy.linearize(paths[places], weights[places])[1], mask[places])
+
+        probed = [self._probe(within(product, mask), narrowed, mask, rng) for _ in range(self.probes)]
+        error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / self.probes
+        folds = torch.stack([probe.folds for probe in probed]).amax(0)
+        return torch.stack([probe.log_abs for probe in probed]).mean(0), error, folds
+
+    def _coupling_paths(self, model: Descent, state: State) -> int:
+        return max(4, len(state.paths) // model.energy.dim) if self.coupling_paths is None else self.coupling_paths
+
+    def _probe(
+        self, product: Product, narrowed: Callable[[Tensor], Product], mask: Tensor, rng: np.random.Generator
+    ) -> _Probe:
+        """Send one probe through I − B of every path, with as many Lanczos steps as the tolerance takes.
+
+        Args:
+            product: the product with B of every path.
+            narrowed: the same of some paths, which it takes the places of. Most need a step or two, a few need dozens.
+            mask: 1 for each entry that moves, else 0, (N, d).
+            rng: draws the probes.
+        """
+        start = torch.from_numpy(rng.standard_normal(tuple(mask.shape))).to(mask) * mask
+        lanczos = _Lanczos(start, mask.sum(-1, dtype=torch.float64))
+        active = torch.arange(len(mask), device=mask.device)
+        found = lanczos.advance(product)
+        while (unsettled := found.missing[active] > self.tolerance).any() and lanczos.steps < self.max_products:
+            if 2 * int(unsettled.sum()) <= len(active):
+                active, product = active[unsettled], narrowed(active[unsettled])
+                lanczos.keep(unsettled)
+            before, probe = found.log_abs[active], lanczos.advance(product)
+            if lanczos.steps == self.max_products:
+                change = (probe.log_abs - before).abs() * (probe.missing > self.tolerance)
+                probe = probe._replace(error=torch.hypot(probe.error, change))
+            for whole, part in zip(found, probe, strict=True):
+                whole[active] = part
+        return found
+
+
+class _Lanczos:
+    """The Lanczos process of B for n paths at once, each from a probe of its own, with full orthogonalisation."""
+
+    def __init__(self, start: Tensor, size: Tensor) -> None:
+        self._basis = [start / start.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(start.dtype).tiny)]
+        self._diagonal: list[Tensor] = []
+        self._beside: list[Tensor] = []
+        self._size = size
+
+    @property
+    def steps(self) -> int:
+        """Products made for each path so far."""
+        return len(self._diagonal)
+
+    def keep(self, chosen: Tensor) -> None:
+        """Go on with the paths `chosen`, (n,) of bool, only."""
+        for vectors in (self._basis, self._diagonal, self._beside):
+            vectors[:] = [vector[chosen] for vector in vectors]
+        self._size = self._size[chosen]
+
+    def advance(self, product: Product) -> _Probe:
+        """Make one more product, and read what the probes know by now."""
+        image = product(self._basis[-1])
+        self._diagonal.append(dot(image, self._basis[-1]))
+        for vector in reversed(self._basis):  # against all of them, because round-off brings the early ones back
+            image = image - dot(image, vector)[:, None].to(image) * vector
+        self._beside.append(dot(image, image).sqrt())
+        probe = _quadrature(torch.stack(self._diagonal, -1), torch.stack(self._beside, -1), self._size)
+        # Where the probe's space is used up what is left is round-off: zero from here on, which adds nothing.
+        left = self._beside[-1] > 1e-10 * probe.radius.clamp(min=_TINY)
+        self._beside[-1] = self._beside[-1] * left
+        self._basis.append(image * (left / self._beside[-1].clamp(min=_TINY))[:, None].to(image))
+        return probe
+
+
+def _required(rng: np.random.Generator | None) -> np.random.Generator:
+    if rng is None:
+        raise ValueError(
+            "seed is None with the stochastic backend; expected a seed, so that the estimate can be had again."
+            " Pass seed=0 or any other."
+        )
+    return rng
+
+
+def _mask(paths: Tensor, moved: Tensor | None) -> Tensor:
+    """1 for each entry that moves, else 0."""
+    return torch.ones_like(paths) if moved is None else moved.to(paths)
+
+
+_TINY = 1e-300
+"""Keeps a quotient finite whose numerator is zero."""
+
+
+class _Probe(NamedTuple):
+    """What one probe found of log|det(I − B)| of each path, all (N,)."""
+
+    log_abs: Tensor
+    error: Tensor
+    radius: Tensor
+    """Spectral radius of B, from above while only the Frobenius norm is known."""
+    folds: Tensor
+    """Eigenvalues of I − B at or below 0 that the probe has come across."""
+    missing: Tensor
+    """Bound of what the cut series leaves out, nats."""
+
+
+def _quadrature(diagonal: Tensor, beside: Tensor, size: Tensor) -> _Probe:
+    """Read Lanczos coefficients (N, k) of B for paths of `size` moving entries, (N,).
+
+    With k = 1 the second moment α² + β² is known too, so the series goes to second order. With k > 1 it is the Gauss
+    quadrature of k nodes, exact for the first 2k − 1 powers of B.
+    """
+    k = diagonal.shape[-1]
+    square = diagonal[:, 0].square() + beside[:, 0].square()  # ‖Bv‖² of a unit probe: tr B² / d on average
+    if k == 1:
+        mean = -diagonal[:, 0] - 0.5 * square
+        variance = beside[:, 0].square()
+        radius, folds, order = (size * square).sqrt(), torch.zeros_like(size, dtype=torch.int64), 3
+    else:
+        tridiagonal = torch.diag_embed(diagonal)
+        tridiagonal = tridiagonal + torch.diag_embed(beside[:, :-1], 1) + torch.diag_embed(beside[:, :-1], -1)
+        nodes, vectors = torch.linalg.eigh(tridiagonal)
+        weights, logs = vectors[:, 0].square(), (1.0 - nodes).abs().clamp(min=_TINY).log()
+        mean = (weights * logs).sum(-1)
+        variance = (weights * (logs - mean[:, None]).square()).sum(-1)
+        # Nodes lie inside the spectrum and reach its ends quickly; a tenth allows for what they still lack.
+        radius = torch.minimum(1.1 * nodes.abs().amax(-1), (size * square).sqrt())
+        folds, order = ((nodes >= 1.0) & (weights > 1e-20)).sum(-1), 2 * k
+    missing = size * square * radius ** (order - 2) / (order * (1.0 - radius).clamp(min=0.0))
+    missing = torch.where(radius > 0, missing, torch.zeros_like(missing))
+    error = (2.0 * size * variance).sqrt()
+    return _Probe(size * mean, error, radius, folds, missing)

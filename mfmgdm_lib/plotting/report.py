@@ -1,0 +1,122 @@
+"""What one looks at before trusting generated paths: the series and them, side by side and statistic by statistic."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mfmgdm_lib._checks import as_windows
+from mfmgdm_lib.generation import Generation
+from mfmgdm_lib.plotting.style import COLOURS, styled
+from mfmgdm_lib.statistics import autocorrelation, histogram
+
+__all__ = ["generation_report"]
+
+_SERIES, _PATHS = COLOURS["true"], COLOURS["MF–MGDM"]
+_CIRCLES: dict[str, Any] = {"color": _SERIES, "marker": "o", "ls": "", "markersize": 3, "mfc": "white", "mew": 0.8}
+_LAGS = 20
+_REACH = 10.0
+"""Standard deviations from the mean, at most, of the values whose density is drawn."""
+
+
+@styled
+def generation_report(generation: Generation, *, unit: str = "") -> Figure:
+    """Generated paths beside the series that they are like: in time, by their autocorrelations and by their values.
+
+    Above, the last stretch of the series, as long as a path, and two paths, on one scale. Below, autocorrelations of x
+    and of x², x standardised by the mean and the standard deviation of the series: for the paths their median and where
+    nine in ten are; for the series dots, and circles for the mean over stretches of it as long as a path, which is what
+    paths can be compared with. Last, the density of single values up to 10 standard deviations from the mean, with the
+    Gaussian of the same mean and variance.
+
+    Args:
+        generation: what `generate` returned.
+        unit: of a value of the series.
+    """
+    label = ", ".join(filter(None, ["x", unit]))
+    figure = plt.figure(figsize=(7.2, 6.2))
+    plt.close(figure)
+    (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=[3.3, 2.9])
+    _draw_paths(above, generation, label)
+    in_time, in_squares, values = below.subplots(1, 3, width_ratios=[1.0, 1.0, 1.25])
+    _draw_memory(in_time, generation, 1)
+    in_time.set(title="autocorrelation of x", ylabel="correlation")
+    _draw_memory(in_squares, generation, 2)
+    in_squares.set(title="autocorrelation of x²")
+    _draw_values(values, generation)
+    values.set(title="density of x", xlabel=textwrap.fill(label, 30))
+    below.legend(
+        handles=_handles(generation), loc="outside lower center", ncols=5, columnspacing=1.5, handletextpad=0.5
+    )
+    return figure
+
+
+def _draw_paths(figure: SubFigure, generation: Generation, title: str) -> None:
+    length = generation.paths.shape[-1]
+    rows = [("series", _SERIES, generation.series[-length:])]
+    rows += [(f"path {number}", _PATHS, path) for number, path in enumerate(generation.paths[:2])]
+    axes = figure.subplots(len(rows), 1, sharex=True, sharey=True)
+    for axis, (name, colour, path) in zip(axes, rows, strict=True):
+        axis.plot(path.numpy(), color=colour, lw=0.6)
+        axis.set_ylabel(name)
+        axis.margins(x=0.01)
+    figure.align_ylabels(axes)
+    axes[0].set_title(title)
+    axes[-1].set_xlabel("point")
+
+
+def _draw_memory(axis: Axes, generation: Generation, power: int) -> None:
+    """Autocorrelations of a power: of the series as dots, of its windows as circles, of paths around their median."""
+    mean, stddev = generation.series.mean(), generation.series.std(correction=0)
+    series, paths = (((part - mean) / stddev) ** power for part in (generation.series, generation.paths))
+    at, length = np.arange(1, _LAGS + 1), paths.shape[-1]
+    low, middle, high = np.quantile(autocorrelation(paths, _LAGS).numpy(), [0.05, 0.5, 0.95], axis=0)
+    axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)
+    axis.fill_between(at, low, high, color=_PATHS, alpha=0.25, lw=0)
+    axis.plot(at, middle, color=_PATHS, lw=1.2)
+    if _has_windows(generation):
+        typical = autocorrelation(as_windows("series", series, length), _LAGS).mean(0)
+        axis.plot(at, typical.numpy(), **_CIRCLES)
+    axis.plot(at, autocorrelation(series, _LAGS).numpy(), "o", color=_SERIES, markersize=3)
+    axis.set(xlabel="lag", xticks=[1, *range(5, _LAGS + 1, 5)])
+
+
+def _has_windows(generation: Generation) -> bool:
+    return len(generation.series) > generation.paths.shape[-1]
+
+
+def _draw_values(axis: Axes, generation: Generation) -> None:
+    """Densities of the values on a logarithmic axis; a bin without values has none."""
+    series, paths = generation.series, generation.paths
+    mean, stddev = float(series.mean()), float(series.std(correction=0))
+    furthest = float((torch.cat([series, paths.flatten()]) - mean).abs().max())
+    edges = np.linspace(-1.0, 1.0, 50) * min(furthest, _REACH * stddev) + mean
+    centres, width = 0.5 * (edges[1:] + edges[:-1]), edges[1] - edges[0]
+    axis.stairs(histogram(paths, edges), edges, color=_PATHS, fill=True, alpha=0.45)
+    real = histogram(series, edges)
+    axis.plot(centres[real > 0], real[real > 0], "o", color=_SERIES, markersize=3)
+    gaussian = np.exp(-0.5 * ((centres - mean) / stddev) ** 2) / (np.sqrt(2.0 * np.pi) * stddev)
+    axis.plot(centres, gaussian, "--", color="0.5", lw=1)
+    # Down to half a value in a bin, below which nothing but the Gaussian could be.
+    lowest = 0.5 / (max(len(series), paths.numel()) * width)
+    axis.set(yscale="log", ylim=(lowest, 3.0 * max(real.max(), gaussian.max())))
+
+
+def _handles(generation: Generation) -> list[Line2D | Patch]:
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=_SERIES, marker="o", ls="", markersize=3.5, label="series"),
+        Line2D([], [], color=_PATHS, lw=1.2, label="paths, median"),
+        Patch(color=_PATHS, alpha=0.25, lw=0, label="nine paths in ten"),
+        Line2D([], [], color="0.5", ls="--", lw=1, label="Gaussian"),
+    ]
+    if _has_windows(generation):
+        handles.insert(1, Line2D([], [], **_CIRCLES, label="series, by windows"))
+    return handles

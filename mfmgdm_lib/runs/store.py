@@ -1,0 +1,332 @@
+"""The shelves: results on disk, keyed by what was run, written whole or not at all, and checked when they are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import io
+import json
+import math
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from mfmgdm_lib._arrays import load_arrays, replace_file, save_arrays
+from mfmgdm_lib.errors import NewerFormatError
+
+__all__ = ["Progress", "Result", "ResultStore", "Specification", "provenance"]
+
+FORMAT = 1
+"""Version of the layout of a result; a file with a higher one is from a later library."""
+
+_WORK = ".work"
+"""Where checkpoints and locks are, inside a store; nothing in there is worth keeping once its result is."""
+
+_CHECKPOINT, _ABOUT = "checkpoint of a run", "about"
+
+
+class Specification(Protocol):
+    """What to run: a frozen dataclass of numbers and text with a `key`, a name that a file may have."""
+
+    @property
+    def key(self) -> str:
+        """A readable name, which several specifications may share."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is kept of a run.
+
+    Attributes:
+        specification: the fields of the specification.
+        provenance: how it came about: versions, machine, wall time in seconds, and whatever else the run says.
+        table: numbers, a row for each step that was kept, or for whatever its index says.
+    """
+
+    specification: dict[str, Any]
+    provenance: dict[str, Any]
+    table: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, by its last checkpoint.
+
+    Attributes:
+        state: "done", "running", "interrupted" or "missing".
+        step: the step that it has got to.
+        seconds: how long that took.
+        value: the number that it is after, there.
+    """
+
+    state: str
+    step: int = 0
+    seconds: float = 0.0
+    value: float = math.nan
+
+
+class ResultStore:
+    """A folder of results: one CSV file for each specification, below lines that say where it comes from.
+
+    A file's name is the specification's `key` and a digest of all its fields: another step size is another file. Its
+    first line is a checksum of the rest. A file that does not match it is renamed to `….damaged`, reported, and counts
+    as missing. Several processes may share a store, on one machine or on a file system that all of them see.
+
+    Args:
+        folder: where; it is made when something is first written.
+        beneath: another folder of results, whose results count as found where `folder` has none; it is only read.
+        report: what to do with a sentence for the user, such as that a file was set aside.
+
+    Example:
+        >>> import tempfile
+        >>> @dataclass(frozen=True)
+        ... class Throw:
+        ...     sides: int
+        ...     key = "throw"
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = ResultStore(folder)
+        ...     before = store.load(Throw(6))
+        ...     path = store.save(Throw(6), pd.DataFrame({"eyes": [4]}).rename_axis("step"), {"wall_time": 0.1})
+        ...     int(store.load(Throw(6)).table.loc[0, "eyes"]), before, store.load(Throw(20))
+        (4, None, None)
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        beneath: str | os.PathLike[str] | None = None,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        self.folder = Path(folder)
+        self.beneath = None if beneath is None else Path(beneath)
+        self._report = report
+
+    def path(self, specification: Specification) -> Path:
+        """Where the result of a specification is, or will be."""
+        return self.folder / f"{self._name(specification)}.csv"
+
+    def _found_at(self, specification: Specification) -> Path:
+        """Where a result is read: in the folder, or beneath it where only that has one."""
+        path = self.path(specification)
+        if self.beneath is None or path.is_file() or not (self.beneath / path.name).is_file():
+            return path
+        return self.beneath / path.name
+
+    def checkpoint_path(self, specification: Specification) -> Path:
+        """Where a run of the specification is put down."""
+        return self.folder / _WORK / f"{self._name(specification)}.npz"
+
+    def _name(self, specification: Specification) -> str:
+        digest = hashlib.sha256(_canonical(_fields(specification)).encode()).hexdigest()
+        return f"{specification.key}-{digest[:8]}"
+
+    # --- results ---
+
+    def read(self, specification: Specification) -> Result:
+        """Return the result of a specification.
+
+        Raises:
+            FileNotFoundError: there is none.
+            NewerFormatError: a file that a newer version of the library wrote.
+            ValueError: a damaged file.
+        """
+        path = self._found_at(specification)
+        result = _parse(path.read_bytes(), path)
+        if result.specification != _fields(specification):
+            raise ValueError(f"{path} is of another specification; expected that of its name. Run it again.")
+        return result
+
+    def load(self, specification: Specification, *, set_aside: bool = True) -> Result | None:
+        """Return the result of a specification, or None if there is none.
+
+        Args:
+            specification: what was run.
+            set_aside: whether to rename a damaged file, which counts as none, and say so.
+
+        Raises:
+            NewerFormatError: a file that a newer version of the library wrote.
+        """
+        try:
+            return self.read(specification)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except NewerFormatError:
+            raise
+        except ValueError as error:
+            if set_aside and self.path(specification).is_file():
+                self._set_aside(self.path(specification), str(error))
+            return None
+
+    def save(self, specification: Specification, table: pd.DataFrame, facts: Mapping[str, Any]) -> Path:
+        """Write a result and drop its checkpoint; return the path.
+
+        Args:
+            specification: what was run.
+            table: numbers, indexed by step or by what they are of; ten significant digits are kept.
+            facts: numbers and text for the provenance, which says versions, machine and date by itself.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to. What was there before is still there.
+        """
+        path = self.path(specification)
+        with self._writing(path):
+            replace_file(path, _format(_fields(specification), {**facts, **provenance()}, table))
+            self.checkpoint_path(specification).unlink(missing_ok=True)
+        return path
+
+    # --- work under way ---
+
+    @contextmanager
+    def claim(self, specification: Specification, *, wait: bool = False) -> Iterator[bool]:
+        """Hold a specification while it is worked on; whether it could be had, which nobody else can meanwhile.
+
+        The operating system lets go of it when its holder dies, however that happens.
+
+        Args:
+            specification: what is to be run.
+            wait: whether to wait for another holder to let go.
+        """
+        path = self._lock_path(specification)
+        with self._writing(path):
+            lock = FileLock(path, thread_local=False)
+            mine = _acquired(lock, wait)
+        try:
+            yield mine
+        finally:
+            if mine:
+                lock.release()
+
+    def save_checkpoint(
+        self, specification: Specification, arrays: Mapping[str, np.ndarray], progress: Progress
+    ) -> None:
+        """Put a run down: the arrays that it needs to go on, and how far it is.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to. The checkpoint before is still there.
+        """
+        path = self.checkpoint_path(specification)
+        with self._writing(path):
+            about = np.array([progress.step, progress.seconds, progress.value])
+            save_arrays(path, _CHECKPOINT, {**arrays, _ABOUT: about})
+
+    def load_checkpoint(self, specification: Specification) -> tuple[dict[str, np.ndarray], Progress] | None:
+        """Return the arrays of the last checkpoint and how far it is, or None; a damaged one is set aside."""
+        path = self.checkpoint_path(specification)
+        try:
+            arrays = load_arrays(path, _CHECKPOINT, [_ABOUT])
+        except FileNotFoundError:
+            return None
+        except NewerFormatError:
+            raise
+        except ValueError as error:
+            self._set_aside(path, str(error))
+            return None
+        return arrays, _read_progress("interrupted", arrays.pop(_ABOUT))
+
+    def drop_checkpoint(self, specification: Specification, reason: str) -> None:
+        """Set a checkpoint aside that a run cannot go on from, and say why."""
+        self._set_aside(self.checkpoint_path(specification), reason)
+
+    def progress(self, specification: Specification) -> Progress:
+        """Say how far a specification is, without changing anything."""
+        if self.load(specification, set_aside=False) is not None:
+            return Progress("done")
+        busy = self._busy(specification)
+        try:
+            arrays = load_arrays(self.checkpoint_path(specification), _CHECKPOINT, [_ABOUT])
+        except (OSError, ValueError):
+            return Progress("running" if busy else "missing")
+        return _read_progress("running" if busy else "interrupted", arrays[_ABOUT])
+
+    def _lock_path(self, specification: Specification) -> Path:
+        return self.checkpoint_path(specification).with_suffix(".lock")
+
+    def _busy(self, specification: Specification) -> bool:
+        path = self._lock_path(specification)
+        lock = FileLock(path, thread_local=False)
+        if not path.is_file() or not _acquired(lock, wait=False):
+            return path.is_file()
+        lock.release()
+        return False
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        aside = path.with_name(f"{path.name}.damaged")
+        path.replace(aside)
+        self._report(f"Set aside a damaged file as {aside.name}, which counts as missing: {reason}")
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Make the folder, and say of a failure what it means for the store."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{path} could not be written ({error.strerror or error}); expected a folder that has room and may be"
+                " written to. Free some space or name another folder, and run again: what was stored is still there",
+            ) from error
+
+
+def _read_progress(state: str, about: np.ndarray) -> Progress:
+    step, seconds, value = about.tolist()
+    return Progress(state, int(step), seconds, value)
+
+
+def _acquired(lock: FileLock, wait: bool) -> bool:
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        return False
+    return True
+
+
+def provenance() -> dict[str, Any]:
+    """Say what made a result: date, versions of the packages that count, and the machine."""
+    packages = ("mfmgdm-lib", "numpy", "scipy", "torch")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        "versions": {"Python": platform.python_version(), **versions},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def _fields(specification: Specification) -> dict[str, Any]:
+    """The fields of a frozen dataclass, as JSON gives them back; None is left out, so that one may be added later."""
+    fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(specification)))  # type: ignore[call-overload]
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _canonical(fields: Any) -> str:
+    return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(", ", ": "))
+
+
+def _format(specification: Mapping[str, Any], facts: Mapping[str, Any], table: pd.DataFrame) -> bytes:
+    header: dict[str, Any] = {"format": FORMAT, "specification": specification, "provenance": facts}
+    lines = "".join(f"# {name}: {_canonical(value)}\n" for name, value in header.items())
+    body = (lines + table.to_csv(float_format="%.10g", lineterminator="\n")).encode()
+    return f"# sha256: {hashlib.sha256(body).hexdigest()}\n".encode() + body
+
+
+def _parse(content: bytes, path: Path) -> Result:
+    first, _, body = content.partition(b"\n")
+    if first != f"# sha256: {hashlib.sha256(body).hexdigest()}".encode():
+        raise ValueError(f"{path} does not match its checksum; expected a file as it was written. Run it again.")
+    lines = [line[2:] for line in body.decode().split("\n") if line.startswith("# ")]
+    header = {name: json.loads(value) for name, _, value in (line.partition(": ") for line in lines)}
+    if header["format"] > FORMAT:
+        raise NewerFormatError(path, header["format"], FORMAT)
+    table = pd.read_csv(io.BytesIO(body), comment="#", index_col=0, float_precision="round_trip")
+    return Result(header["specification"], header["provenance"], table)

@@ -716,7 +716,7 @@ def freeze_case(
     start = WhiteNoise() if support is constraints.real else Exponential(1.0)
     mean = energy(1.3 * noise(length, seed=99)).abs() + 0.1
     target = mm.Target(mean, torch.zeros_like(mean), energy.labels, "a test")
-    model = mm.Descent(energy, target, 0.002 * length, ensemble_size=members, support=support)
+    model = mm.Model(energy, target, 0.002 * length, ensemble_size=members, support=support)
     return model.freeze(start.sample(8, length, seed=1), 3, start=start)
 
 

@@ -62,7 +62,7 @@ def frozen(make_target: Callable[..., mm.Target]) -> Callable[..., mm.FrozenFlow
         start = WhiteNoise() if start is None else start
         target = make_target(energy)
         step_size = pace * length * float(target.mean.square().sum())
-        model = mm.Descent(energy, target, step_size, ensemble_size=members, support=start.support)
+        model = mm.Model(energy, target, step_size, ensemble_size=members, support=start.support)
         return model.freeze(start.sample(n_paths, length, seed=5), n_steps, start=start)
 
     return build
@@ -192,7 +192,7 @@ def test_ensemble_that_was_frozen_goes_the_way_it_went(
     members: int | None, noise: Callable[..., Tensor], make_target: Callable[..., mm.Target]
 ) -> None:
     energy = StylizedFacts(3)
-    model = mm.Descent(energy, make_target(energy), 0.5, ensemble_size=members)
+    model = mm.Model(energy, make_target(energy), 0.5, ensemble_size=members)
     x0 = noise(40, 32)
     flow = model.freeze(x0, 6)
     assert torch.equal(flow.transform(x0), model.sample(x0, 6))

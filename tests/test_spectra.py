@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.energies import Energy, ScatteringSpectra, spectra
+from mfmgdm_lib.energies import Energy, ScatteringSpectra
+from mfmgdm_lib.energies.scattering import spectra
 
 REFERENCE = np.load(Path(__file__).parent / "fixtures" / "energies_T1024.npz")
 X = torch.from_numpy(REFERENCE["x"])

@@ -50,7 +50,7 @@ def build(
     """A few steps towards the energies of an AR(1)."""
     energy, start = Autocovariance() if energy is None else energy, WhiteNoise() if start is None else start
     target = mm.estimate_target(energy, AR([0.5]), n_samples=50, length=length, seed=1)
-    model = mm.Descent(energy, target, 0.5, ensemble_size=members, support=start.support)
+    model = mm.Model(energy, target, 0.5, ensemble_size=members, support=start.support)
     return model.freeze(start.sample(40, length, seed=5), n_steps, start=start)
 
 

@@ -1,4 +1,4 @@
-"""What the three backends of the determinant cost, each against the descent itself, and the structured one with CIR."""
+"""The cost of the determinant backends relative to the descent and to each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a whole divergence trace is, how much memory it takes, and how its cost grows."""
+"""The time, the memory and the scaling of a divergence trace."""
 
 from __future__ import annotations
 

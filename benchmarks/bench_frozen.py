@@ -1,4 +1,4 @@
-"""What a frozen flow costs beside the descent that it was made from."""
+"""The cost of a frozen flow relative to the descent that it was frozen from."""
 
 from __future__ import annotations
 

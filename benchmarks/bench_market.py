@@ -1,4 +1,4 @@
-"""Section 5.2: the paper's step, the flow that stands for 20 000 of them, and paths from a series in one call."""
+"""Section 5.2: the time of the paper's steps, of the gradient flow in their place, and of `mm.generate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scattering energies: against autodiff and against their own FFTs, in memory, and as paths grow longer."""
+"""The scattering energies: speed relative to autodiff and to FFTs alone, memory, and scaling."""
 
 from __future__ import annotations
 

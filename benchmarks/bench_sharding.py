@@ -1,4 +1,4 @@
-"""What a step of a large ensemble takes on one process and on two, and how many bytes it sends."""
+"""The time of a step of one ensemble over one and two processes, and the bytes that they exchange."""
 
 from __future__ import annotations
 

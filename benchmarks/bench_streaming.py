@@ -1,4 +1,4 @@
-"""What a path costs on its way from a frozen flow into a file, in time and memory, whatever their number."""
+"""The time and memory per path of streaming paths from a frozen flow into a file."""
 
 from __future__ import annotations
 

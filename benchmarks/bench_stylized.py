@@ -1,4 +1,4 @@
-"""The stylised energy: a sampling step of 1024 paths, and the exact determinant of 128, beside the dense yardstick."""
+"""The stylised energy: a sampling step of 1024 paths, and exact determinants beside dense ones."""
 
 from __future__ import annotations
 

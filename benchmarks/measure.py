@@ -1,4 +1,4 @@
-"""The stopwatch of the benchmarks: best times."""
+"""The timer of the benchmarks, which takes the best of several runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every public name of the companion to *Mean-Field Microcanonical Gradient Descent*, loaded when it is first used."""
+"""The public names of the library, each loaded when it is first used."""
 
 from typing import TYPE_CHECKING
 

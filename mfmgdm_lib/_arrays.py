@@ -1,4 +1,4 @@
-"""The cellar: named arrays in one file, written whole or not at all and read without executing anything."""
+"""Named arrays in one checksummed .npz file, written atomically and read without unpickling."""
 
 from __future__ import annotations
 

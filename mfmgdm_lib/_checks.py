@@ -1,4 +1,4 @@
-"""The doorkeeper: argument checks that name the value, the expectation and the mend."""
+"""Checks of arguments, with errors that name the value, what was expected and how to correct it."""
 
 from __future__ import annotations
 

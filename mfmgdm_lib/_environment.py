@@ -1,4 +1,4 @@
-"""The house rules, set before anything else is imported: who waits long, sleeps; and memory goes round.
+"""Settings of OpenMP's threads and of GNU's allocator, made before any other import.
 
 **Threads.** OpenMP's threads spin while they wait for each other, by default for so long that a divergence trace took
 twenty times as long on two cores when another program kept one of them busy. The waits here are many and short: ten

@@ -1,4 +1,4 @@
-"""The clock on the wall: a progress bar for whoever waits at a terminal, silence for everything else."""
+"""Progress bars, shown only on a terminal and only for work that takes more than two seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ruler: entropy, log-likelihood and reverse KL divergence along a descent, with standard errors."""
+"""Entropy, log-likelihood and reverse KL divergence along a descent, with standard errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: the three ways in which a descent can stop before its last step, and files of a later version."""
+"""Errors of descents that stop before their last step, and of files of a later version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counter: hand in one series, take home an ensemble of paths like it, and a word on how far to trust them."""
+"""Paths like one observed series in one call, with a report that compares them with it."""
 
 from __future__ import annotations
 

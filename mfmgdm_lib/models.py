@@ -1,4 +1,4 @@
-"""The paper's two models, MGDM and MF–MGDM: descents that can be sampled from, and frozen into a flow."""
+"""The paper's two models, MGDM and MF–MGDM: descents that can be sampled from and frozen into a flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What paths are compared by: autocorrelations, histograms and the spread of clouds of energies."""
+"""Statistics that compare paths: autocorrelations, quantiles, histograms and fitted exponents."""
 
 from __future__ import annotations
 

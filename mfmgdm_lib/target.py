@@ -1,4 +1,4 @@
-"""The target α: the mean energy that a descent steers to, how well it is known, and where it came from."""
+"""The target α: the mean energy that a descent aims at, its standard error and its origin."""
 
 from __future__ import annotations
 

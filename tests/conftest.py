@@ -1,4 +1,4 @@
-"""What several test files need: float64 noise, targets at will, and matplotlib without a window."""
+"""Fixtures and helpers that several test files share."""
 
 from __future__ import annotations
 

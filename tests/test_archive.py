@@ -1,4 +1,4 @@
-"""Files of arrays: written whole or not at all, and read with suspicion."""
+"""Files of arrays: atomic writes, checksums, and refusal of damaged files."""
 
 from __future__ import annotations
 

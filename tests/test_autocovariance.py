@@ -1,4 +1,4 @@
-"""Energy i: values by hand, and the building blocks it shares with the stylised facts."""
+"""Energy i: values by hand, and the functions that it shares with the stylised facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input: each gets an error that names the value, what was expected and how to mend it."""
+"""Invalid arguments: each error names the value, what was expected and how to correct it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sources of the book promise together: works that are cited, and numbers of equations."""
+"""The sources of the book: every cited work exists, and equations have unique numbers."""
 
 from __future__ import annotations
 

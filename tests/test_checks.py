@@ -1,4 +1,4 @@
-"""Checks of equations: they bite, they look the same everywhere, and they are collected from the pages."""
+"""Checks of equations: they fail when they should, render stably, and are collected from the pages."""
 
 from __future__ import annotations
 

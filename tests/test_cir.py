@@ -1,4 +1,4 @@
-"""CIR: its law by quadrature and at extremes by mpmath, its draws against NumPy's, and what it does at zero."""
+"""CIR: its law by quadrature and by mpmath, its draws against NumPy's, and its boundary at zero."""
 
 from __future__ import annotations
 

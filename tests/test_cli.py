@@ -1,4 +1,4 @@
-"""The command: what it says, what it leaves on the disk, and how it exits."""
+"""The commands `reproduce` and `verify`: output, files and exit codes."""
 
 from __future__ import annotations
 

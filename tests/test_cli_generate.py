@@ -1,4 +1,4 @@
-"""`mfmgdm generate` and `mfmgdm data`: what they leave behind, and how they refuse."""
+"""The commands `mfmgdm generate` and `mfmgdm data`: output, files and errors."""
 
 from __future__ import annotations
 

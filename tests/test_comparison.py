@@ -1,4 +1,4 @@
-"""Table 1 beside the stored cells: what is read off a result, how it is judged, and what counts as noise."""
+"""Stored cells of Table 1 compared with the paper: values, verdicts and noise."""
 
 from __future__ import annotations
 

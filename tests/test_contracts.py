@@ -1,4 +1,4 @@
-"""The checks that every process, every energy and every Jacobian backend has to pass: a new class costs one line."""
+"""The contract that every process, energy and determinant backend has to satisfy; a new class is one line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Series and what is done to them: the S&P 500 that ships with arch, returns, scaling that can be undone, checks."""
+"""The S&P 500 of arch, returns, standardisation and its inverse, and checks of series."""
 
 from __future__ import annotations
 

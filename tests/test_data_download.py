@@ -1,4 +1,4 @@
-"""Downloads, from a server on this machine that plays each answer: what is kept, and what is refused how."""
+"""Downloads from a local server that plays each answer: what is cached and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV files: what is read, exactly, and what is refused, with the line at fault and the mend."""
+"""CSV files: what is read, and what is refused with the line and a correction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Appendix A in symbols and by brute force: each way of writing it is held against one that knows nothing of it."""
+"""Appendix A in symbols and by automatic differentiation, each compared with an independent form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One step and many: what the two descents promise, and how they hang together."""
+"""MGDM and MF–MGDM: single steps, whole descents, and how the two are related."""
 
 from __future__ import annotations
 

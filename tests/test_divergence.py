@@ -1,4 +1,4 @@
-"""The divergence trace: closed forms for a linear energy, the paper's numbers, estimates, and errors that keep all."""
+"""Divergence traces: closed forms for a linear energy, the paper's numbers, estimates, and partial traces of errors."""
 
 from __future__ import annotations
 

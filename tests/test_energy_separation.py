@@ -1,4 +1,4 @@
-"""What the page on energies compares: paths at one level and scale, kinds of values, and what stands out."""
+"""The comparison of energies: standardised paths, kinds of values, and separations from noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frozen specifications, and the summaries that are made of their runs."""
+"""The specifications of the synthetic experiments, and summaries of their runs."""
 
 from __future__ import annotations
 

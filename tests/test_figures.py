@@ -1,4 +1,4 @@
-"""Every figure draws without a warning, says what its axes are, and leaves matplotlib as it was."""
+"""Every figure draws without a warning, labels its axes, and leaves matplotlib's settings unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters by real FFTs: against complex convolutions written out, and each adjoint against its filter."""
+"""Filters by real FFTs against complex convolutions, and each adjoint against its filter."""
 
 from __future__ import annotations
 

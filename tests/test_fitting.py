@@ -1,4 +1,4 @@
-"""Laws fitted to a series: the parameters that made it, the likelihood recomputed, units, starts, and refusals."""
+"""Laws fitted to a series: recovered parameters, likelihoods, units, starts and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frozen flows: a density that integrates to 1, an inverse that leads back, and files that come back the same."""
+"""Frozen flows: a density that integrates to 1, an exact inverse, and files that restore the flow."""
 
 from __future__ import annotations
 

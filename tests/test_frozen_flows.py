@@ -1,4 +1,4 @@
-"""What frozen flows are measured by: curves beside plain calls, windows of the index, references, and no origin."""
+"""Measurements of frozen flows: divergence curves, windows of the index, references, and points without an origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GARCH(1, 1) with and without an AR(1) mean: likelihood against arch and by quadrature, moments against theory."""
+"""GARCH(1, 1) with and without an AR(1) mean: likelihood against arch and quadrature, moments against theory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From one series to paths like it: units, seeds, the report beside plain arithmetic, and doubts about the series."""
+"""Generation from one series: units, seeds, the report, and warnings about the series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flow by long steps: its formula, its clock, and how near it keeps to an accurate solution and to the descent."""
+"""The gradient flow: its step formula, its duration, and its distance from an accurate solution and the descent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""White noise, its counterparts on the half-line, and which of them a descent starts from."""
+"""White noise, its counterparts on the half-line, and the choice among them for a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a log-determinant: the lemma, the banded factorisations with their fallback, and the dense yardstick."""
+"""The parts of a log-determinant: the lemma, banded factorisations with their fallback, and dense blocks."""
 
 from __future__ import annotations
 

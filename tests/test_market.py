@@ -1,4 +1,4 @@
-"""Figures 6 to 10: the paper's settings, runs that resume with the same bits, what is kept of them, and the series."""
+"""Figures 6 to 10: the paper's settings, resumable runs, stored summaries, and the series."""
 
 from __future__ import annotations
 

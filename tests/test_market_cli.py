@@ -1,4 +1,4 @@
-"""`mfmgdm reproduce market`: what it would run, what it has run, and what it says where series are missing."""
+"""The command `mfmgdm reproduce market`: listings, runs, and messages about missing series."""
 
 from __future__ import annotations
 

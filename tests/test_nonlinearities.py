@@ -1,4 +1,4 @@
-"""Derivatives by hand of what stands between two filters, against automatic differentiation, and at the kinks."""
+"""First and second derivatives of the nonlinearities against automatic differentiation, and at their kinks."""
 
 from __future__ import annotations
 

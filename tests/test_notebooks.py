@@ -1,4 +1,4 @@
-"""What cells leave for the text of their page: read by MyST-NB, and made without it."""
+"""Values that cells glue for the text of a page, with and without MyST-NB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's numbers and parts, the verdicts on ours, and what the book claims to answer."""
+"""The paper's numbers and parts, the verdicts on ours, and the parts that the book covers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebooks that the book offers: nothing is left in their text that only the book understands."""
+"""The notebooks that the book offers for download: no MyST markup is left in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bar: only on a terminal, only for what takes long."""
+"""Progress bars: only on a terminal, only for slow work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that other work calls, and the promises that every one of them makes."""
+"""The public names, and the properties that all of them share."""
 
 from __future__ import annotations
 

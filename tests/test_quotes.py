@@ -1,4 +1,4 @@
-"""Daily prices by way of yfinance, which is given recorded shapes of Yahoo's answers in place of a network."""
+"""Daily prices by yfinance, which gets recorded answers of Yahoo in place of a network."""
 
 from __future__ import annotations
 

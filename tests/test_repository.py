@@ -1,7 +1,8 @@
-"""The files around the library agree with each other: pins, notebooks, Python versions; and the site check bites."""
+"""The files around the library: pins, notebooks, Python versions, the README's examples, and the site check."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -161,6 +162,13 @@ def test_no_file_names_a_folder_of_the_machine_it_was_written_on() -> None:
                 f"{path.relative_to(ROOT)}:{n}: {line[:120]}" for n, line in enumerate(lines, 1) if folders.search(line)
             ]
     assert not found
+
+
+def test_every_module_says_in_one_sentence_what_it_holds() -> None:
+    modules = [path for path in tracked_files() if path.suffix == ".py" and path.is_file()]
+    opening = {path: (ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n\n")[0] for path in modules}
+    sentence = re.compile(r"[A-Z](?:(?!\. [A-Z])[^\n]){,118}\.")
+    assert not [f"{path.relative_to(ROOT)}: {text}" for path, text in opening.items() if not sentence.fullmatch(text)]
 
 
 GOOD_PAGE = """<!doctype html><html><head><script src="mathjax.js"></script><link rel="canonical" href="https://a.example/">

@@ -1,4 +1,4 @@
-"""Energies ii and iii: reference values, kymatio's own scattering, symmetries, kinks, and what each value is called."""
+"""Energies ii and iii: reference values, kymatio's scattering, symmetries, kinks, and descriptions of values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scheduler of cells: processes on this machine, a Dask cluster that loses a worker, and one that is not there."""
+"""Executors: processes on this machine, a Dask cluster that loses a worker, and one that is not there."""
 
 from __future__ import annotations
 

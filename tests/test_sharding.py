@@ -1,4 +1,4 @@
-"""One ensemble over several processes: the numbers of one, what is sent for them, and what is left of a death."""
+"""One ensemble over several processes: equal numbers, messages sent, and recovery when a process dies."""
 
 from __future__ import annotations
 

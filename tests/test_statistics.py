@@ -1,4 +1,4 @@
-"""What paths are compared by, against statsmodels and NumPy."""
+"""Statistics of paths against statsmodels and NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stochastic backend: what one probe has to find, what a part of the paths has to find, and what both cost."""
+"""The stochastic backend: accuracy of probes, estimates from a subset of the paths, and cost."""
 
 from __future__ import annotations
 

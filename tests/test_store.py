@@ -1,4 +1,4 @@
-"""The store: results that come back, damage that is noticed, and claims that end with their holder."""
+"""The store of results: round trips, detection of damage, and locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams of paths: the paths that `sample` draws, in constant memory, and a file that is whole or not there."""
+"""Streams of paths: equal to `sample`, constant memory, and files written whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stylised facts: values by hand and by NumPy, and what the number of lags sets."""
+"""The stylised facts: values by hand and by NumPy, and the number of lags."""
 
 from __future__ import annotations
 

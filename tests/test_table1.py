@@ -1,4 +1,4 @@
-"""Table 1: the paper's settings, runs that resume with the same bits, and stored numbers that are checked."""
+"""Table 1: the paper's settings, resumable runs, and verification of stored numbers."""
 
 from __future__ import annotations
 

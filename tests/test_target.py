@@ -1,4 +1,4 @@
-"""Targets from a process and from data, and how well they know themselves."""
+"""Targets from a process and from data, with their standard errors."""
 
 from __future__ import annotations
 

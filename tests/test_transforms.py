@@ -1,4 +1,4 @@
-"""Energies made of others: matrices, projections, whitening, concatenation, and fits kept in files."""
+"""Energies made of others: matrices, projections, whitening, concatenation, and files of fits."""
 
 from __future__ import annotations
 

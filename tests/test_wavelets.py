@@ -1,4 +1,4 @@
-"""Filter banks: the reference values, what makes a spline wavelet one, and what is refused."""
+"""Filter banks: reference values, properties of spline wavelets, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of generated paths: what is in them, and what is refused before anything is written."""
+"""Files of generated paths: their contents, and refusals before anything is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clear what the book's build keeps and would not notice to be out of date. `make book` runs this first.
+"""Clear what the book's build keeps and would not notice to be out of date, before `make book` builds it.
 
 The execution cache knows a notebook by its own cells, not by the library that they call or the results that they load.
 Sphinx knows a page by its own file, and copies stylesheets and images once, not when they change.

@@ -1,4 +1,4 @@
-"""Draw the project's logo and favicon: energies that move in parallel into the cloud of the target's.
+"""Draw the project's logo and favicon: two clouds of energies, one moved onto the other.
 
     python tools/draw_logo.py
 

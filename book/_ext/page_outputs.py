@@ -1,4 +1,4 @@
-"""Prepare what cells show for a page: figures get the width that they were drawn for, tables of pandas one head row.
+"""Prepare outputs of cells for a page: figures get the width they were drawn for, tables of pandas one head row.
 
 Figures have more pixels than a page gives them, for screens that can show those; Sphinx links an image with a width to
 its file, which book/_static/page.js opens at full size.

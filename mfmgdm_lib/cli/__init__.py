@@ -1,4 +1,4 @@
-"""The command `mfmgdm`."""
+"""The command `mfmgdm` and its subcommands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that commands offer, written out so that `--help` loads no numerical package."""
+"""The values that options of the commands accept, listed so that `--help` loads no numerical package."""
 
 from __future__ import annotations
 

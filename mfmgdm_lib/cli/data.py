@@ -1,4 +1,4 @@
-"""The errand boy: `mfmgdm data` gets series from their publishers, and knows which ones are in the house."""
+"""The command `mfmgdm data`, which downloads series and lists and verifies those in the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The long table: `mfmgdm descend` runs one descent alone, or under `torchrun` with its paths shared out."""
+"""The command `mfmgdm descend`, which runs one descent in one process or in several under `torchrun`."""
 
 from __future__ import annotations
 

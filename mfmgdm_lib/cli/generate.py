@@ -1,4 +1,4 @@
-"""The order form: `mfmgdm generate` takes a file with one series and leaves a file of paths like it."""
+"""The command `mfmgdm generate`, which reads one series and writes a file of paths like it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manners at the door: options that belong together, and errors that are said in a sentence."""
+"""Groups of command-line options, and library errors turned into messages of a command."""
 
 from __future__ import annotations
 

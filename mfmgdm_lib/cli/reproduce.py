@@ -1,4 +1,4 @@
-"""The proofreader's desk: `mfmgdm reproduce` runs what the paper shows, `mfmgdm verify` looks over what is stored."""
+"""The commands `mfmgdm reproduce`, which runs the paper's experiments, and `mfmgdm verify`, which checks results."""
 
 from __future__ import annotations
 

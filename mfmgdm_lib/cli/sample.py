@@ -1,4 +1,4 @@
-"""The tap: `mfmgdm sample` opens a frozen flow, and lets as many paths run into a file as are wanted."""
+"""The command `mfmgdm sample`, which draws paths from a saved flow into a file."""
 
 from __future__ import annotations
 

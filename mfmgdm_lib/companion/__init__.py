@@ -1,4 +1,4 @@
-"""This paper's experiments: what each figure and table runs, what is stored of it, and how it compares."""
+"""The paper's experiments: specifications, stored results, and comparison with the printed numbers."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The known answers: descents whose law is Gaussian in closed form, for the estimates to be held against."""
+"""Descents whose laws are known in closed form, as references for the estimates."""
 
 from __future__ import annotations
 

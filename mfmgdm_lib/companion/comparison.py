@@ -1,4 +1,4 @@
-"""The scales: the stored cells of Table 1 beside the paper's numbers, and independent copies beside each other."""
+"""Table 1's stored results compared with the paper's numbers and with independent replicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table 1 and its copies as tables to be read, with names in place of keys."""
+"""Table 1 and its replicates as tables for the book."""
 
 from __future__ import annotations
 

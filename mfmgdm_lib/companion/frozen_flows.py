@@ -1,4 +1,4 @@
-"""What a frozen flow is worth: against the ensemble that left it, in the other direction, and on days held out."""
+"""Divergences of frozen flows in both directions, and their log-densities of held-out days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descents towards observed series, Section 5.2 and Appendix C: what to run for each panel of Figures 6 to 10."""
+"""Experiments on observed series (Section 5.2 and Appendix C): series, targets, starts and models."""
 
 from __future__ import annotations
 

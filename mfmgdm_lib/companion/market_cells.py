@@ -1,4 +1,4 @@
-"""Figures 6 to 10 panel by panel: frozen specifications, how each is run, and what is kept of it."""
+"""The specifications of Figures 6 to 10, how each is run, and what is stored of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reading glass: what is kept of the market cells, by the names that figures and tables ask for."""
+"""What is stored of Figures 6 to 10, by the names that figures and tables use."""
 
 from __future__ import annotations
 

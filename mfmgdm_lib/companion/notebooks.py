@@ -1,4 +1,4 @@
-"""What the notebooks of the book need of a notebook's own machinery."""
+"""Values of a notebook's cells that its text quotes (MyST-NB's glue)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's numbers as this project finds them."""
+"""Our values of the paper's numbers, from the stored results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes too long for a page: tables and fits kept in `results/`, read and written whole."""
+"""The folder `results/`: tables and fits that take too long to compute in a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descents towards processes whose likelihood is known: Figures 1 to 5 and Table 1."""
+"""Experiments on processes with a known likelihood: Figures 1 to 5 and Table 1."""
 
 from __future__ import annotations
 

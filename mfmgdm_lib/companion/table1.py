@@ -1,4 +1,4 @@
-"""Table 1 and Figure 5 cell by cell: what to run for each of the forty numbers, and for others like them."""
+"""The specifications of Table 1's forty cells, how each is run, and what is stored of it."""
 
 from __future__ import annotations
 

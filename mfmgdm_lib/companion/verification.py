@@ -1,4 +1,4 @@
-"""The auditor's room: recompute the beginning of what is stored, and say how far it is from what was written down."""
+"""Stored results compared with their first steps computed again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data room: real series, dated and with their units, from files, from publishers, and from what is installed."""
+"""Real series with dates and units, from files, publishers and installed packages."""
 
 from mfmgdm_lib.data.cache import cached, verify_cache
 from mfmgdm_lib.data.checks import check_series

@@ -1,4 +1,4 @@
-"""The larder of the data room: what was downloaded once, a CSV file for each question, checked when it is opened."""
+"""The cache of downloaded series: one CSV file for each query, with a checksum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The customs of the data room: no series gets past it whose dates or values cannot be right."""
+"""Checks of the dates and values of a series."""
 
 from __future__ import annotations
 

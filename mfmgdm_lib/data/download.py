@@ -1,4 +1,4 @@
-"""The telephone of the data room: one question to one address, asked with patience, and a whole answer or none."""
+"""HTTP requests with retries, a limit of size and errors that say what the server answered."""
 
 from __future__ import annotations
 

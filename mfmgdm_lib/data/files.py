@@ -1,4 +1,4 @@
-"""The letterbox of the data room: CSV files of anyone's making, read whole or refused with the line at fault."""
+"""Series read from CSV files, with errors that give the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reading desk of the data room: where a series is looked for, in what order, and what is said of it."""
+"""The lookup of a publisher's series in a local folder, in the cache, or by download."""
 
 from __future__ import annotations
 

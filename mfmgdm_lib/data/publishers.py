@@ -1,4 +1,4 @@
-"""The address book of the data room: for each publisher, where to ask, how to read the answer, and what it means."""
+"""The publishers of series: the address, the format and the units of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Daily prices of Yahoo Finance, by way of the package yfinance."""
+"""Daily prices from Yahoo Finance by the package yfinance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workbench of the data room: returns, and scaling that can be undone, all without reading anything."""
+"""Returns and standardisation of a series, and descriptions of its dates."""
 
 from __future__ import annotations
 

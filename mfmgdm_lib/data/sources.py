@@ -1,4 +1,4 @@
-"""The market hall of the data room: a function for each place that series come from, with or without a network."""
+"""One function for each source of series: arch's S&P 500, Yahoo, Riksbank, FRED and ECB."""
 
 from __future__ import annotations
 

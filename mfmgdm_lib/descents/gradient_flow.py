@@ -1,4 +1,4 @@
-"""The express lift: the flow that a descent approximates by thousands of small steps, in a few dozen long ones."""
+"""The gradient flow, the limit of small steps of a descent, by an exponential Euler method with adaptive steps."""
 
 from __future__ import annotations
 

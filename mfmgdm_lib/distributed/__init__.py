@@ -1,4 +1,4 @@
-"""The many hands: one ensemble whose paths are shared out over processes, which tell each other only their sums."""
+"""One ensemble whose paths are distributed over processes, which exchange only sums."""
 
 from mfmgdm_lib.distributed.descent import ShardDeterminant, ShardedDescent
 from mfmgdm_lib.distributed.running import Checkpoints, ShardedRun, follow

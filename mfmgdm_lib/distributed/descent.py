@@ -1,4 +1,4 @@
-"""Hands that move together: a descent whose paths are shared out, by the mean mismatch of them all."""
+"""A descent of the paths of one process by the mean mismatch of an ensemble over all processes."""
 
 from __future__ import annotations
 

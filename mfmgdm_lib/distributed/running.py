@@ -1,4 +1,4 @@
-"""The night shift: a descent over all processes from start to end, put down on the way and taken up again."""
+"""A resumable run of one ensemble over several processes, with checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One of many hands: what a single process has of an ensemble, and the sums that it tells the others."""
+"""The paths of one process of a group, and sums over the group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The energies Φ: what of a path the descent is allowed to see."""
+"""The energies Φ: statistics of a path that a descent matches."""
 
 from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy

@@ -1,4 +1,4 @@
-"""What every energy can do: map paths to labelled numbers, and say how they change with the path."""
+"""The base classes of energies: values, gradients, Jacobians and Hessians."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The logbook: energies that write down on the way what their derivatives need, for as many paths as fit the cache."""
+"""The base class of energies whose derivatives, written by hand, share what was computed for the values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frozen flows: a descent whose mean path is fixed, so that each path descends on its own and has a density."""
+"""Frozen flows: descents with a fixed mean path, whose paths are independent and have a density."""
 
 from mfmgdm_lib.flows.flow import FrozenFlow, FrozenState
 from mfmgdm_lib.flows.freezing import freeze

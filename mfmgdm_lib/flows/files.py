@@ -1,4 +1,4 @@
-"""The crate: a frozen flow as numbers in a file, and back again."""
+"""The target, the start and the energy of a flow as arrays in its file."""
 
 from __future__ import annotations
 

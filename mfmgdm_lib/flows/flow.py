@@ -1,4 +1,4 @@
-"""The cast: a descent whose mean path is fixed, as a law of independent paths with a density."""
+"""The frozen flow: a descent with a fixed mean path as a law of independent paths with a density."""
 
 from __future__ import annotations
 

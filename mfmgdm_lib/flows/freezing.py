@@ -1,4 +1,4 @@
-"""The mould: an ensemble that descends once, so that its mean path can be kept."""
+"""The freezing of an ensemble's mean path into a flow."""
 
 from __future__ import annotations
 

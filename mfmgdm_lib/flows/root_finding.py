@@ -1,4 +1,4 @@
-"""The way back: the place from which a step of a flow leads to where a path stands."""
+"""The inverse of a step, by fixed-point iteration and Newton's method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One step of a frozen flow: forwards, back again, and the determinant of its Jacobian."""
+"""One step of a frozen flow: forwards, backwards, and the determinant of its Jacobian."""
 
 from __future__ import annotations
 

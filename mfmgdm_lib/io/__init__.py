@@ -1,4 +1,4 @@
-"""Paths into files that other programs read, all at once or a batch at a time."""
+"""Paths written to files, all at once or in batches."""
 
 from mfmgdm_lib.io.files import report_text, save_figure, save_paths
 from mfmgdm_lib.io.streaming import stream_paths

@@ -1,4 +1,4 @@
-"""The packing table: generated paths into files that other programs read, and the report into plain text."""
+"""Generated paths written to Parquet, CSV or npz files, figures to image files, and the report as text."""
 
 from __future__ import annotations
 

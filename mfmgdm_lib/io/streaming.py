@@ -1,4 +1,4 @@
-"""The conveyor belt: as many paths of a frozen flow as are asked for, into a file, with a few in memory at a time."""
+"""Paths of a frozen flow drawn and written in batches, in constant memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact blocks in O(d): banded factorisations, all paths of a chunk strung into one band matrix."""
+"""Exact log-determinants of banded blocks, in O(d) for each path."""
 
 from __future__ import annotations
 

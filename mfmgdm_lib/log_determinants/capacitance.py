@@ -1,4 +1,4 @@
-"""Capacitance matrices from a random few of the paths: the part of an estimate that couples an ensemble."""
+"""Estimates of the capacitance matrix, which couples an ensemble, from a random subset of its paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The yardstick: blocks of any energy written out in full and factored, O(d³) for each path."""
+"""Exact log-determinants of any energy from dense blocks, in O(d³) for each path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The determinant lemma: from the blocks of the single paths to the Jacobian of a whole ensemble."""
+"""The matrix determinant lemma: the determinant of an ensemble's step from the blocks of its paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sampling rate: determinants of some of a descent's steps, and the sums over all of them that those stand for."""
+"""Sums over a descent of log-determinants that are known at some of its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimated blocks for any energy: a few Hessian-vector products with random probes, and a standard error for each."""
+"""Log-determinants of any energy estimated from Hessian-vector products with random probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The style of all figures, and the report that goes with generated paths."""
+"""The style of all figures, and the figure of a generation's report."""
 
 from mfmgdm_lib.plotting.report import generation_report
 from mfmgdm_lib.plotting.style import COLOURS

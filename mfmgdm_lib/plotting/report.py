@@ -1,4 +1,4 @@
-"""What one looks at before trusting generated paths: the series and them, side by side and statistic by statistic."""
+"""The figure of a generation's report: the series and the paths, and their statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paint box: the colours that mean the same in every figure, the style, and what several figures draw."""
+"""Colours, matplotlib settings and helper functions that all figures share."""
 
 from __future__ import annotations
 

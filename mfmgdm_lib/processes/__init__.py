@@ -1,4 +1,4 @@
-"""The laws that a descent is asked to imitate, and the ones that it starts from."""
+"""Laws of time series: the processes that a descent imitates, and those that it starts from."""
 
 from mfmgdm_lib.processes.autoregressive import AR
 from mfmgdm_lib.processes.base import Process

@@ -1,4 +1,4 @@
-"""Bessel functions for the square-root diffusion, as logarithms: they neither overflow nor underflow."""
+"""Logarithms of the Bessel functions in the transition density of CIR, safe from overflow and underflow."""
 
 from __future__ import annotations
 

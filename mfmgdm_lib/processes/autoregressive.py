@@ -1,4 +1,4 @@
-"""AR(p): the Gaussian autoregression of eq. (4), with its exact stationary likelihood."""
+"""AR(p), the Gaussian autoregression of eq. (4), with its exact stationary likelihood."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every law can do: draw paths, and say how likely a path is."""
+"""The base class of processes, and random generators and draws in chunks."""
 
 from __future__ import annotations
 

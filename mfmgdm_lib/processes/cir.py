@@ -1,4 +1,4 @@
-"""CIR: the square-root diffusion of Section 5.1, which stays at or above zero, with its exact transition density."""
+"""CIR, the square-root diffusion of Section 5.1, with its exact transition density."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tailor: laws made to measure for one observed series, by maximum likelihood."""
+"""Maximum-likelihood fits of laws to one series, and the starting laws of Section 5.2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GARCH(1, 1), alone or around an AR(1) mean: the reference model of Section 5.2, whose spread has a memory."""
+"""GARCH(1, 1) with and without an AR(1) mean, the reference model of Section 5.2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a descent starts: the maximum-entropy law for a process's mean, spread and support."""
+"""Maximum-entropy laws for a given mean, standard deviation and support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Independent draws with heavy tails: a start for Section 5.2 that has the tails of returns, and no memory."""
+"""Independent Student t draws, a start with the tails of financial returns."""
 
 from __future__ import annotations
 

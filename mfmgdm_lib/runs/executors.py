@@ -1,4 +1,4 @@
-"""The foreman: hands cells to this process, to others on this machine, or to the workers of a Dask cluster."""
+"""Executors of many runs: in this process, in several, or on a Dask cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine room: run cells into a store, here or elsewhere, with checkpoints."""
+"""The execution of one resumable run into a store, with checkpoints."""
 
 from __future__ import annotations
 

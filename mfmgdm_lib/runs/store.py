@@ -1,4 +1,4 @@
-"""The shelves: results on disk, keyed by what was run, written whole or not at all, and checked when they are read."""
+"""The store of results: files keyed by the specification of a run, with checksums, checkpoints and locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A browser on the built site, for the tests of `make browse`."""
+"""Fixtures that open the built site in a browser, for `make browse`."""
 
 from __future__ import annotations
 

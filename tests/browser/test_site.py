@@ -1,4 +1,4 @@
-"""The built site in a browser: every page at three widths, light and dark, and everything that can be pressed."""
+"""The built site in a browser: every page at three widths, in light and dark mode, and all that can be clicked."""
 
 from __future__ import annotations
 

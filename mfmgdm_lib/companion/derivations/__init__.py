@@ -1,4 +1,4 @@
-"""The checking room: the paper's algebra in symbols, by brute force, and against the diffusion it starts from."""
+"""The paper's algebra checked symbolically, by automatic differentiation, and against the CIR diffusion."""
 
 from mfmgdm_lib.companion.derivations.brute_force import (
     PathTerms,

@@ -1,4 +1,4 @@
-"""Appendices A and B by brute force: whole Jacobians by automatic differentiation, to hold every line against."""
+"""Appendices A and B by automatic differentiation of whole Jacobians."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CIR diffusion of Section 5.1, by its own equations: what the library's transition density is held against."""
+"""The transition density of CIR checked against its stochastic differential equation (Section 5.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Appendix A in symbols: every line of the derivation for energies that may be any smooth functions."""
+"""Appendix A in symbols, for arbitrary smooth energies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of the book, drawn from results: nothing is saved here, and nothing calculated but what a plot shows.
+"""The figures of the book, drawn from results that are calculated elsewhere.
 
 Colours mean the same everywhere: black is the true law, grey the start, orange MGDM, blue MF–MGDM.
 """

@@ -1,4 +1,4 @@
-"""Steps as maps: their Jacobians, what these cost, and where a density goes."""
+"""Figures of steps as maps: their Jacobians, their cost, and the densities that they push forward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divergences along a descent, against the size of an ensemble and the number of paths."""
+"""Figures of divergences along a descent, against the size of an ensemble and the number of paths."""
 
 from __future__ import annotations
 

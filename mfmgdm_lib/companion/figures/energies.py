@@ -1,4 +1,4 @@
-"""Energies of paths: clouds, how they move, and how their spread changes."""
+"""Figures of the energies of ensembles: clouds, moves, spreads and losses."""
 
 from __future__ import annotations
 

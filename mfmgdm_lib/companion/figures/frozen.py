@@ -1,4 +1,4 @@
-"""Frozen flows as pictures: against the ensembles that left them, in both directions, and on days held out."""
+"""Figures of frozen flows: divergences in both directions and log-densities of held-out days."""
 
 from __future__ import annotations
 

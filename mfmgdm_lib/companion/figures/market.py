@@ -1,4 +1,4 @@
-"""Section 5.2 as pictures: how models of a market spread, what they keep of its entropy, and how fast they are had."""
+"""Figures of the models of financial series (Section 5.2): statistics, entropies and losses."""
 
 from __future__ import annotations
 

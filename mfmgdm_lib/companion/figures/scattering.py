@@ -1,4 +1,4 @@
-"""What the scattering energies are made of: filters, filtered paths, and what tells one law from another."""
+"""Figures of wavelet filters, scalograms and the values of scattering energies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths themselves, and the statistics that they are judged by."""
+"""Figures of paths, their marginals and their autocorrelations."""
 
 from __future__ import annotations
 

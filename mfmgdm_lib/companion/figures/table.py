@@ -1,4 +1,4 @@
-"""Table 1 as pictures: what it says, how far it can be repeated, what it costs."""
+"""Figures of Table 1: its values, their replicates and their cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other side of the comparison: what the paper states and contains, and where the book answers it."""
+"""The paper's numbers and parts, and where the book reproduces or checks each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule by which a number of ours is compared with the paper's, and the table of all of them."""
+"""The comparison of our numbers with the paper's: verdicts, and the table of all numbers."""
 
 from __future__ import annotations
 

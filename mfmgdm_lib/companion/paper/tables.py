@@ -1,4 +1,4 @@
-"""The index: what the paper states and what it contains, as tables."""
+"""The paper's numbers and its sections, figures and equations, read from CSV files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The referee: checks of the paper's equations, shown in the pages that make them and collected from there."""
+"""Checks of the paper's equations: made in notebooks, and collected from their outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The name plates: what each value of a scattering energy is made of."""
+"""Descriptions of the single values of a scattering energy."""
 
 from __future__ import annotations
 

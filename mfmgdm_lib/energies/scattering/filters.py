@@ -1,4 +1,4 @@
-"""The sluice: many real filters at once, there and back by real FFTs, for paths on a circle or between mirrors."""
+"""Banks of filters and their adjoints by real FFTs, with periodic or reflected boundaries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bend: what a filtered path goes through before it is averaged or filtered again, with two derivatives by hand.
+"""The nonlinearities of scattering transforms, with their first and second derivatives.
 
 Each takes a signal y (*, P, time) of P parts to a value (*, time). Let a be the gradient of some loss in the value.
 `scale` brings it into the form that the others want, `pull` makes of that the gradient in y. When y moves by dy and a

@@ -1,4 +1,4 @@
-"""The loom: averages of the products of signals, of complex ones by modulus, with two derivatives by hand."""
+"""Time averages of products of signals, with their first and second derivatives."""
 
 from __future__ import annotations
 

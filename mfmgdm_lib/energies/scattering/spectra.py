@@ -1,4 +1,4 @@
-"""Energy iv of Section 5.1: scattering spectra, how the scales of a path and of its envelopes go together."""
+"""Energy iv of Section 5.1: scattering spectra, the correlations of wavelet coefficients and their envelopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Energies ii and iii of Section 5.1: what two layers of wavelets and a nonlinearity leave of a path, on average."""
+"""Energies ii and iii of Section 5.1: means and covariances of two layers of scattering."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workshop of wavelets: Morlet's from kymatio, Battle and Lemarié's from splines, as numbers in frequency."""
+"""Wavelet filter banks in the frequency domain: Morlet's by kymatio, and Battle–Lemarié's."""
 
 from __future__ import annotations
 

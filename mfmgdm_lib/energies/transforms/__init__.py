@@ -1,4 +1,4 @@
-"""The switchboard: energies made of other energies."""
+"""Energies made of other energies."""
 
 from mfmgdm_lib.energies.transforms.composed import Concatenate, Linear
 from mfmgdm_lib.energies.transforms.fitted import Projection, Whitening

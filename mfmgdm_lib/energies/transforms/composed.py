@@ -1,4 +1,4 @@
-"""Energies put together: one times a matrix, and several side by side, with all that was known of their derivatives."""
+"""Linear images and concatenations of energies, with the derivatives of their parts."""
 
 from __future__ import annotations
 

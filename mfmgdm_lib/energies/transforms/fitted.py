@@ -1,4 +1,4 @@
-"""Energies fitted to a process: projected on principal components, or whitened."""
+"""Energies projected on principal components or whitened, by moments under a process."""
 
 from __future__ import annotations
 

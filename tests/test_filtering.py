@@ -9,12 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from mfmgdm_lib.energies.scattering.filters import Circle, Filters, Frame, Mirror
+from mfmgdm_lib.energies.scattering.filters import Boundary, Filters, PeriodicBoundary, ReflectedBoundary
 
 LENGTH = 64
 CPU = torch.device("cpu")
-FRAMES = {"circle": (Circle(LENGTH, torch.float64, CPU), LENGTH), "mirror": (Mirror(LENGTH, torch.float64, CPU), 128)}
-frames = pytest.mark.parametrize(("frame", "grid"), FRAMES.values(), ids=list(FRAMES))
+BOUNDARIES = {
+    "circle": (PeriodicBoundary(LENGTH, torch.float64, CPU), LENGTH),
+    "mirror": (ReflectedBoundary(LENGTH, torch.float64, CPU), 128),
+}
+boundaries = pytest.mark.parametrize(("boundary", "grid"), BOUNDARIES.values(), ids=list(BOUNDARIES))
 
 
 def filters_on(grid: int) -> np.ndarray:
@@ -34,43 +37,45 @@ def filtered_directly(x: Tensor, filters: np.ndarray) -> Tensor:
     return torch.fft.ifft(spectrum)[..., :length]
 
 
-def arranged(frame: Frame, x: Tensor) -> Tensor:
-    return frame.arrange(x) if isinstance(frame, Mirror) else x
+def arranged(boundary: Boundary, x: Tensor) -> Tensor:
+    return boundary.arrange(x) if isinstance(boundary, ReflectedBoundary) else x
 
 
-@frames
+@boundaries
 def test_filtered_signals_are_the_parts_of_a_complex_convolution(
-    frame: Frame, grid: int, noise: Callable[..., Tensor]
+    boundary: Boundary, grid: int, noise: Callable[..., Tensor]
 ) -> None:
     x, filters = noise(2, LENGTH), filters_on(grid)
-    signals = Filters(frame, frame.responses(filters))(frame.spectrum(arranged(frame, x)))
-    if isinstance(frame, Mirror):
-        signals = frame.restore(frame.conjugate_(signals))
+    signals = Filters(boundary, boundary.responses(filters))(boundary.spectrum(arranged(boundary, x)))
+    if isinstance(boundary, ReflectedBoundary):
+        signals = boundary.restore(boundary.conjugate_(signals))
     expected = filtered_directly(x, filters)
     torch.testing.assert_close(signals, torch.stack([expected.real, expected.imag], dim=-2), rtol=0, atol=1e-13)
 
 
-@frames
+@boundaries
 @pytest.mark.parametrize("chosen", [slice(None), slice(1, 2)], ids=["all", "the narrow one"])
-def test_adjoint_is_that_of_the_filters(frame: Frame, grid: int, chosen: slice, noise: Callable[..., Tensor]) -> None:
-    filters = Filters(frame, frame.responses(filters_on(grid)[chosen]))
+def test_adjoint_is_that_of_the_filters(
+    boundary: Boundary, grid: int, chosen: slice, noise: Callable[..., Tensor]
+) -> None:
+    filters = Filters(boundary, boundary.responses(filters_on(grid)[chosen]))
     x = noise(2, LENGTH)
-    signals = filters(frame.spectrum(x))
+    signals = filters(boundary.spectrum(x))
     other = noise(*signals.shape, seed=1)
-    back = frame.signal(filters.adjoint(other))
+    back = boundary.signal(filters.adjoint(other))
     products = (signals * other).sum((1, 2, 3)), (x * back).sum(-1)
     torch.testing.assert_close(*products, rtol=0, atol=1e-12)
-    apart = frame.signal(filters.adjoint_each(other))
+    apart = boundary.signal(filters.adjoint_each(other))
     torch.testing.assert_close(apart.sum(1), back, rtol=0, atol=1e-12)
-    first = frame.signal(filters.adjoint_each(other[:, :1]))
+    first = boundary.signal(filters.adjoint_each(other[:, :1]))
     torch.testing.assert_close(first, apart[:, :1], rtol=0, atol=1e-13)
-    before = frame.spectrum(noise(2, LENGTH, seed=2))
+    before = boundary.spectrum(noise(2, LENGTH, seed=2))
     added = filters.adjoint(other, out=before.clone())
-    torch.testing.assert_close(frame.signal(added - before), back, rtol=0, atol=1e-12)
+    torch.testing.assert_close(boundary.signal(added - before), back, rtol=0, atol=1e-12)
 
 
 def test_views_and_frequencies_that_nothing_passes_are_left_out_of_the_work() -> None:
-    mirror = FRAMES["mirror"][0]
+    mirror = BOUNDARIES["mirror"][0]
     narrow = Filters(mirror, mirror.responses(filters_on(128)[1:2]))
     assert len(narrow._weights) == 1 and narrow._weights[0].shape[-1] == 16
     wide = Filters(mirror, mirror.responses(filters_on(128)))
@@ -78,5 +83,5 @@ def test_views_and_frequencies_that_nothing_passes_are_left_out_of_the_work() ->
 
 
 def test_mirror_puts_paths_back_into_the_order_of_time(noise: Callable[..., Tensor]) -> None:
-    mirror, x = FRAMES["mirror"][0], noise(3, LENGTH)
+    mirror, x = BOUNDARIES["mirror"][0], noise(3, LENGTH)
     torch.testing.assert_close(mirror.restore(mirror.arrange(x)), x, rtol=0, atol=0)

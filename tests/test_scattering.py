@@ -12,7 +12,7 @@ from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Energy, RecordedEnergy, ScatteringCovariance, ScatteringMean, recorded
-from mfmgdm_lib.energies.scattering import two_layers
+from mfmgdm_lib.energies.scattering import layers
 
 REFERENCE = np.load(Path(__file__).parent / "fixtures" / "energies_T1024.npz")
 X = torch.from_numpy(REFERENCE["x"])
@@ -152,7 +152,7 @@ def test_chunks_change_nothing(
 def test_making_an_energy_makes_no_filters_and_using_it_makes_them_once(
     kind: type[RecordedEnergy], noise: Callable[..., Tensor]
 ) -> None:
-    make = two_layers._moduli if kind is ScatteringMean else two_layers._rectified
+    make = layers.moduli if kind is ScatteringMean else layers.rectified
     make.cache_clear()
     energy = kind(512, J=7)
     assert make.cache_info().currsize == 0
@@ -163,7 +163,7 @@ def test_making_an_energy_makes_no_filters_and_using_it_makes_them_once(
 
 
 def test_filters_that_were_made_in_inference_mode_serve_autograd_too(noise: Callable[..., Tensor]) -> None:
-    two_layers._moduli.cache_clear()
+    layers.moduli.cache_clear()
     energy, x = ScatteringMean(256), noise(2, 256)
     with torch.inference_mode():
         energy(x)

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Circle", "Filters", "Frame", "Mirror"]
+__all__ = ["Boundary", "Filters", "PeriodicBoundary", "ReflectedBoundary"]
 
 
-class Frame:
-    """How a path of `length` points continues beyond its ends, and what its spectrum is.
+class Boundary:
+    """How a path of `length` points continues beyond its ends, and its spectrum.
 
     A spectrum has `views` rows of length // 2 + 1 frequencies each; a filter is a weight for every view and frequency.
     """
@@ -37,8 +37,8 @@ class Frame:
         raise NotImplementedError
 
 
-class Circle(Frame):
-    """Paths that begin again where they end: plain circular convolution, on the grid of the path itself."""
+class PeriodicBoundary(Boundary):
+    """Periodic paths: circular convolution on the grid of the path itself."""
 
     views = 1
 
@@ -57,8 +57,8 @@ class Circle(Frame):
         return parts[:, :, None, : self.length // 2 + 1]
 
 
-class Mirror(Frame):
-    r"""Paths that run back from where they end, x₁ … x_d x_d … x₁, seen through filters on the grid of 2d points.
+class ReflectedBoundary(Boundary):
+    r"""Paths reflected at their end, x₁ … x_d x_d … x₁, under filters on the grid of 2d points.
 
     No FFT here is longer than d. Put the even places of a path first, then the odd ones backwards, and let V be the
     spectrum of that. With :math:`Z_k = e^{i\pi k/d}\, \overline{V_k}` the 2d reflected points have the spectrum V + Z
@@ -101,7 +101,7 @@ class Mirror(Frame):
         return torch.fft.irfft(low + high + self._turn * (low - high).conj(), n=self.length)
 
     def responses(self, filters: np.ndarray) -> np.ndarray:
-        """Weights of the views: ψ̂ at ±k for the first, at ±(d − k) for the second; parts as on a circle."""
+        """Weights of the views: ψ̂ at ±k for the first, at ±(d − k) for the second; parts as for periodic paths."""
         k = np.arange(self.length // 2 + 1)
         above = np.stack([filters[:, k], filters[:, k - self.length]], axis=1)
         below = np.stack([filters[:, -k], filters[:, self.length - k]], axis=1)
@@ -111,19 +111,19 @@ class Mirror(Frame):
 class Filters:
     """A bank of real filters (C, P, views, bins): P = 2 for the real and imaginary part of each, or P = 1.
 
-    Views and high frequencies that no filter of the bank lets through are left out of the work.
+    Views and high frequencies at which every filter of the bank is 0 are left out.
 
     Args:
-        frame: how paths continue, and what their spectrum is.
-        responses: weights, of which `frame.responses` makes some.
+        boundary: how paths continue, and what their spectrum is.
+        responses: weights, of which `boundary.responses` makes some.
     """
 
-    def __init__(self, frame: Frame, responses: np.ndarray) -> None:
-        self.frame = frame
+    def __init__(self, boundary: Boundary, responses: np.ndarray) -> None:
+        self.boundary = boundary
         _, _, views, bins = responses.nonzero()
         self._bins = int(bins.max()) + 1
         weights = torch.from_numpy(responses[..., : int(views.max()) + 1, : self._bins])
-        weights = weights.to(frame.device, frame.dtype.to_complex())
+        weights = weights.to(boundary.device, boundary.dtype.to_complex())
         self._weights = weights.unbind(-2)
         self._adjoint = weights.conj().resolve_conj().unbind(-2)
 
@@ -133,13 +133,13 @@ class Filters:
         total = views[0] * self._weights[0]
         for view, weight in zip(views[1:], self._weights[1:], strict=False):
             total += view * weight
-        return torch.fft.irfft(total, n=self.frame.length)
+        return torch.fft.irfft(total, n=self.boundary.length)
 
     def adjoint(self, signals: Tensor, out: Tensor | None = None) -> Tensor:
-        """Back: from signals (*, C, P, time) to views (*, views, bins), summed over the filters, for `frame.signal`.
+        """Adjoint of `__call__`: from signals (*, C, P, time) to views (*, views, bins), summed over the filters.
 
         Args:
-            signals: as `__call__` returns them.
+            signals: as `__call__` returns them; `boundary.signal` takes the views back to paths.
             out: views to add the result to; None for zeros.
         """
         if out is None:
@@ -149,19 +149,19 @@ class Filters:
         return out
 
     def adjoint_each(self, signals: Tensor) -> Tensor:
-        """As `adjoint`, but for each filter apart: (*, C, views, bins). Fewer signals than C go to the first."""
+        """As `adjoint`, but without the sum over filters: (*, C, views, bins); fewer signals than C go to the first."""
         out = self._no_views(signals.shape[:-2])
         for view, part in enumerate(self._weighted(signals)):
             out[..., view, : self._bins] = part.sum(-2)
         return out
 
     def _no_views(self, shape: torch.Size) -> Tensor:
-        bins = self.frame.length // 2 + 1
-        dtype, device = self.frame.dtype.to_complex(), self.frame.device
-        return torch.zeros((*shape, self.frame.views, bins), dtype=dtype, device=device)
+        bins = self.boundary.length // 2 + 1
+        dtype, device = self.boundary.dtype.to_complex(), self.boundary.device
+        return torch.zeros((*shape, self.boundary.views, bins), dtype=dtype, device=device)
 
     def _weighted(self, signals: Tensor) -> Iterator[Tensor]:
-        """The spectra of signals (*, c, P, time), weighed for each view."""
+        """The spectra of signals (*, c, P, time), weighted for each view."""
         spectra = torch.fft.rfft(signals)[..., : self._bins]
         *others, last = (weight[: signals.shape[-3]] for weight in self._adjoint)
         yield from (spectra * weight for weight in others)

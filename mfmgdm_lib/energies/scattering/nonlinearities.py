@@ -1,8 +1,9 @@
 """The nonlinearities of scattering transforms, with their first and second derivatives.
 
 Each takes a signal y (*, P, time) of P parts to a value (*, time). Let a be the gradient of some loss in the value.
-`scale` brings it into the form that the others want, `pull` makes of that the gradient in y. When y moves by dy and a
-by da, `push` is what the value moves by, and `bend` what the gradient in y does.
+`pullback(scale(a))` is its gradient in y, a vector-Jacobian product; `scale(a)` is kept because the second derivative
+needs it again. `pushforward(dy)` is the change of the value along dy, a Jacobian-vector product, and
+`pullback_change` that of the gradient in y when y changes by dy and a by da.
 """
 
 from __future__ import annotations
@@ -12,36 +13,36 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["Bend", "Identity", "Modulus", "Rectifier"]
+__all__ = ["Identity", "Modulus", "Nonlinearity", "Rectifier"]
 
 
-class Bend:
+class Nonlinearity:
     """A nonlinearity at a signal."""
 
     @property
     def value(self) -> Tensor:
-        """What becomes of the signal, (*, time), differentiable by autograd."""
+        """The value, (*, time), differentiable by autograd."""
         raise NotImplementedError
 
     def scale(self, a: Tensor) -> Tensor:
         """The gradient in the value, (*, time), by the slope of the nonlinearity."""
         raise NotImplementedError
 
-    def pull(self, scaled: Tensor) -> Tensor:
+    def pullback(self, scaled: Tensor) -> Tensor:
         """The gradient in y, (*, P, time)."""
         raise NotImplementedError
 
-    def push(self, dy: Tensor) -> Tensor:
+    def pushforward(self, dy: Tensor) -> Tensor:
         """Derivative of the value, (*, time), along dy, (*, P, time)."""
         raise NotImplementedError
 
-    def bend(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
-        """Derivative of the gradient in y when y moves by dy and a by da, None for 0; what dy held is lost."""
+    def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
+        """Change of the gradient in y along dy and da, None for 0; overwrites dy."""
         raise NotImplementedError
 
 
-class Identity(Bend):
-    """A real signal as it is, P = 1."""
+class Identity(Nonlinearity):
+    """The identity on real signals, P = 1."""
 
     def __init__(self, y: Tensor) -> None:
         self._y = y
@@ -55,21 +56,21 @@ class Identity(Bend):
         """The gradient itself."""
         return a
 
-    def pull(self, scaled: Tensor) -> Tensor:
+    def pullback(self, scaled: Tensor) -> Tensor:
         """The gradient itself."""
         return scaled.unsqueeze(-2)
 
-    def push(self, dy: Tensor) -> Tensor:
-        """The move itself."""
+    def pushforward(self, dy: Tensor) -> Tensor:
+        """The change itself."""
         return dy.squeeze(-2)
 
-    def bend(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
+    def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
         """The change of the gradient."""
         return (torch.zeros_like(scaled) if da is None else da).unsqueeze(-2)
 
 
-class Modulus(Bend):
-    """|y| of a complex signal, given as P = 2 parts. Where y is all but 0, so are all derivatives."""
+class Modulus(Nonlinearity):
+    """|y| of a complex signal, given as P = 2 parts; near y = 0 all derivatives are set to 0."""
 
     def __init__(self, y: Tensor) -> None:
         self.y = y
@@ -93,25 +94,25 @@ class Modulus(Bend):
         """The gradient by |y|."""
         return a * self._inverse
 
-    def pull(self, scaled: Tensor) -> Tensor:
+    def pullback(self, scaled: Tensor) -> Tensor:
         """The gradient times the phase of y."""
         return self.y * scaled.unsqueeze(-2)
 
-    def push(self, dy: Tensor) -> Tensor:
+    def pushforward(self, dy: Tensor) -> Tensor:
         """The part of dy along y, Re(ȳ dy) / |y|."""
         (real, imaginary), (d_real, d_imaginary) = self.y.unbind(-2), dy.unbind(-2)
         return (real * d_real).addcmul_(imaginary, d_imaginary).mul_(self._inverse)
 
-    def bend(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
-        """For b = a / |y| it is b dy + y (da − b · push(dy)) / |y|."""
-        turn = self.push(dy).mul_(scaled)
+    def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
+        """For b = a / |y| it is b dy + y (da − b · pushforward(dy)) / |y|."""
+        along = self.pushforward(dy).mul_(scaled)
         if da is not None:
-            turn -= da
-        turn *= self._inverse
-        return dy.mul_(scaled.unsqueeze(-2)).addcmul_(self.y, turn.unsqueeze(-2), value=-1)
+            along -= da
+        along *= self._inverse
+        return dy.mul_(scaled.unsqueeze(-2)).addcmul_(self.y, along.unsqueeze(-2), value=-1)
 
 
-class Rectifier(Bend):
+class Rectifier(Nonlinearity):
     """max(y, 0) of a real signal, P = 1."""
 
     def __init__(self, y: Tensor) -> None:
@@ -123,21 +124,21 @@ class Rectifier(Bend):
         return self._value
 
     @cached_property
-    def _open(self) -> Tensor:
+    def _slope(self) -> Tensor:
         return self.value.sign()  # 1 or 0, in the dtype of the signal
 
     def scale(self, a: Tensor) -> Tensor:
         """The gradient where y > 0, else 0."""
-        return a * self._open
+        return a * self._slope
 
-    def pull(self, scaled: Tensor) -> Tensor:
+    def pullback(self, scaled: Tensor) -> Tensor:
         """The gradient as it was scaled."""
         return scaled.unsqueeze(-2)
 
-    def push(self, dy: Tensor) -> Tensor:
-        """The move where y > 0, else 0."""
-        return dy.squeeze(-2) * self._open
+    def pushforward(self, dy: Tensor) -> Tensor:
+        """The change where y > 0, else 0."""
+        return dy.squeeze(-2) * self._slope
 
-    def bend(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
-        """The change of the gradient where y > 0, else 0: there is no curvature except in the kink."""
-        return (torch.zeros_like(self.value) if da is None else da * self._open).unsqueeze(-2)
+    def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
+        """The change of the gradient where y > 0, else 0: the second derivative is 0 away from the kink."""
+        return (torch.zeros_like(self.value) if da is None else da * self._slope).unsqueeze(-2)

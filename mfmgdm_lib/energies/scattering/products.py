@@ -11,7 +11,7 @@ __all__ = ["Products"]
 
 
 class Products:
-    """Averages ⟨y_a ȳ_b⟩, a ≥ b, of c complex or real signals (n, c, parts, time); moduli of the complex ones."""
+    """Averages ⟨y_a ȳ_b⟩, a ≥ b, of c complex or real signals (n, c, parts, time); their moduli if complex."""
 
     def __init__(self, signals: Tensor) -> None:
         self.signals = signals.flatten(1, 2)
@@ -45,22 +45,22 @@ class Products:
     @property
     def phases(self) -> Tensor:
         """⟨y_a ȳ_b⟩ by its modulus, (n, c, parts, c); 1 for real signals."""
-        return self._averages.pull(self._averages.scale(torch.ones_like(self._averages.value)))
+        return self._averages.pullback(self._averages.scale(torch.ones_like(self._averages.value)))
 
     def _matrix(self, weights: Tensor) -> Tensor:
         matrix = weights.new_zeros(len(weights), self.count, self.count)
         matrix[:, self.row, self.column] = weights
         return matrix
 
-    def weigh(self, weights: Tensor) -> Tensor:
-        """Gradient in the signals of the values weighed by (n, c(c + 1)/2): (n, c, parts, time)."""
-        on = self._join(self._averages.pull(self._averages.scale(self._matrix(weights))))
+    def gradient(self, weights: Tensor) -> Tensor:
+        """Gradient in the signals of the values weighted by (n, c(c + 1)/2): (n, c, parts, time)."""
+        on = self._join(self._averages.pullback(self._averages.scale(self._matrix(weights))))
         return (on @ self.signals).unflatten(1, (self.count, self.parts))
 
-    def weigh_change(self, weights: Tensor, moved: Tensor) -> Tensor:
-        """What that gradient changes by when the signals move by (n, c, parts, time)."""
+    def gradient_change(self, weights: Tensor, moved: Tensor) -> Tensor:
+        """Change of that gradient along `moved` (n, c, parts, time)."""
         scaled, moved = self._averages.scale(self._matrix(weights)), moved.flatten(1, 2)
         cross = self.signals @ moved.mT
-        bent = self._averages.bend(scaled, None, self._split(cross + cross.mT))
-        change = self._join(self._averages.pull(scaled)) @ moved
-        return change.baddbmm_(self._join(bent), self.signals).unflatten(1, (self.count, self.parts))
+        curvature = self._averages.pullback_change(scaled, None, self._split(cross + cross.mT))
+        change = self._join(self._averages.pullback(scaled)) @ moved
+        return change.baddbmm_(self._join(curvature), self.signals).unflatten(1, (self.count, self.parts))

@@ -17,7 +17,7 @@ from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import as_windows, check_member, check_positive_int
 from mfmgdm_lib.energies.recorded import Record, RecordedEnergy, chunks
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
-from mfmgdm_lib.energies.scattering.filters import Filters, Mirror
+from mfmgdm_lib.energies.scattering.filters import Filters, ReflectedBoundary
 from mfmgdm_lib.energies.scattering.nonlinearities import Modulus
 from mfmgdm_lib.energies.scattering.products import Products
 from mfmgdm_lib.energies.scattering.wavelets import FilterBank, battle_lemarie, check_length, check_octaves, morlet
@@ -38,34 +38,36 @@ def filter_bank(wavelet: str, length: int, octaves: int) -> FilterBank:
 class Banks(NamedTuple):
     """The filters W_0 … W_J, ready for paths of one dtype on one device; W_J is the low-pass filter, which is real."""
 
-    frame: Mirror
+    boundary: ReflectedBoundary
     band_passes: Filters
-    """W_0 … W_{J−1} over their scales: what the path itself goes through first."""
+    """W_0 … W_{J−1} over their scales: the first layer."""
     low_pass: Filters
     """W_J over its scale."""
     each: tuple[Filters, ...]
-    """W_0 … W_J one by one, as they are: what the envelopes go through."""
+    """W_0 … W_J one by one, as they are: the second layer."""
     scale: tuple[float, ...]
     """σ_0 … σ_J."""
 
 
 @lru_cache(maxsize=16)
-@torch.inference_mode(False)  # what is kept has to serve autograd too, whoever asks first
+@torch.inference_mode(False)  # cached tensors have to serve autograd too
 def _banks(
     wavelet: str, length: int, octaves: int, scale: tuple[float, ...], dtype: torch.dtype, device: torch.device
 ) -> Banks:
-    frame, bank = Mirror(length, dtype, device), filter_bank(wavelet, length, octaves)
-    responses = frame.responses(np.concatenate([bank.band_passes, bank.low_pass[None]]))
+    boundary, bank = ReflectedBoundary(length, dtype, device), filter_bank(wavelet, length, octaves)
+    responses = boundary.responses(np.concatenate([bank.band_passes, bank.low_pass[None]]))
     scaled = responses / np.array(scale)[:, None, None, None]
-    each = [Filters(frame, responses[j : j + 1]) for j in range(octaves)]
-    each.append(Filters(frame, responses[octaves:, :1]))
-    return Banks(frame, Filters(frame, scaled[:octaves]), Filters(frame, scaled[octaves:, :1]), tuple(each), scale)
+    each = [Filters(boundary, responses[j : j + 1]) for j in range(octaves)]
+    each.append(Filters(boundary, responses[octaves:, :1]))
+    return Banks(
+        boundary, Filters(boundary, scaled[:octaves]), Filters(boundary, scaled[octaves:, :1]), tuple(each), scale
+    )
 
 
 class ScatteringSpectra(RecordedEnergy):
     r"""Energy iv: scattering spectra (Morel et al. 2023; paper Section 5.1).
 
-    A path runs on backwards from its end, goes through J band-pass filters W_0 … W_{J−1} and a low-pass filter W_J, and
+    A path is reflected at its end, goes through J band-pass filters W_0 … W_{J−1} and a low-pass filter W_J, and
     is divided by σ_j; of its 2d points the first d count. The values are
 
     .. math:: \langle |W_j x| \rangle, \; \langle W_J x \rangle, \quad \langle |W_j x|^2 \rangle, \quad
@@ -184,12 +186,12 @@ def _name_coefficients(octaves: int) -> Iterator[Coefficient]:
 
 def _first_layer(banks: Banks, x: Tensor) -> tuple[Tensor, Tensor]:
     """W_0 x … W_{J−1} x, (n, J, 2, time), and W_J x, (n, 1, 1, time), of paths (n, time)."""
-    spectrum = banks.frame.spectrum(banks.frame.arrange(x))
+    spectrum = banks.boundary.spectrum(banks.boundary.arrange(x))
     return banks.band_passes(spectrum), banks.low_pass(spectrum)
 
 
 class _Spectra(Record):
-    """Paths (n, time), their envelopes |W_j x|, and all that a wavelet W_k makes of either, scale by scale."""
+    """Paths (n, time), their envelopes |W_j x|, and both filtered by W_k, scale by scale."""
 
     def __init__(self, banks: Banks, x: Tensor) -> None:
         self.banks = banks
@@ -200,34 +202,34 @@ class _Spectra(Record):
 
     def _scale_by_scale(self, path: Tensor, low: Tensor, envelopes: Tensor) -> Iterator[Tensor]:
         """For k = 0 … J the signals W_k x, W_k|W_0 x|, … W_k|W_{k−1} x|: (n, 1 + k, parts, time)."""
-        frame, octaves = self.banks.frame, path.shape[1]
-        spectra = frame.spectrum(envelopes)
-        yield frame.conjugate_(path[:, :1].clone())
+        boundary, octaves = self.banks.boundary, path.shape[1]
+        spectra = boundary.spectrum(envelopes)
+        yield boundary.conjugate_(path[:, :1].clone())
         for k, filters in enumerate(self.banks.each[1:], start=1):
             first = path[:, k : k + 1] if k < octaves else low
             signals = torch.cat([first, filters(spectra[:, :k]).squeeze(2)], dim=1)
-            yield frame.conjugate_(signals) if k < octaves else signals
+            yield boundary.conjugate_(signals) if k < octaves else signals
 
-    def _back_to_layers(self, on_signals: Iterable[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """The adjoint of `_scale_by_scale`: to the path, to its low frequencies, and to its envelopes."""
-        frame, shape = self.banks.frame, self.envelopes.value.shape
+    def _adjoint_to_layers(self, on_signals: Iterable[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The adjoint of `_scale_by_scale`: gradients in the filtered path, its low frequencies and its envelopes."""
+        boundary, shape = self.banks.boundary, self.envelopes.value.shape
         n, octaves, length = shape
-        views = self.low.new_zeros((n, octaves, frame.views, length // 2 + 1), dtype=self.low.dtype.to_complex())
+        views = self.low.new_zeros((n, octaves, boundary.views, length // 2 + 1), dtype=self.low.dtype.to_complex())
         on_path = torch.empty_like(self.envelopes.y)
         for k, on in enumerate(on_signals):
             if k < octaves:
-                on_path[:, k] = frame.conjugate_(on)[:, 0]
+                on_path[:, k] = boundary.conjugate_(on)[:, 0]
             else:
                 on_low = on[:, :1]
             if k > 0:
                 self.banks.each[k].adjoint(on[:, 1:].unsqueeze(2), out=views[:, :k])
-        return on_path, on_low, frame.signal(views)
+        return on_path, on_low, boundary.signal(views)
 
-    def _back_to_paths(self, on_path: Tensor, on_low: Tensor) -> Tensor:
-        """The adjoint of `_first_layer`, from there."""
-        frame = self.banks.frame
+    def _adjoint_to_paths(self, on_path: Tensor, on_low: Tensor) -> Tensor:
+        """The adjoint of `_first_layer`: from gradients in both layers to paths (n, time)."""
+        boundary = self.banks.boundary
         views = self.banks.low_pass.adjoint(on_low, out=self.banks.band_passes.adjoint(on_path))
-        return frame.restore(frame.signal(views))
+        return boundary.restore(boundary.signal(views))
 
     @property
     def values(self) -> Tensor:
@@ -241,58 +243,64 @@ class _Spectra(Record):
         on_mean, on_low_mean, *on_products = weights.split(sizes, dim=1)
         pairs = list(zip(self.products, on_products, strict=True))
 
-        on_path, on_low, on_envelopes = self._back_to_layers(products.weigh(w) for products, w in pairs)
+        on_path, on_low, on_envelopes = self._adjoint_to_layers(products.gradient(w) for products, w in pairs)
         on_envelopes = on_envelopes + on_mean.unsqueeze(-1) / length
         on_low = on_low + on_low_mean[..., None, None] / length
         scaled = self.envelopes.scale(on_envelopes)
-        force = self._back_to_paths(on_path.add_(self.envelopes.pull(scaled)), on_low)
+        force = self._adjoint_to_paths(on_path.add_(self.envelopes.pullback(scaled)), on_low)
 
         def times(vectors: Tensor) -> Tensor:
             d_path, d_low = _first_layer(self.banks, vectors)
-            d_signals = self._scale_by_scale(d_path, d_low, self.envelopes.push(d_path))
-            changes = (products.weigh_change(w, moved) for (products, w), moved in zip(pairs, d_signals, strict=True))
-            d_on_path, d_on_low, d_on_envelopes = self._back_to_layers(changes)
-            return self._back_to_paths(d_on_path.add_(self.envelopes.bend(scaled, d_on_envelopes, d_path)), d_on_low)
+            d_signals = self._scale_by_scale(d_path, d_low, self.envelopes.pushforward(d_path))
+            changes = (
+                products.gradient_change(w, moved) for (products, w), moved in zip(pairs, d_signals, strict=True)
+            )
+            d_on_path, d_on_low, d_on_envelopes = self._adjoint_to_layers(changes)
+            return self._adjoint_to_paths(
+                d_on_path.add_(self.envelopes.pullback_change(scaled, d_on_envelopes, d_path)), d_on_low
+            )
 
         return force, times
 
     def rows(self) -> Tensor:
-        """Each energy's own way back, (n, K, time): through the signals that it is made of."""
-        frame = self.banks.frame
-        even = self.low.new_full((), 1 / frame.length)
-        means = frame.signal(self.banks.band_passes.adjoint_each(self.envelopes.pull(self.envelopes.scale(even))))
-        low = frame.signal(self.banks.low_pass.adjoint_each(even.expand_as(self.low)))
+        """J_Φ, (n, K, time), from the adjoint of each energy's own signals only."""
+        boundary = self.banks.boundary
+        even = self.low.new_full((), 1 / boundary.length)
+        means = boundary.signal(
+            self.banks.band_passes.adjoint_each(self.envelopes.pullback(self.envelopes.scale(even)))
+        )
+        low = boundary.signal(self.banks.low_pass.adjoint_each(even.expand_as(self.low)))
         products = [self._product_rows(k, products) for k, products in enumerate(self.products)]
-        return frame.restore(torch.cat([means, low, *products], dim=1))
+        return boundary.restore(torch.cat([means, low, *products], dim=1))
 
     def _product_rows(self, k: int, products: Products) -> Tensor:
         """Rows of the averages of products at scale k, (n, c(c + 1)/2, time), arranged.
 
-        With p for the phase of ⟨y_a ȳ_b⟩ the gradient is p y_b in y_a and p̄ y_a in y_b: two ways back for each row.
+        With p for the phase of ⟨y_a ȳ_b⟩ the gradient is p y_b in y_a and p̄ y_a in y_b: two terms for each row.
         """
-        frame, envelopes = self.banks.frame, self.envelopes
-        ways = self._ways(k, products)  # (n, a, b, time): what a gets from b
-        back = ways[:, :1] / self.banks.scale[k]
+        boundary, envelopes = self.banks.boundary, self.envelopes
+        terms = self._filtered_back(k, products)  # (n, a, b, time): the gradient in y_a of its product with y_b
+        back = terms[:, :1] / self.banks.scale[k]
         if k > 0:
             some = Modulus(envelopes.y[:, :k])
-            on = some.pull(some.scale(ways[:, 1:].movedim(2, 0)))
-            through_envelopes = frame.signal(self.banks.band_passes.adjoint_each(on)).movedim(0, 2)
+            on = some.pullback(some.scale(terms[:, 1:].movedim(2, 0)))
+            through_envelopes = boundary.signal(self.banks.band_passes.adjoint_each(on)).movedim(0, 2)
             back = torch.cat([back, through_envelopes], dim=1)
         return back[:, products.row, products.column] + back[:, products.column, products.row]
 
-    def _ways(self, k: int, products: Products) -> Tensor:
+    def _filtered_back(self, k: int, products: Products) -> Tensor:
         """W_kᵀ(p_ab y_b) of all signals at scale k, (n, c, c, time)."""
-        frame, filters = self.banks.frame, self.banks.each[k]
+        boundary, filters = self.banks.boundary, self.banks.each[k]
 
         def back(signals: Tensor) -> Tensor:
-            return frame.signal(filters.adjoint(signals.unsqueeze(2)))
+            return boundary.signal(filters.adjoint(signals.unsqueeze(2)))
 
         signals = products.signals.unflatten(1, (products.count, products.parts)) / products.length
         if products.parts == 1:
             return back(signals).unsqueeze(1).expand(-1, products.count, -1, -1)
         real, imaginary = signals.unbind(2)
-        turned = back(frame.conjugate_(torch.stack([-imaginary, real], dim=2)))
-        plain = back(frame.conjugate_(signals))
+        turned = back(boundary.conjugate_(torch.stack([-imaginary, real], dim=2)))
+        plain = back(boundary.conjugate_(signals))
         phases = products.phases
         return phases[:, :, 0, :, None] * plain[:, None] + phases[:, :, 1, :, None] * turned[:, None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mfmgdm_lib.cli import data, descend, generate, reproduce, sample
+from mfmgdm_lib.cli import data, descend, generate, reproduce, sample, verify
 
 __all__ = ["main"]
 
@@ -21,6 +21,6 @@ for command in (
     descend.descend,
     sample.sample,
     reproduce.reproduce,
-    reproduce.verify,
+    verify.verify,
 ):
     main.add_command(command)

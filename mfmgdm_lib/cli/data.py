@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mfmgdm_lib.cli.choices import PUBLISHERS
-from mfmgdm_lib.cli.messages import errors_said
+from mfmgdm_lib.cli.errors import reported_errors
+from mfmgdm_lib.cli.options import PUBLISHERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ def fetch(source: str, identifier: str, start: str | None, end: str | None, refr
     """
     from mfmgdm_lib import data
 
-    with errors_said():
+    with reported_errors():
         if accept and not refresh:
             raise ValueError("--accept is given without --refresh; expected both. Add --refresh to ask again.")
         series = data.fetch(source, identifier, start, end, refresh="accept" if accept else refresh)
@@ -56,7 +56,7 @@ def list_cached() -> None:
     from mfmgdm_lib import data
     from mfmgdm_lib.data.cache import cache_folder
 
-    with errors_said():
+    with reported_errors():
         kept = data.cached()
     if folder := os.environ.get("MFMGDM_DATA_DIR"):
         click.echo(f"MFMGDM_DATA_DIR is set: series are read from {folder}, and not from this list.")
@@ -77,7 +77,7 @@ def verify_cached() -> None:
     from mfmgdm_lib import data
     from mfmgdm_lib.data.cache import cache_folder
 
-    with errors_said():
+    with reported_errors():
         kept = data.verify_cache()
     for state, *names, path in kept[["state", "source", "id", "first", "last", "path"]].astype(str).to_numpy():
         named = "{} {}, {} to {}".format(*names) if state == "ok" else path

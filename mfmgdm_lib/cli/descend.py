@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfmgdm_lib.cli.choices import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESSES
-from mfmgdm_lib.cli.messages import errors_said, with_options
+from mfmgdm_lib.cli.errors import reported_errors
+from mfmgdm_lib.cli.options import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESSES, option_group
 
 if TYPE_CHECKING:
     from mfmgdm_lib.companion.table1 import Cell
@@ -25,7 +25,7 @@ __all__ = ["descend"]
 KIND = "paths of a descent"
 """What an .npz file says that it holds."""
 
-_which_descent = with_options(
+_descent_options = option_group(
     click.option("--process", type=click.Choice(PROCESSES), required=True, help="Law that is imitated."),
     click.option("--energy", type=click.Choice(ENERGIES), default="acf", show_default=True, help="Energy of a path."),
     click.option("--model", type=click.Choice(MODELS), default="mf", show_default=True, help="What moves a path."),
@@ -44,7 +44,7 @@ _which_descent = with_options(
     click.option("--determinants", is_flag=True, help="Follow the log-determinant, where it is exact."),
 )
 
-_how_to_run = with_options(
+_run_options = option_group(
     click.option(
         "--out",
         "folder",
@@ -94,8 +94,8 @@ Two machines with eight GPUs each: on both, with the address of one of them,
 
 
 @click.command("descend", epilog=_TORCHRUN)
-@_which_descent
-@_how_to_run
+@_descent_options
+@_run_options
 def descend(
     seeds: tuple[int, ...], folder: Path, force: bool, every: float, timeout: float, device: str, **which: Any
 ) -> None:
@@ -108,7 +108,7 @@ def descend(
     """
     from mfmgdm_lib.distributed import Checkpoints, LostProcessError, join
 
-    with errors_said(), join(device, timeout=timeout) as shard, _stop_said(shard):
+    with reported_errors(), join(device, timeout=timeout) as shard, _reported_stop(shard):
         cell = _cell(
             initial_seed=tuple(seeds), **{name: value for name, value in which.items() if name != "determinants"}
         )
@@ -118,19 +118,19 @@ def descend(
         checkpoints = Checkpoints(folder, shard, settings, report=lambda text: click.echo(text, err=True))
         kept = checkpoints.load(force=force)
         try:
-            run = _begin(cell, shard, which["determinants"])
+            run = _start(cell, shard, which["determinants"])
             if kept is not None:
                 run.restore(kept)
-                _say(shard, f"Going on from the checkpoint of step {run.step}.")
+                _echo(shard, f"Going on from the checkpoint of step {run.step}.")
             _finish(run, checkpoints, every)
         except LostProcessError as error:
-            raise LostProcessError(f"{error} {_how_to_go_on(checkpoints)}") from error
+            raise LostProcessError(f"{error} {_resume_hint(checkpoints)}") from error
 
 
 def _cell(
     *, process: str, energy: str, model: str, paths: int, steps: int | None, step_size: float | None, **rest: Any
 ) -> Cell:
-    """The cell of Table 1 by these names, with what is asked for in place of its own."""
+    """The cell of Table 1 by these names, with the settings that are given in place of its own."""
     from mfmgdm_lib.companion.table1 import TABLE_1, select
 
     (cell,) = select(TABLE_1, [f"{process}-{energy}-{model}"])
@@ -145,7 +145,7 @@ def _cell(
 
 
 def _check_outputs(folder: Path, shard: Shard, force: bool) -> None:
-    """Refuse what could not be written before anyone has waited for it."""
+    """Refuse an output that cannot be written before the descent is run."""
     from mfmgdm_lib.io.files import check_output
 
     try:
@@ -156,15 +156,15 @@ def _check_outputs(folder: Path, shard: Shard, force: bool) -> None:
             f"{folder} cannot be made ({error.strerror}); expected a folder, or a place for one. Name another one",
         ) from error
     check_output(folder / "trace.csv", (".csv",), force)
-    for path in [_part(folder, shard), *sorted(folder.glob("paths-*-of-*.npz"))]:
+    for path in [_part_file(folder, shard), *sorted(folder.glob("paths-*-of-*.npz"))]:
         check_output(path, (".npz",), force)
 
 
-def _part(folder: Path, shard: Shard) -> Path:
+def _part_file(folder: Path, shard: Shard) -> Path:
     return folder / f"paths-{shard.rank}-of-{shard.count}.npz"
 
 
-def _begin(cell: Cell, shard: Shard, determinants: bool) -> ShardedRun:
+def _start(cell: Cell, shard: Shard, determinants: bool) -> ShardedRun:
     from mfmgdm_lib.companion import table1
     from mfmgdm_lib.distributed import ShardedDescent, ShardedRun
 
@@ -175,7 +175,7 @@ def _begin(cell: Cell, shard: Shard, determinants: bool) -> ShardedRun:
 
 
 def _finish(run: ShardedRun, checkpoints: Checkpoints, every: float) -> None:
-    """Take the run to its end, write what there is to be kept, and then drop the checkpoints."""
+    """Finish the run, write its results, and then delete the checkpoints."""
     import numpy as np
 
     from mfmgdm_lib._arrays import replace_file, save_arrays
@@ -188,7 +188,7 @@ def _finish(run: ShardedRun, checkpoints: Checkpoints, every: float) -> None:
         pass
     table = run.table()
     arrays = {"paths": run.paths.cpu().numpy(), "first": np.array(run.model.rows.start), "step": np.array(run.step)}
-    part = save_arrays(_part(folder, shard), KIND, arrays)
+    part = save_arrays(_part_file(folder, shard), KIND, arrays)
     if shard.rank == 0:
         replace_file(folder / "trace.csv", table.to_csv(lineterminator="\n").encode())
         for path in folder.glob("paths-*-of-*.npz"):  # of an earlier run, which --force replaces
@@ -196,16 +196,16 @@ def _finish(run: ShardedRun, checkpoints: Checkpoints, every: float) -> None:
                 path.unlink()
     checkpoints.clear()
     parts = part if shard.count == 1 else f"{part} and those of {shard.count - 1} more"
-    _say(shard, f"Wrote {folder / 'trace.csv'}, {parts}.")
-    _say(shard, f"Loss {table['loss'].iloc[-1]:.2e} after {run.step} steps; {shard.sent} bytes sent by each process.")
+    _echo(shard, f"Wrote {folder / 'trace.csv'}, {parts}.")
+    _echo(shard, f"Loss {table['loss'].iloc[-1]:.2e} after {run.step} steps; {shard.sent} bytes sent by each process.")
 
 
-def _say(shard: Shard, text: str) -> None:
+def _echo(shard: Shard, text: str) -> None:
     if shard.rank == 0:
         click.echo(text)
 
 
-def _how_to_go_on(checkpoints: Checkpoints) -> str:
+def _resume_hint(checkpoints: Checkpoints) -> str:
     if checkpoints.step is None:
         return "There is no checkpoint yet: give the same command again to start afresh."
     return (
@@ -215,8 +215,8 @@ def _how_to_go_on(checkpoints: Checkpoints) -> str:
 
 
 @contextmanager
-def _stop_said(shard: Shard) -> Iterator[None]:
-    """Say so when `torchrun` stops this process because another has failed; a second word from it changes nothing."""
+def _reported_stop(shard: Shard) -> Iterator[None]:
+    """Raise an error when `torchrun` stops this process because another has failed; ignore further signals."""
     from mfmgdm_lib.distributed import LostProcessError
 
     if shard.count == 1:
@@ -234,7 +234,7 @@ def _stop_said(shard: Shard) -> Iterator[None]:
     try:
         yield
     except LostProcessError:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and what happened has yet to be said
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the error has yet to be reported
         raise
     else:
         signal.signal(signal.SIGTERM, before)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mfmgdm_lib.cli.choices import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS
-from mfmgdm_lib.cli.messages import errors_said, with_options
+from mfmgdm_lib.cli.errors import reported_errors
+from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, option_group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ __all__ = ["generate"]
 _POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
 """What a point of a path is, by the frequency of the series."""
 
-_how_to_read = with_options(
+_reading_options = option_group(
     click.option("--date", metavar="COLUMN", help="Column of the dates.  [default: the first]"),
     click.option("--column", metavar="COLUMN", help="Column of the values.  [default: the only one of numbers]"),
     click.option(
@@ -31,7 +31,7 @@ _how_to_read = with_options(
     ),
 )
 
-_what_to_make = with_options(
+_generation_options = option_group(
     click.option(
         "--paths", "n_paths", type=click.IntRange(min=1), default=100, show_default=True, help="How many paths."
     ),
@@ -48,7 +48,7 @@ _what_to_make = with_options(
     ),
 )
 
-_where_to = with_options(
+_output_options = option_group(
     click.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -68,9 +68,9 @@ _where_to = with_options(
 
 @click.command("generate")
 @click.argument("file", metavar="SERIES.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_how_to_read
-@_what_to_make
-@_where_to
+@_reading_options
+@_generation_options
+@_output_options
 def generate(
     file: Path,
     date: str | None,
@@ -92,10 +92,10 @@ def generate(
     from mfmgdm_lib import generation
     from mfmgdm_lib.io.files import report_text, save_figure, save_paths
 
-    with errors_said():
+    with reported_errors():
         _check_outputs(file, out, plot, force)
         series = _read(file, date, column, kind)
-        click.echo(_headline(series))
+        click.echo(_summary(series))
         made = generation.generate(series, n_paths, length, seed, start=start)
         figure = None
         if plot is not None:
@@ -109,7 +109,7 @@ def generate(
 
 
 def _check_outputs(file: Path, out: Path, plot: Path | None, force: bool) -> None:
-    """Refuse what could not be written before anyone has waited for it."""
+    """Refuse an output that cannot be written before the paths are generated."""
     from mfmgdm_lib.io.files import check_output
 
     check_output(out, PATHS_SUFFIXES, force)
@@ -126,7 +126,7 @@ def _read(file: Path, date: str | None, column: str | None, kind: str) -> pd.Ser
     return levels if kind == "none" else data.returns(levels, kind)
 
 
-def _headline(series: pd.Series) -> str:
+def _summary(series: pd.Series) -> str:
     """What was read, and what is unusual about its dates."""
     about, (first, last) = series.attrs, series.index[[0, -1]]
     lines = [

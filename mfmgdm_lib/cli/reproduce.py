@@ -1,25 +1,22 @@
-"""The commands `mfmgdm reproduce`, which runs the paper's experiments, and `mfmgdm verify`, which checks results."""
+"""The command `mfmgdm reproduce`, which runs the experiments behind the paper's tables and figures."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfmgdm_lib.cli.choices import PROFILES
-from mfmgdm_lib.cli.messages import errors_said, sentence, with_options
+from mfmgdm_lib.cli.errors import reported_errors, shell_message
+from mfmgdm_lib.cli.options import STORES, cell_options, open_store, option_group, profile_option
 
 if TYPE_CHECKING:
     from mfmgdm_lib.runs.run import Job
-    from mfmgdm_lib.runs.store import Result, ResultStore
+    from mfmgdm_lib.runs.store import ResultStore
 
-__all__ = ["reproduce", "verify"]
-
-_FOLDERS = {"paper": "table1", "quick": "quick"}
+__all__ = ["reproduce"]
 
 
 @click.group()
@@ -27,40 +24,22 @@ def reproduce() -> None:
     """Run what a table or figure of the paper shows."""
 
 
-@click.group()
-def verify() -> None:
-    """Check what is stored."""
-
-
-_chosen_cells = with_options(
-    click.option("--cells", multiple=True, metavar="PATTERN", help="Such as 'ar01-*' or '*-mf'; may be repeated."),
-    click.option(
-        "--store", "folder", type=click.Path(path_type=Path), help="Folder of the results.  [default: in results]"
-    ),
-)
-"""Which cells are meant, and where their results are."""
-
-_profile = click.option(
-    "--profile", type=click.Choice(PROFILES), default="paper", show_default=True, help="Size of a run."
-)
-
-_how_to_run = with_options(
+_run_options = option_group(
     click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on this machine."),
     click.option("--device", default="cpu", show_default=True, help="Where tensors live, such as cuda."),
     click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers run the cells."),
     click.option("--list", "listing", is_flag=True, help="Show the state of each cell, and run nothing."),
     click.option("--dry-run", is_flag=True, help="Name the cells that would be run, and run nothing."),
 )
-"""How cells are run, or whether."""
 
 
 @reproduce.command("table1")
-@_chosen_cells
-@_profile
+@cell_options
+@profile_option
 @click.option(
     "--replicates", type=click.IntRange(min=0), default=0, metavar="K", help="Run K independent copies of each cell."
 )
-@_how_to_run
+@_run_options
 def table1(cells: Sequence[str], folder: Path | None, profile: str, replicates: int, **how: Any) -> None:
     """Run the cells of Table 1 and Figure 5 that are missing.
 
@@ -68,18 +47,18 @@ def table1(cells: Sequence[str], folder: Path | None, profile: str, replicates: 
     """
     from mfmgdm_lib.companion.table1 import TABLE_1, select, table_1
 
-    with errors_said():
+    with reported_errors():
         wanted = select(table_1(profile), cells)
         if replicates:
             wanted = tuple(cell.replicate(k) for k in range(1, replicates + 1) for cell in wanted)
         _reproduce(
-            wanted, _store(folder, "replicates" if replicates else _FOLDERS[profile]), (TABLE_1, "table1"), **how
+            wanted, open_store(folder, "replicates" if replicates else STORES[profile]), (TABLE_1, "table1"), **how
         )
 
 
 @reproduce.command("market")
-@_chosen_cells
-@_how_to_run
+@cell_options
+@_run_options
 def market(cells: Sequence[str], folder: Path | None, **how: Any) -> None:
     """Run what Figures 6 to 10 show: models of the S&P 500 and of four rates.
 
@@ -88,8 +67,8 @@ def market(cells: Sequence[str], folder: Path | None, **how: Any) -> None:
     from mfmgdm_lib.companion.market_cells import MARKET
     from mfmgdm_lib.companion.table1 import select
 
-    with errors_said():
-        _reproduce(select(MARKET, cells), _store(folder, "market"), (MARKET, "market"), **how)
+    with reported_errors():
+        _reproduce(select(MARKET, cells), open_store(folder, "market"), (MARKET, "market"), **how)
 
 
 def _reproduce(
@@ -103,7 +82,7 @@ def _reproduce(
     listing: bool,
     dry_run: bool,
 ) -> None:
-    """Run cells, or list them; how long they take is guessed from the `known` ones of a folder of results."""
+    """Run cells, or list them; the time they take is estimated from the `known` cells and the name of their store."""
     from mfmgdm_lib.runs import executors
 
     missing = [cell for cell in wanted if store.progress(cell).state != "done"]
@@ -116,8 +95,8 @@ def _reproduce(
     else:
         _check_device(device)
         if missing and store.beneath is not None:
-            _report(f"New results go to {store.folder.resolve()}; --store names another folder.")
-        wanted, lacking = _without_what_lacks_files(wanted, missing)
+            click.echo(f"New results go to {store.folder.resolve()}; --store names another folder.", err=True)
+        wanted, lacking = _runnable(wanted, missing)
         runs = executors.run_cells(wanted, store, jobs=jobs, device=device, scheduler=scheduler)
         for done, (cell, outcome) in enumerate(runs, start=1):
             click.echo(f"[{done}/{len(wanted)}] {cell.key}  {_result_text(cell, store)}  ({outcome})")
@@ -125,19 +104,19 @@ def _reproduce(
             raise SystemExit(2)
 
 
-def _without_what_lacks_files(wanted: Sequence[Job], missing: Sequence[Job]) -> tuple[list[Job], bool]:
-    """Say which cells lack a file or a series that they begin with, before any is run; return the others."""
+def _runnable(wanted: Sequence[Job], missing: Sequence[Job]) -> tuple[list[Job], bool]:
+    """Report the cells whose input file or series is missing, before any is run; return the others."""
     settings = {cell: (getattr(cell, "series", None), getattr(cell, "energy", None)) for cell in missing}
-    lacking = {setting: _what_lacks(*setting) for setting in dict.fromkeys(settings.values())}
+    lacking = {setting: _missing_input(*setting) for setting in dict.fromkeys(settings.values())}
     for reason in dict.fromkeys(filter(None, lacking.values())):
         keys = [cell.key for cell, setting in settings.items() if lacking[setting] == reason]
-        _report(f"Left out: {', '.join(keys)}: {reason}")
+        click.echo(f"Left out: {', '.join(keys)}: {reason}", err=True)
     kept = [cell for cell in wanted if cell not in settings or lacking[settings[cell]] is None]
     return kept, len(kept) < len(wanted)
 
 
-def _what_lacks(series: str | None, energy: str | None) -> str | None:
-    """What is wrong with what cells of these settings read; None where all is there."""
+def _missing_input(series: str | None, energy: str | None) -> str | None:
+    """The error of reading the input of cells with these settings; None if there is none."""
     from mfmgdm_lib.companion.market import observed_returns
     from mfmgdm_lib.companion.results import projected_covariance
 
@@ -147,80 +126,8 @@ def _what_lacks(series: str | None, energy: str | None) -> str | None:
         if energy == "scatcov":
             projected_covariance("white noise" if series is None else "garch")
     except (OSError, RuntimeError, ValueError) as error:
-        return sentence(error)
+        return shell_message(error)
     return None
-
-
-_steps = click.option(
-    "--steps", type=click.IntRange(min=1), default=8, show_default=True, help="Steps to recompute of each trace."
-)
-
-
-@verify.command("results")
-@_chosen_cells
-@_profile
-@_steps
-def results(cells: Sequence[str], folder: Path | None, profile: str, steps: int) -> None:
-    """Recompute the first steps of each stored trace of Table 1.
-
-    Exits with 1 if one is off or damaged, or none is there.
-    """
-    from mfmgdm_lib.companion.table1 import LATER_VERSION, select, table_1
-    from mfmgdm_lib.companion.verification import drift
-
-    with errors_said():
-        kept = (*table_1(profile), *(LATER_VERSION if profile == "paper" else ()))
-        _verify(select(kept, cells), _store(folder, _FOLDERS[profile]), drift, steps)
-
-
-@verify.command("market")
-@_chosen_cells
-@_steps
-def verify_market(cells: Sequence[str], folder: Path | None, steps: int) -> None:
-    """Recompute the target and the first losses of each stored run of Figures 6 to 10.
-
-    Without --cells, of those on the series that comes with an installed package. Exits with 1 if one is off or damaged,
-    or none is there.
-    """
-    from mfmgdm_lib.companion.market import SERIES
-    from mfmgdm_lib.companion.market_cells import MARKET
-    from mfmgdm_lib.companion.table1 import select
-    from mfmgdm_lib.companion.verification import market_drift
-
-    with errors_said():
-        at_hand = [cell for cell in MARKET if cells or SERIES[cell.series].source == "arch"]
-        _verify(select(at_hand, cells), _store(folder, "market"), market_drift, steps)
-
-
-def _verify(wanted: Sequence[Any], store: ResultStore, drift: Callable[[Any, Result, int], float], steps: int) -> None:
-    good = bad = 0
-    counts = Counter(cell.key for cell in wanted)  # the later version's cells have the keys of the paper's
-    for cell in wanted:
-        name = cell.key if counts[cell.key] == 1 else f"{cell.key}, {cell.n_steps} steps"
-        try:
-            apart = drift(cell, store.read(cell), steps)
-            verdict = f"{apart:.2g} of what is allowed"
-        except FileNotFoundError:
-            click.echo(f"----  {name}: not run yet")
-            continue
-        except ValueError as error:
-            apart, verdict = math.inf, str(error)
-        good, bad = (good + 1, bad) if apart <= 1.0 else (good, bad + 1)
-        click.echo(f"{'ok  ' if apart <= 1.0 else 'FAIL'}  {name}: {verdict}")
-    click.echo(f"{good} of {good + bad} stored traces agree over their first {steps} steps.")
-    if bad or not good:
-        raise SystemExit(1)
-
-
-def _store(folder: Path | None, name: str) -> ResultStore:
-    from mfmgdm_lib.companion.results import result_store
-    from mfmgdm_lib.runs.store import ResultStore
-
-    return result_store(name, report=_report) if folder is None else ResultStore(folder, report=_report)
-
-
-def _report(text: str) -> None:
-    click.echo(text, err=True)
 
 
 def _check_device(device: str) -> None:
@@ -237,10 +144,10 @@ def _result_text(cell: Job, store: ResultStore) -> str:
     return "missing" if result is None else cell.headline(result)
 
 
-def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], shelf: str) -> None:
+def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], name: str) -> None:
     from mfmgdm_lib.runs import run
 
-    rates = _rates(known, _store(None, shelf)) | _rates(cells, store)
+    rates = _rates(known, open_store(None, name)) | _rates(cells, store)
     total, width = 0.0, max(len(cell.key) for cell in cells)
     click.echo(f"{'cell':{width}} {'state':12} {'step':>11} {'wall time':>12} {'left':>12}  result")
     for cell in cells:
@@ -258,7 +165,7 @@ def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], shelf:
 
 
 def _rates(cells: Sequence[Job], store: ResultStore) -> dict[str, float]:
-    """Seconds for each unit of size of the results that are there, by kind."""
+    """Seconds per unit of size of the stored results, by kind."""
     times: dict[str, list[float]] = {}
     for cell in cells:
         result = store.load(cell, set_aside=False)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mfmgdm_lib.cli.choices import DTYPES, STREAM_SUFFIXES
-from mfmgdm_lib.cli.messages import errors_said
+from mfmgdm_lib.cli.errors import reported_errors
+from mfmgdm_lib.cli.options import DTYPES, STREAM_SUFFIXES
 
 if TYPE_CHECKING:
     from mfmgdm_lib.energies import Energy
@@ -76,7 +76,7 @@ def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str
     from mfmgdm_lib.io.files import check_output
     from mfmgdm_lib.io.streaming import stream_paths
 
-    with errors_said():
+    with reported_errors():
         check_output(out, STREAM_SUFFIXES, force)
         if out.exists() and out.samefile(file):
             raise ValueError(f"--out is {out}, the flow itself; expected another file. Name another one.")

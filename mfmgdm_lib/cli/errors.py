@@ -1,0 +1,46 @@
+"""Errors of the library reported in the terms of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+__all__ = ["reported_errors", "shell_message"]
+
+_AS_OPTIONS = {
+    'Use kind="difference"': "Use --returns difference",
+    "Name it as value_column": "Name it with --column",
+    "replace it with force=True": "replace it with --force",
+    'fetch(..., refresh="accept")': "--refresh --accept",
+}
+"""The command-line equivalents of the corrections that errors of the library suggest."""
+
+
+class _BadInputError(click.ClickException):
+    """An error that the caller can correct."""
+
+    exit_code = 2
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """Report an expected error without a traceback, and exit with 2."""
+    try:
+        yield
+    except (MemoryError, OSError, ValueError, RuntimeError) as error:
+        raise _BadInputError(shell_message(error)) from error
+
+
+def shell_message(error: Exception) -> str:
+    """Return the text of an error with command-line options in place of Python arguments."""
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        # The system's message does not name the file.
+        message = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        message += "; expected what fits into memory. Ask for fewer or shorter paths."
+    for python, shell in _AS_OPTIONS.items():
+        message = message.replace(python, shell)
+    return message

@@ -1,0 +1,85 @@
+"""Options that several commands share, with their accepted values, so that `--help` loads no numerical package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mfmgdm_lib.runs.store import ResultStore
+
+__all__ = [
+    "CHECKPOINT_SECONDS",
+    "DTYPES",
+    "ENERGIES",
+    "FIGURE_SUFFIXES",
+    "MODELS",
+    "PATHS_SUFFIXES",
+    "PROCESSES",
+    "PROFILES",
+    "PUBLISHERS",
+    "STARTS",
+    "STORES",
+    "STREAM_SUFFIXES",
+    "cell_options",
+    "open_store",
+    "option_group",
+    "profile_option",
+]
+
+CHECKPOINT_SECONDS = 30.0
+DTYPES = ("float64", "float32")
+ENERGIES = ("acf", "scatmean", "scatcov", "spectra")
+FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
+MODELS = ("mgdm", "mf")
+PATHS_SUFFIXES = (".parquet", ".csv", ".npz")
+PROCESSES = ("ar01", "ar02", "arm01", "cir-exp", "cir-trunc")
+PROFILES = ("paper", "quick")
+PUBLISHERS = ("yahoo", "riksbank", "fred", "ecb")
+STARTS = ("noise", "student", "garch", "argarch", "argarch-t")
+STREAM_SUFFIXES = (".parquet", ".npz")
+STORES = {"paper": "table1", "quick": "quick"}
+"""The store of Table 1's cells, by profile."""
+
+Command = Callable[..., Any]
+
+
+def option_group(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return several options as one decorator, in the order in which `--help` lists them."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def cell_options(command: Command) -> Command:
+    """Add the options `--cells`, patterns of keys, and `--store`, the folder of their results."""
+    cells = click.option(
+        "--cells", multiple=True, metavar="PATTERN", help="Such as 'ar01-*' or '*-mf'; may be repeated."
+    )
+    store = click.option(
+        "--store", "folder", type=click.Path(path_type=Path), help="Folder of the results.  [default: in results]"
+    )
+    return option_group(cells, store)(command)
+
+
+def profile_option(command: Command) -> Command:
+    """Add the option `--profile`, "paper" or "quick"."""
+    profiles = click.Choice(PROFILES)
+    return click.option("--profile", type=profiles, default="paper", show_default=True, help="Size of a run.")(command)
+
+
+def open_store(folder: Path | None, name: str) -> ResultStore:
+    """Return the store of results in the folder of `--store`, or without one the project's own of that name."""
+    from mfmgdm_lib.companion.results import result_store
+    from mfmgdm_lib.runs.store import ResultStore
+
+    report = partial(click.echo, err=True)
+    return result_store(name, report=report) if folder is None else ResultStore(folder, report=report)

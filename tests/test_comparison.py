@@ -103,9 +103,9 @@ def test_stored_cells_are_cells_of_the_table() -> None:
 def test_a_number_is_a_bound_from_the_first_step_that_is_not_one_to_one() -> None:
     rows = {"reverse_kl": [3.0, 1.0, 2.0], "least_moved": [1.0, 1.0, 1.0], "most_folded": [0.0, 0.0, 0.1]}
     table = pd.DataFrame(rows, index=[0, 5, 10])
-    assert mm.companion.bound_from(table) == 10
-    assert mm.companion.bound_from(table.assign(least_moved=[1.0, 0.9, 0.9])) == 5
-    assert mm.companion.bound_from(table.assign(most_folded=0.0)) == np.inf
+    assert mm.companion.first_bound_step(table) == 10
+    assert mm.companion.first_bound_step(table.assign(least_moved=[1.0, 0.9, 0.9])) == 5
+    assert mm.companion.first_bound_step(table.assign(most_folded=0.0)) == np.inf
 
 
 def test_a_gain_holds_unless_the_mean_fields_own_number_is_a_bound() -> None:

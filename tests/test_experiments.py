@@ -189,9 +189,9 @@ def test_stored_runs_are_those_of_the_specifications(
 
 
 def test_no_finding_differs_from_what_the_paper_prints() -> None:
-    found = mm.companion.findings()
+    found = mm.companion.our_numbers()
     printed = mm.companion.paper.numbers().set_index("key")["value"]
-    verdicts = {key: mm.companion.paper.verdict(printed[key], finding) for key, finding in found.items()}
+    verdicts = {key: mm.companion.paper.verdict(printed[key], ours) for key, ours in found.items()}
     assert {"table1-ar01-acf-mgdm", "table1-ar01-acf-mf", "figure-1-best", "figure-3-best"} <= set(found)
     assert {f"table1-cir-{start}-acf-{model}" for start in ("exp", "trunc") for model in ("mgdm", "mf")} <= set(found)
     assert verdicts["table1-cir-exp-acf-mf"] == "same digits"

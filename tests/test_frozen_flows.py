@@ -19,8 +19,8 @@ from mfmgdm_lib.companion.frozen_flows import (
     forward_divergence,
     freeze_ensemble,
     frozen_curve,
-    least,
     log_density,
+    smallest_divergence,
 )
 
 SMALL = replace(AR_ILLUSTRATION, length=64, n_steps=12, step_size=1.0, target_samples=500)
@@ -48,7 +48,7 @@ def test_frozen_curve_is_that_of_the_flow_at_each_step() -> None:
         # A log-density of 64 points is of order 100, and is had again by an inverse that is good to some 1e-13.
         assert curve["reverse_kl"][step] == pytest.approx(float(apart.mean()), abs=1e-9)
         assert curve["standard_error"][step] == pytest.approx(float(apart.std()) / 4.0, abs=1e-9)
-    assert least(curve)["least"] == curve["reverse_kl"].min()
+    assert smallest_divergence(curve)["least"] == curve["reverse_kl"].min()
     assert not torch.equal(freeze_ensemble(SMALL, 8, 1).mismatches, flow.mismatches)
 
 
@@ -92,35 +92,35 @@ def test_windows_are_of_days_that_follow_the_fitted_ones() -> None:
 
 def test_white_noise_scores_nothing_and_a_flow_of_no_steps_is_white_noise() -> None:
     flow = HELD_OUT.flow("mf", "noise", 1.0, 3)
-    nothing = HELD_OUT.of_flow(flow.truncate(0))
+    nothing = HELD_OUT.score_flow(flow.truncate(0))
     assert nothing == dict.fromkeys(("fitted", "fitted ±", "held out", "held out ±"), pytest.approx(0.0, abs=1e-12))
-    assert HELD_OUT.of_flow(flow) != nothing
+    assert HELD_OUT.score_flow(flow) != nothing
     assert HELD_OUT.flow("mgdm", "garch", 0.01, 1).start is HELD_OUT.garch
 
 
 def test_gain_over_the_start_is_that_of_the_same_windows() -> None:
     flow = HELD_OUT.flow("mf", "garch", 1.0, 2)
-    gain = HELD_OUT.gain_over_start(flow)
-    start = HELD_OUT.of_flow(flow.truncate(0))["held out"]
-    assert gain["gain"] == pytest.approx(HELD_OUT.of_flow(flow)["held out"] - start, abs=1e-12)
-    assert 0 < gain["standard_error"] < HELD_OUT.of_flow(flow)["held out ±"]
+    gain = HELD_OUT.score_gain(flow)
+    start = HELD_OUT.score_flow(flow.truncate(0))["held out"]
+    assert gain["gain"] == pytest.approx(HELD_OUT.score_flow(flow)["held out"] - start, abs=1e-12)
+    assert 0 < gain["standard_error"] < HELD_OUT.score_flow(flow)["held out ±"]
 
 
 def test_reference_given_the_past_adds_up_to_the_whole_series() -> None:
     series = torch.cat(HELD_OUT.series)
     law = mm.fit_argarch(HELD_OUT.series[0], "gaussian").process
-    row = HELD_OUT.of_reference("gaussian", given_the_past=True)
+    row = HELD_OUT.score_reference("gaussian", given_the_past=True)
     noise = mm.processes.WhiteNoise()
     end = 39 * 64
     whole = law.log_prob(series[None, :end]) - noise.log_prob(series[None, :end])
     assert row["fitted"] == pytest.approx(float(whole) / end, rel=1e-9)
     later = [law.log_prob(series[None, :stop]) - noise.log_prob(series[None, :stop]) for stop in (2500 + end, 2500)]
     assert row["held out"] == pytest.approx(float(later[0] - later[1]) / end, rel=1e-9)
-    alone = HELD_OUT.of_reference("gaussian", given_the_past=False)
+    alone = HELD_OUT.score_reference("gaussian", given_the_past=False)
     window = HELD_OUT.windows["held out"]
     assert alone["held out"] == pytest.approx(float((law.log_prob(window) - noise.log_prob(window)).mean()) / 64)
 
 
 def test_least_is_the_smallest_with_its_step_and_error() -> None:
     curve = pd.DataFrame({"reverse_kl": [3.0, 1.0, 2.0], "standard_error": [0.3, 0.1, 0.2]})
-    assert least(curve) == {"least": 1.0, "step": 1, "standard_error": 0.1}
+    assert smallest_divergence(curve) == {"least": 1.0, "step": 1, "standard_error": 0.1}

@@ -20,7 +20,7 @@ from mfmgdm_lib.companion import (
     MarketCell,
     MarketExperiment,
     market_cells,
-    market_drift,
+    market_deviation,
     observed_returns,
     select,
 )
@@ -491,7 +491,7 @@ def test_flow_says_up_to_which_step_of_the_descent_it_has_come(results: dict[Mar
     assert reached[-1] == pytest.approx(FLOW.n_steps, rel=6e-5)  # five digits are kept
 
 
-# --- market_drift ------------------------------------------------------------------------------------------------
+# --- market_deviation ------------------------------------------------------------------------------------------------
 
 KINDS = pytest.mark.parametrize("cell", [MF, FLOW, REFERENCE, SCATTERING], ids=lambda cell: cell.key)
 
@@ -499,7 +499,7 @@ KINDS = pytest.mark.parametrize("cell", [MF, FLOW, REFERENCE, SCATTERING], ids=l
 @KINDS
 def test_untouched_result_has_not_drifted(store: ResultStore, cell: MarketCell) -> None:
     complete(cell, store)
-    assert market_drift(cell, store.read(cell), 2) <= 1.0
+    assert market_deviation(cell, store.read(cell), 2) <= 1.0
 
 
 @KINDS
@@ -509,11 +509,11 @@ def test_altered_loss_or_another_series_has_drifted(store: ResultStore, cell: Ma
     # A unit of the fifth digit is beyond what rounding explains, and one of the sixth of a target; fits are less exact.
     table = result.table.copy()
     table.iloc[0, table.columns.get_loc("value")] *= 1 + (2e-3 if cell.start == "argarch-t" else 2e-4)
-    assert market_drift(cell, dataclasses.replace(result, table=table), 2) > 1.0
+    assert market_deviation(cell, dataclasses.replace(result, table=table), 2) > 1.0
     alpha = result.provenance["alpha"]
     for other in ([1.00002 * alpha[0], *alpha[1:]], alpha[1:]):
         about = {**result.provenance, "alpha": other}
-        assert market_drift(cell, dataclasses.replace(result, provenance=about), 2) > 1.0
+        assert market_deviation(cell, dataclasses.replace(result, provenance=about), 2) > 1.0
 
 
 def test_density_and_what_lies_beyond_it_make_one() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mfmgdm_lib.companion import paper
-from mfmgdm_lib.companion.paper import Finding
+from mfmgdm_lib.companion.paper import OurNumber
 
 
 @pytest.mark.parametrize("table", [paper.numbers, paper.contents], ids=["numbers", "contents"])
@@ -47,36 +47,36 @@ def test_tables_are_copies_that_can_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("printed", "finding", "expected"),
+    ("printed", "ours", "expected"),
     [
         ("2.76", None, "not run yet"),
-        ("2.76", Finding(2.7622), "same digits"),
-        ("2.76", Finding(2.7649, 0.001), "same digits"),
-        ("2.76", Finding(2.766), "differs"),
-        ("2.76", Finding(2.766, 0.0, own_error=0.01), "within our error"),
-        ("2.76", Finding(2.7849, 0.1, own_error=0.01), "within our error"),  # 0.02 away, and half a unit of print
-        ("2.76", Finding(2.7851, 0.1, own_error=0.01), "small gap"),
-        ("2.76", Finding(2.766, 0.1), "small gap"),  # the error of the paths does not make it agree
-        ("2.76", Finding(2.9649, 0.1), "small gap"),
-        ("2.76", Finding(2.9651, 0.1), "differs"),
-        ("2.76", Finding(2.5549, 0.1), "differs"),
-        ("-0.1", Finding(-0.12), "same digits"),
-        ("36", Finding(36.0), "same digits"),
-        ("36", Finding(37.0), "differs"),
-        ("0.10", Finding(0.1), "same digits"),
+        ("2.76", OurNumber(2.7622), "same digits"),
+        ("2.76", OurNumber(2.7649, 0.001), "same digits"),
+        ("2.76", OurNumber(2.766), "differs"),
+        ("2.76", OurNumber(2.766, 0.0, own_error=0.01), "within our error"),
+        ("2.76", OurNumber(2.7849, 0.1, own_error=0.01), "within our error"),  # 0.02 away, and half a unit of print
+        ("2.76", OurNumber(2.7851, 0.1, own_error=0.01), "small gap"),
+        ("2.76", OurNumber(2.766, 0.1), "small gap"),  # the error of the paths does not make it agree
+        ("2.76", OurNumber(2.9649, 0.1), "small gap"),
+        ("2.76", OurNumber(2.9651, 0.1), "differs"),
+        ("2.76", OurNumber(2.5549, 0.1), "differs"),
+        ("-0.1", OurNumber(-0.12), "same digits"),
+        ("36", OurNumber(36.0), "same digits"),
+        ("36", OurNumber(37.0), "differs"),
+        ("0.10", OurNumber(0.1), "same digits"),
     ],
 )
-def test_verdict_weighs_digits_and_errors_of_determinants(printed: str, finding: Finding | None, expected: str) -> None:
-    assert paper.verdict(printed, finding) == expected
+def test_verdict_weighs_digits_and_errors_of_determinants(printed: str, ours: OurNumber | None, expected: str) -> None:
+    assert paper.verdict(printed, ours) == expected
 
 
 def test_comparison_has_a_row_for_every_number_of_the_paper() -> None:
-    findings = {
-        "table1-ar01-acf-mgdm": Finding(2.76221, 0.0912, page="notebooks/01_ar_illustration", anchor="best"),
-        "table1-ar01-acf-mf": Finding(0.19, 0.09, own_error=0.06, is_bound=True),
-        "figure-1-best": Finding(36.0),
+    numbers = {
+        "table1-ar01-acf-mgdm": OurNumber(2.76221, 0.0912, page="notebooks/01_ar_illustration", anchor="best"),
+        "table1-ar01-acf-mf": OurNumber(0.19, 0.09, own_error=0.06, is_bound=True),
+        "figure-1-best": OurNumber(36.0),
     }
-    table = paper.compare(findings)
+    table = paper.compare(numbers)
     assert len(table) == len(paper.numbers())
     assert (table["verdict"] == "not run yet").sum() == len(table) - 3
     columns = ["paper", "here", "difference", "± paths", "± determinants", "address"]
@@ -103,7 +103,7 @@ def test_verdicts_are_counted_from_the_strictest_on_and_explained() -> None:
 
 def test_comparison_refuses_a_number_that_the_paper_does_not_state() -> None:
     with pytest.raises(ValueError, match=r"'table-9'.*expected keys of paper\.numbers\(\)"):
-        paper.compare({"table-9": Finding(1.0)})
+        paper.compare({"table-9": OurNumber(1.0)})
 
 
 @pytest.fixture
@@ -145,20 +145,20 @@ def test_coverage_refuses_a_part_that_the_paper_does_not_have(book: Path) -> Non
 
 
 def test_every_link_to_a_number_leads_to_an_anchor_of_its_page() -> None:
-    from mfmgdm_lib.companion import cells_html, compare_cells, findings, stored_cells
+    from mfmgdm_lib.companion import cells_html, compare_cells, our_numbers, stored_cells
 
     root, table_1 = Path(__file__).resolve().parent.parent, cells_html(compare_cells(stored_cells()))
-    for key, finding in findings().items():
-        if finding.page is None:
+    for key, ours in our_numbers().items():
+        if ours.page is None:
             continue
-        assert finding.anchor, f"{key} is linked to the top of a page"
-        source = (root / f"{finding.page}.md").read_text(encoding="utf-8")
-        assert f"\n({finding.anchor})=\n" in source or f'id="{finding.anchor}"' in table_1
+        assert ours.anchor, f"{key} is linked to the top of a page"
+        source = (root / f"{ours.page}.md").read_text(encoding="utf-8")
+        assert f"\n({ours.anchor})=\n" in source or f'id="{ours.anchor}"' in table_1
 
 
 def test_comparison_as_html_links_numbers_and_has_few_columns() -> None:
-    findings = {"table1-ar01-acf-mf": Finding(0.0896, 0.014, page="notebooks/08", anchor="there")}
-    table = paper.compare(findings).loc[["figure-1-best", "table1-ar01-acf-mf"]]
+    numbers = {"table1-ar01-acf-mf": OurNumber(0.0896, 0.014, page="notebooks/08", anchor="there")}
+    table = paper.compare(numbers).loc[["figure-1-best", "table1-ar01-acf-mf"]]
     first, second = paper.comparison_html(table).splitlines()[2:4]
     assert first.startswith("<tr><td>Section 3.1, Figure 1(b, c): step at which")
     assert '<a href="../notebooks/08.html#there">0.090</a>' in second and "<td>0.014; exact</td>" in second

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.companion import TABLE_1, Cell, drift, paper, select, table_1, tabulate
+from mfmgdm_lib.companion import TABLE_1, Cell, deviation, paper, select, table_1, tabulate
 from mfmgdm_lib.runs import complete
 from mfmgdm_lib.runs.run import seconds_left
 from mfmgdm_lib.runs.store import Progress, Result, ResultStore
@@ -331,7 +331,7 @@ def test_time_left_is_what_the_checkpoint_or_results_like_it_tell() -> None:
     assert np.isnan(seconds_left(EXACT, Progress("missing"), {"scatmean": 0.5}))
 
 
-# --- drift -------------------------------------------------------------------------------------------------------
+# --- deviation -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -347,38 +347,38 @@ def altered(result: Result, step: int, column: str, change: float) -> Result:
 
 @KINDS
 def test_untouched_result_has_not_drifted(results: dict[Cell, Result], cell: Cell) -> None:
-    assert drift(cell, results[cell], n_steps=3) <= 1.0
+    assert deviation(cell, results[cell], n_steps=3) <= 1.0
 
 
 @pytest.mark.parametrize("column", ["reverse_kl", "entropy", "log_likelihood"])
 @pytest.mark.parametrize(("cell", "nats"), [(EXACT, 1e-4), (ESTIMATED, 1.0)], ids=["exact", "estimated"])
 def test_altered_result_has_drifted(results: dict[Cell, Result], cell: Cell, nats: float, column: str) -> None:
     for sign in (1, -1):
-        assert drift(cell, altered(results[cell], 2, column, sign * nats), n_steps=2) > 1.0
+        assert deviation(cell, altered(results[cell], 2, column, sign * nats), n_steps=2) > 1.0
     # What is beyond the steps that are asked for is not looked at.
-    assert drift(cell, altered(results[cell], 4, column, nats), n_steps=2) <= 1.0
+    assert deviation(cell, altered(results[cell], 4, column, nats), n_steps=2) <= 1.0
 
 
 @KINDS
 def test_altered_loss_has_drifted(results: dict[Cell, Result], cell: Cell) -> None:
     change = 0.01 * results[cell].table.loc[2, "loss"]
-    assert drift(cell, altered(results[cell], 2, "loss", change), n_steps=2) > 1.0
+    assert deviation(cell, altered(results[cell], 2, "loss", change), n_steps=2) > 1.0
 
 
 @KINDS
 def test_result_of_another_step_size_has_drifted(results: dict[Cell, Result], cell: Cell) -> None:
-    assert drift(dataclasses.replace(cell, step_size=1.01 * cell.step_size), results[cell], n_steps=3) > 1.0
+    assert deviation(dataclasses.replace(cell, step_size=1.01 * cell.step_size), results[cell], n_steps=3) > 1.0
 
 
 def test_result_with_a_value_that_is_none_has_drifted(results: dict[Cell, Result]) -> None:
-    assert not drift(EXACT, altered(results[EXACT], 2, "reverse_kl", np.nan), n_steps=3) <= 1.0
+    assert not deviation(EXACT, altered(results[EXACT], 2, "reverse_kl", np.nan), n_steps=3) <= 1.0
 
 
 def test_result_that_lacks_the_first_steps_has_drifted(results: dict[Cell, Result]) -> None:
     short = dataclasses.replace(results[EXACT], table=pd.DataFrame(results[EXACT].table.loc[[0]]))
-    assert not drift(EXACT, short, n_steps=3) <= 1.0
+    assert not deviation(EXACT, short, n_steps=3) <= 1.0
 
 
 def test_result_of_a_run_that_diverged_can_be_checked(store: ResultStore) -> None:
     complete(DIVERGING, store)
-    assert drift(DIVERGING, store.read(DIVERGING), n_steps=30) <= 1.0
+    assert deviation(DIVERGING, store.read(DIVERGING), n_steps=30) <= 1.0

@@ -26,7 +26,7 @@ from mfmgdm_lib.companion.frozen_flows import (
     forward_divergence,
     freeze_ensemble,
     frozen_curve,
-    least,
+    smallest_divergence,
 )
 from mfmgdm_lib.energies import ScatteringMean
 
@@ -60,7 +60,7 @@ def reverse() -> None:
                 curve = frozen_curve(flow, experiment.process, seed=(*FRESH, size, copy), **how)
             else:
                 curve = coupled_curve(experiment, size, **how)
-            rows.append([*names, kind, size, copy, *least(curve).values()])
+            rows.append([*names, kind, size, copy, *smallest_divergence(curve).values()])
             print(*rows[-1], flush=True)
             if names == next(iter(REVERSE)) and size in (1, 128) and copy == 0:
                 curves[kind] = curve
@@ -102,7 +102,7 @@ def held_out() -> None:
     for innovations in ("student", "gaussian"):
         for given in (False, True):
             seen = "given the past" if given else "window by itself"
-            note(f"AR–GARCH, {innovations}", seen, 0, experiment.of_reference(innovations, given_the_past=given))
+            note(f"AR–GARCH, {innovations}", seen, 0, experiment.score_reference(innovations, given_the_past=given))
     for model, step_size, steps in (
         ("mf", 5.0, (3, 10, 30, 100, 300, 1000, 3000, 5000, 10_000, 20_000)),
         ("mgdm", 0.05, (10, 30, 100, 300)),
@@ -110,7 +110,7 @@ def held_out() -> None:
         for start in ("noise", "garch"):
             flow = experiment.flow(model, start, step_size, steps[-1])
             for step in steps:
-                note(model, start, step, experiment.of_flow(flow.truncate(step)))
+                note(model, start, step, experiment.score_flow(flow.truncate(step)))
     write("frozen_held_out", "Log-density per day above that of white noise, S&P 500.", pd.DataFrame(rows))
 
 
@@ -119,7 +119,7 @@ def gains() -> None:
     experiment, rows = HeldOut(), []
     for start in ("noise", "garch"):
         flow = experiment.flow("mf", start, 5.0, 5000)
-        rows.append({"start": start, "step": flow.n_steps, **experiment.gain_over_start(flow)})
+        rows.append({"start": start, "step": flow.n_steps, **experiment.score_gain(flow)})
         print(rows[-1], flush=True)
     write("frozen_gains", "Log-density per day above that of the start, S&P 500, held out.", pd.DataFrame(rows))
 

@@ -39,11 +39,11 @@ def results(cells: Sequence[str], folder: Path | None, profile: str, steps: int)
     Exits with 1 if one is off or damaged, or none is there.
     """
     from mfmgdm_lib.companion.table1 import LATER_VERSION, select, table_1
-    from mfmgdm_lib.companion.verification import drift
+    from mfmgdm_lib.companion.verification import deviation
 
     with reported_errors():
         kept = (*table_1(profile), *(LATER_VERSION if profile == "paper" else ()))
-        _verify(select(kept, cells), open_store(folder, STORES[profile]), drift, steps)
+        _verify(select(kept, cells), open_store(folder, STORES[profile]), deviation, steps)
 
 
 @verify.command("market")
@@ -58,20 +58,22 @@ def verify_market(cells: Sequence[str], folder: Path | None, steps: int) -> None
     from mfmgdm_lib.companion.market import SERIES
     from mfmgdm_lib.companion.market_cells import MARKET
     from mfmgdm_lib.companion.table1 import select
-    from mfmgdm_lib.companion.verification import market_drift
+    from mfmgdm_lib.companion.verification import market_deviation
 
     with reported_errors():
         at_hand = [cell for cell in MARKET if cells or SERIES[cell.series].source == "arch"]
-        _verify(select(at_hand, cells), open_store(folder, "market"), market_drift, steps)
+        _verify(select(at_hand, cells), open_store(folder, "market"), market_deviation, steps)
 
 
-def _verify(wanted: Sequence[Any], store: ResultStore, drift: Callable[[Any, Result, int], float], steps: int) -> None:
+def _verify(
+    wanted: Sequence[Any], store: ResultStore, deviation: Callable[[Any, Result, int], float], steps: int
+) -> None:
     good = bad = 0
     counts = Counter(cell.key for cell in wanted)  # the later version's cells have the keys of the paper's
     for cell in wanted:
         name = cell.key if counts[cell.key] == 1 else f"{cell.key}, {cell.n_steps} steps"
         try:
-            apart = drift(cell, store.read(cell), steps)
+            apart = deviation(cell, store.read(cell), steps)
             verdict = f"{apart:.2g} of what is allowed"
         except FileNotFoundError:
             click.echo(f"----  {name}: not run yet")

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
         ENERGY_NAMES,
         MODEL_NAMES,
         PROCESS_NAMES,
-        bound_from,
-        cell_finding,
+        cell_number,
         cell_row,
         compare_cells,
+        first_bound_step,
         gains,
         indistinct_pairs,
         pass_errors,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         stored_market,
         stylized_descents,
     )
-    from mfmgdm_lib.companion.paper_numbers import findings
+    from mfmgdm_lib.companion.paper_numbers import our_numbers
     from mfmgdm_lib.companion.results import (
         PROJECTION_FILES,
         new_results_folder,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
         summarize,
     )
     from mfmgdm_lib.companion.table1 import LATER_VERSION, TABLE_1, Cell, select, table_1, tabulate
-    from mfmgdm_lib.companion.verification import drift, market_drift
+    from mfmgdm_lib.companion.verification import deviation, market_deviation
 
 __all__ = [
     "AR_ILLUSTRATION",
@@ -79,11 +79,10 @@ __all__ = [
     "MarketExperiment",
     "MarketSummary",
     "SyntheticExperiment",
-    "bound_from",
     "bounds_table",
     "cell_details",
-    "cell_finding",
     "cell_name",
+    "cell_number",
     "cell_row",
     "cells_html",
     "closed_forms",
@@ -91,19 +90,20 @@ __all__ = [
     "component_shares",
     "copies_table",
     "derivations",
-    "drift",
+    "deviation",
     "figures",
     "final_slope",
-    "findings",
+    "first_bound_step",
     "flow_differences",
     "gains",
     "group_values",
     "indistinct_pairs",
-    "market_drift",
+    "market_deviation",
     "market_models",
     "market_spreads",
     "new_results_folder",
     "observed_returns",
+    "our_numbers",
     "paper",
     "paper_energies",
     "pass_errors",
@@ -130,8 +130,8 @@ _HOMES = {
     "ENERGY_NAMES": "comparison",
     "MODEL_NAMES": "comparison",
     "PROCESS_NAMES": "comparison",
-    "bound_from": "comparison",
-    "cell_finding": "comparison",
+    "first_bound_step": "comparison",
+    "cell_number": "comparison",
     "cell_row": "comparison",
     "compare_cells": "comparison",
     "gains": "comparison",
@@ -162,7 +162,7 @@ _HOMES = {
     "spreads_text": "market_summary",
     "stored_market": "market_summary",
     "stylized_descents": "market_summary",
-    "findings": "paper_numbers",
+    "our_numbers": "paper_numbers",
     "PROJECTION_FILES": "results",
     "new_results_folder": "results",
     "projected_covariance": "results",
@@ -183,8 +183,8 @@ _HOMES = {
     "select": "table1",
     "table_1": "table1",
     "tabulate": "table1",
-    "drift": "verification",
-    "market_drift": "verification",
+    "deviation": "verification",
+    "market_deviation": "verification",
 }
 
 if not TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from mfmgdm_lib.companion.paper import Finding, numbers, verdict
+from mfmgdm_lib.companion.paper import OurNumber, numbers, verdict
 from mfmgdm_lib.companion.results import result_store
 from mfmgdm_lib.companion.table1 import ENERGIES, MODELS, PROCESSES, TABLE_1, Cell
 from mfmgdm_lib.runs.store import Result
@@ -20,10 +20,10 @@ __all__ = [
     "ENERGY_NAMES",
     "MODEL_NAMES",
     "PROCESS_NAMES",
-    "bound_from",
-    "cell_finding",
+    "cell_number",
     "cell_row",
     "compare_cells",
+    "first_bound_step",
     "gains",
     "indistinct_pairs",
     "pass_errors",
@@ -68,7 +68,7 @@ def cell_row(cell: Cell, result: Result) -> dict[str, Any]:
     table = result.table
     step = int(table["reverse_kl"].idxmin())
     best = table.loc[step]
-    bound = bound_from(table)
+    bound = first_bound_step(table)
     row = {
         "least": best["reverse_kl"],
         "step": step,
@@ -106,14 +106,14 @@ def compare_cells(results: Mapping[str, Result]) -> pd.DataFrame:
         }
         if cell.key in results:
             row |= cell_row(cell, results[cell.key])
-            finding = cell_finding(cell, row)
-            row["difference"] = row["printed"] - finding.value
-            row["verdict"] = verdict(printed, finding)
+            ours = cell_number(cell, row)
+            row["difference"] = row["printed"] - ours.value
+            row["verdict"] = verdict(printed, ours)
         rows[cell.key] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def cell_finding(cell: Cell, row: Mapping[str, Any]) -> Finding:
+def cell_number(cell: Cell, row: Mapping[str, Any]) -> OurNumber:
     """What is compared with the paper's number: of an AR the value by the paper's likelihood.
 
     Args:
@@ -121,7 +121,7 @@ def cell_finding(cell: Cell, row: Mapping[str, Any]) -> Finding:
         row: what `cell_row` returns, or the cell's row of `compare_cells`.
     """
     approximate = row.get("approximate")
-    return Finding(
+    return OurNumber(
         value=row["least"] if approximate is None or math.isnan(approximate) else approximate,
         standard_error=row["standard_error"],
         own_error=row["determinant_error"],
@@ -131,7 +131,7 @@ def cell_finding(cell: Cell, row: Mapping[str, Any]) -> Finding:
     )
 
 
-def bound_from(table: pd.DataFrame) -> float:
+def first_bound_step(table: pd.DataFrame) -> float:
     """The first step of a stored trace from which the divergence is a lower bound; infinite if none is.
 
     Args:
@@ -164,7 +164,7 @@ def gains(results: Mapping[str, Result]) -> pd.DataFrame:
                 bounds = [
                     MODEL_NAMES[model]
                     for key, model in zip(keys, MODELS, strict=True)
-                    if bound_from(results[key].table) <= int(results[key].table["reverse_kl"].idxmin())
+                    if first_bound_step(results[key].table) <= int(results[key].table["reverse_kl"].idxmin())
                 ]
                 row = {"gain": apart.mean(), "standard_error": error, "bounds": " and ".join(bounds)}
                 rows.append({**names, **row, "holds": MODEL_NAMES["mf"] not in bounds})

@@ -7,7 +7,7 @@ import html
 import pandas as pd
 
 from mfmgdm_lib.companion.comparison import ENERGY_NAMES, MODEL_NAMES, PROCESS_NAMES
-from mfmgdm_lib.companion.paper import coloured, to_html
+from mfmgdm_lib.companion.paper import to_html, verdict_html
 from mfmgdm_lib.companion.table1 import TABLE_1, Cell
 
 __all__ = ["bounds_table", "cell_details", "cell_name", "cells_html", "copies_table"]
@@ -47,7 +47,7 @@ def _entry(key: str, row: pd.Series) -> str:
     if ours != "not run yet":
         gap = f"{row['difference']:+.2f}".replace("-", "−")
         parts.append(f"less ours: {gap}")
-        parts.append(coloured(row["verdict"]))
+        parts.append(verdict_html(row["verdict"]))
     return "<br>".join(parts)
 
 

@@ -22,7 +22,7 @@ from mfmgdm_lib.processes import Process, WhiteNoise
 from mfmgdm_lib.processes.fitting import fit_argarch
 from mfmgdm_lib.target import Target, target_from_data
 
-__all__ = ["HeldOut", "coupled_curve", "forward_divergence", "freeze_ensemble", "frozen_curve", "least"]
+__all__ = ["HeldOut", "coupled_curve", "forward_divergence", "freeze_ensemble", "frozen_curve", "smallest_divergence"]
 
 _BATCH = 128
 """Paths in work at once where a determinant is estimated: what it draws, it draws for a batch."""
@@ -160,11 +160,11 @@ class HeldOut:
             row[kind], row[f"{kind} ±"] = above.mean(), above.std(ddof=1) / math.sqrt(len(above))
         return row
 
-    def of_flow(self, flow: FrozenFlow) -> dict[str, float]:
+    def score_flow(self, flow: FrozenFlow) -> dict[str, float]:
         """`score` of a flow."""
         return self.score({kind: log_density(flow, windows) for kind, windows in self.windows.items()})
 
-    def gain_over_start(self, flow: FrozenFlow) -> dict[str, float]:
+    def score_gain(self, flow: FrozenFlow) -> dict[str, float]:
         """How much likelier a flow finds the held-out days than the law that it starts from, window by window.
 
         Returns:
@@ -174,7 +174,7 @@ class HeldOut:
         apart = ((log_density(flow, windows) - flow.start.log_prob(windows)) / self.length).numpy()
         return {"gain": apart.mean(), "standard_error": apart.std(ddof=1) / math.sqrt(len(apart))}
 
-    def of_reference(self, innovations: str, *, given_the_past: bool) -> dict[str, float]:
+    def score_reference(self, innovations: str, *, given_the_past: bool) -> dict[str, float]:
         """`score` of an AR(1)–GARCH(1, 1) of the first part; a window by itself, as flows see it, or given the past."""
         law = fit_argarch(self.series[0], innovations).process
         if not given_the_past:
@@ -187,7 +187,7 @@ class HeldOut:
         return self.score(found)
 
 
-def least(curve: pd.DataFrame) -> dict[str, float]:
+def smallest_divergence(curve: pd.DataFrame) -> dict[str, float]:
     """The smallest divergence on a curve, its step, and its standard error."""
     step = int(np.asarray(curve["reverse_kl"]).argmin())
     return {

@@ -12,7 +12,7 @@ from mfmgdm_lib.companion.table1 import EVERY_STEP_UP_TO, Cell, tabulate
 from mfmgdm_lib.errors import DescentError
 from mfmgdm_lib.runs.store import Result
 
-__all__ = ["drift", "market_drift"]
+__all__ = ["deviation", "market_deviation"]
 
 _TEN_DIGITS = 1e-9
 """What is lost, relatively, of a number that is kept to ten digits, with round-off on either side."""
@@ -29,7 +29,7 @@ is for series that are wilder.
 """
 
 
-def drift(cell: Cell, result: Result, n_steps: int) -> float:
+def deviation(cell: Cell, result: Result, n_steps: int) -> float:
     """Recompute the first steps of a cell of Table 1: the largest deviation in units of what is allowed.
 
     Values of the exact kind may differ by round-off. Paths in float32 may be another rounding apart after each step,
@@ -69,7 +69,7 @@ def drift(cell: Cell, result: Result, n_steps: int) -> float:
     return max(float(values.max()) for values in apart.values())
 
 
-def market_drift(cell: MarketCell, result: Result, n_steps: int) -> float:
+def market_deviation(cell: MarketCell, result: Result, n_steps: int) -> float:
     """Recompute the target and the first losses of a market cell: the largest deviation in units of what is allowed.
 
     Both are kept to a few digits. That the target is the same says that the series is.

@@ -11,12 +11,12 @@ import pandas as pd
 
 from mfmgdm_lib.companion.paper.comparison import (
     VERDICTS,
-    Finding,
-    coloured,
+    OurNumber,
     compare,
     count_verdicts,
     explain_verdicts,
     verdict,
+    verdict_html,
 )
 from mfmgdm_lib.companion.paper.tables import contents, numbers
 from mfmgdm_lib.companion.paper.verification import Check, Checks, checks
@@ -25,9 +25,8 @@ __all__ = [
     "VERDICTS",
     "Check",
     "Checks",
-    "Finding",
+    "OurNumber",
     "checks",
-    "coloured",
     "compare",
     "comparison_html",
     "contents",
@@ -38,6 +37,7 @@ __all__ = [
     "pages",
     "to_html",
     "verdict",
+    "verdict_html",
 ]
 
 _ANCHOR = re.compile(r"^\(paper-([a-z0-9-]+)\)=$", re.MULTILINE)
@@ -95,7 +95,7 @@ def comparison_html(table: pd.DataFrame, *, root: str = "../") -> str:
             "paper": table["paper"],
             "here": table["here"],
             "paper less here": table["difference"],
-            "verdict": [coloured(word) for word in table["verdict"]],
+            "verdict": [verdict_html(word) for word in table["verdict"]],
             "± paths; determinants": [f"{paths}; {own}" if paths else "" for paths, own in pairs],
             "address": [f"{root}{address}" if address else "" for address in table["address"]],
         }

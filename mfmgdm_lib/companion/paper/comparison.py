@@ -10,7 +10,7 @@ import pandas as pd
 
 from mfmgdm_lib.companion.paper.tables import numbers
 
-__all__ = ["VERDICTS", "Finding", "coloured", "compare", "count_verdicts", "explain_verdicts", "verdict"]
+__all__ = ["VERDICTS", "OurNumber", "compare", "count_verdicts", "explain_verdicts", "verdict", "verdict_html"]
 
 VERDICTS = {
     "same digits": "ours rounds to what is printed",
@@ -30,8 +30,8 @@ _DOTS = {"same digits": "#009e73", "within our error": "#66c2a5", "small gap": "
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A number of ours.
+class OurNumber:
+    """Our value of a number of the paper.
 
     Attributes:
         value: the number, in the unit of the paper's.
@@ -57,8 +57,8 @@ class Finding:
         return f"{self.page}.html" + (f"#{self.anchor}" if self.anchor else "")
 
 
-def verdict(printed: str, finding: Finding | None) -> str:
-    """Say how a number of ours stands to one that the paper prints; `VERDICTS` says what the words mean.
+def verdict(printed: str, ours: OurNumber | None) -> str:
+    """Compare a number of ours with one that the paper prints, by one of the words that `VERDICTS` defines.
 
     Our paths start from the paper's seeds, so the error of 128 paths is common to both numbers and does not excuse a
     gap. What is left is the error of our determinants. Those of the paper have errors, too, if it estimated them; it
@@ -66,24 +66,24 @@ def verdict(printed: str, finding: Finding | None) -> str:
 
     Args:
         printed: the paper's number as it prints it, such as "2.76".
-        finding: ours, or None if it has not been run.
+        ours: our number, or None if it has not been run.
 
     Example:
-        >>> verdict("2.76", Finding(2.7622, 0.09)), verdict("2.76", Finding(2.79, 0.09)), verdict("36", None)
+        >>> verdict("2.76", OurNumber(2.7622, 0.09)), verdict("2.76", OurNumber(2.79, 0.09)), verdict("36", None)
         ('same digits', 'small gap', 'not run yet')
-        >>> verdict("1.99", Finding(2.01, 0.19, own_error=0.018))
+        >>> verdict("1.99", OurNumber(2.01, 0.19, own_error=0.018))
         'within our error'
     """
-    if finding is None:
+    if ours is None:
         return "not run yet"
     digits = _digits(printed)
     rounding = 0.5 * 10**-digits
-    gap = abs(finding.value - float(printed))
-    if f"{finding.value:.{digits}f}" == printed:
+    gap = abs(ours.value - float(printed))
+    if f"{ours.value:.{digits}f}" == printed:
         return "same digits"
-    if finding.own_error and gap <= 2 * finding.own_error + rounding:
+    if ours.own_error and gap <= 2 * ours.own_error + rounding:
         return "within our error"
-    if finding.standard_error and gap <= 2 * finding.standard_error + rounding:
+    if ours.standard_error and gap <= 2 * ours.standard_error + rounding:
         return "small gap"
     return "differs"
 
@@ -106,22 +106,22 @@ def explain_verdicts(verdicts: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["verdict", "numbers", "meaning"])
 
 
-def coloured(word: str) -> str:
+def verdict_html(word: str) -> str:
     """A verdict as HTML, with a dot of its colour before it.
 
     Example:
-        >>> coloured("not run yet")
+        >>> verdict_html("not run yet")
         'not run yet'
     """
     colour, text = _DOTS.get(word), html.escape(word)
     return f'<span style="color: {colour}" aria-hidden="true">●</span>&nbsp;{text}' if colour else text
 
 
-def compare(findings: Mapping[str, Finding]) -> pd.DataFrame:
+def compare(ours: Mapping[str, OurNumber]) -> pd.DataFrame:
     """Set every number of the paper beside ours.
 
     Args:
-        findings: ours, by the paper's key; what is missing is shown as not run yet.
+        ours: our numbers, by the paper's key; what is missing is shown as not run yet.
 
     Returns:
         A table of text, one row for each of the paper's numbers, by its key: `kind` ("result" or "setting"), `where`,
@@ -132,27 +132,27 @@ def compare(findings: Mapping[str, Finding]) -> pd.DataFrame:
         ValueError: a key that the paper does not have.
     """
     stated = numbers()
-    if unknown := sorted(set(findings) - set(stated["key"])):
-        raise ValueError(f"findings has the keys {unknown}; expected keys of paper.numbers(), such as 'figure-1-best'.")
-    rows = {part["key"]: _row(part, findings.get(part["key"])) for _, part in stated.iterrows()}
+    if unknown := sorted(set(ours) - set(stated["key"])):
+        raise ValueError(f"ours has the keys {unknown}; expected keys of paper.numbers(), such as 'figure-1-best'.")
+    rows = {part["key"]: _row(part, ours.get(part["key"])) for _, part in stated.iterrows()}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _row(part: pd.Series, finding: Finding | None) -> dict[str, str]:
+def _row(part: pd.Series, ours: OurNumber | None) -> dict[str, str]:
     printed = part["value"]
     row = {name: part[name] for name in ("kind", "where", "what")}
     row["paper"] = f"{printed}\u00a0{part['unit']}".strip()
     here = dict.fromkeys(("here", "difference", "± paths", "± determinants"), "")
-    if finding is not None:
-        places = _digits(printed) + (1 if finding.standard_error else 0)
-        here["here"] = f"{'≥ ' if finding.is_bound else ''}{finding.value:.{places}f}"
-        gap = round(float(printed) - finding.value, places)
+    if ours is not None:
+        places = _digits(printed) + (1 if ours.standard_error else 0)
+        here["here"] = f"{'≥ ' if ours.is_bound else ''}{ours.value:.{places}f}"
+        gap = round(float(printed) - ours.value, places)
         here["difference"] = f"{gap:+.{places}f}".replace("-", "−") if gap else "0"
-        if finding.standard_error:
-            here["± paths"] = f"{finding.standard_error:.{places}f}"
-            here["± determinants"] = f"{finding.own_error:.{places}f}" if finding.own_error else "exact"
-    address = "" if finding is None else finding.address
-    return {**row, **here, "verdict": verdict(printed, finding), "address": address}
+        if ours.standard_error:
+            here["± paths"] = f"{ours.standard_error:.{places}f}"
+            here["± determinants"] = f"{ours.own_error:.{places}f}" if ours.own_error else "exact"
+    address = "" if ours is None else ours.address
+    return {**row, **here, "verdict": verdict(printed, ours), "address": address}
 
 
 def _digits(printed: str) -> int:

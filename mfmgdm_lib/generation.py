@@ -15,7 +15,7 @@ from mfmgdm_lib.descents.gradient_flow import GradientFlow
 from mfmgdm_lib.energies import Energy, StylizedFacts
 from mfmgdm_lib.processes import Process, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
-from mfmgdm_lib.processes.fitting import STARTS, starting_law, starting_paths
+from mfmgdm_lib.processes.fits import STARTS, starting_law, starting_paths
 from mfmgdm_lib.statistics import autocorrelation, path_statistics
 from mfmgdm_lib.target import Target, target_from_data
 

@@ -19,7 +19,7 @@ from mfmgdm_lib.errors import NotInvertibleError
 from mfmgdm_lib.flows import FrozenFlow
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.processes import Process, WhiteNoise
-from mfmgdm_lib.processes.fitting import fit_argarch
+from mfmgdm_lib.processes.fits import fit_argarch
 from mfmgdm_lib.target import Target, target_from_data
 
 __all__ = ["HeldOut", "coupled_curve", "forward_divergence", "freeze_ensemble", "frozen_curve", "smallest_divergence"]

@@ -17,7 +17,7 @@ from mfmgdm_lib.log_determinants import log_determinant
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.processes import Process
 from mfmgdm_lib.processes.base import Seed
-from mfmgdm_lib.processes.fitting import STARTS, starting_law, starting_paths
+from mfmgdm_lib.processes.fits import STARTS, starting_law, starting_paths
 from mfmgdm_lib.target import Target, target_from_data
 
 __all__ = ["SERIES", "SP500_FIRST_LOOK", "MarketExperiment", "Series", "observed_returns"]

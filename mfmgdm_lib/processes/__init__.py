@@ -3,7 +3,7 @@
 from mfmgdm_lib.processes.autoregressive import AR
 from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.processes.cir import CIR
-from mfmgdm_lib.processes.fitting import Fit, fit_argarch, fit_student, starting_law, starting_paths
+from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student, starting_law, starting_paths
 from mfmgdm_lib.processes.garch import ARGARCH, GARCH
 from mfmgdm_lib.processes.maximum_entropy import Exponential, TruncatedGaussian, WhiteNoise, initial_distribution
 from mfmgdm_lib.processes.student import StudentNoise

@@ -16,7 +16,7 @@ from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.errors import DescentError, NotInvertibleError
 from mfmgdm_lib.log_determinants import Backend, StepDeterminant, Stochastic, choose_backend
-from mfmgdm_lib.log_determinants.quadrature import integrate, nodes_of, quadrature_error
+from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error, quadrature_nodes
 from mfmgdm_lib.processes.base import Process, Seed, generator
 
 __all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
@@ -156,7 +156,7 @@ class DivergenceRun:
         self._paths = initial.sample(n_particles, length, rng).to(device, dtype)
         self._entropy = None if seed is None else rng.integers(2**32, size=4).tolist()
         self._start, self.step = initial.log_prob(self._paths.double()).cpu().numpy(), 0
-        self._nodes = nodes_of(n_steps, check_positive_int("determinant_every", determinant_every))
+        self._nodes = quadrature_nodes(n_steps, check_positive_int("determinant_every", determinant_every))
         self._observers: dict[str, Observer] = {"log_p": process.log_prob, **(observe or {})}
         # Made beforehand: small arrays left behind by every step would keep the large ones' memory from being reused.
         each = dict.fromkeys(["log_determinant", *self._observers], (n_particles,))

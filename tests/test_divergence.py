@@ -520,7 +520,7 @@ def test_interpolation_of_a_straight_line_is_exact_and_errors_have_the_weights_o
 
 @pytest.mark.parametrize(("n_steps", "every"), [(1, 1), (40, 5), (51, 3), (500, 4), (5000, 5)])
 def test_determinants_grow_rare_late_in_a_descent_and_the_last_step_has_one(n_steps: int, every: int) -> None:
-    nodes = quadrature.nodes_of(n_steps, every)
+    nodes = quadrature.quadrature_nodes(n_steps, every)
     gaps = np.diff(nodes)
     assert nodes[0] == 0 and nodes[-1] == n_steps - 1 and (gaps <= every).all() and (gaps >= 1).all()
     assert (gaps[nodes[:-1] < 100] == 1).all()

@@ -98,7 +98,7 @@ def make_case(noise: Callable[..., Tensor]) -> Case:
         mean = energy(1.3 * noise(length, seed=99)).abs() + 0.1
         target = mm.Target(mean, torch.zeros_like(mean), energy.labels, "a test")
         unit = mm.Descent(energy, target, 1.0, ensemble_size=members)
-        norms = [float(matrix.norm()) for matrix in bent(unit, unit.evaluate(x))]
+        norms = [float(matrix.norm()) for matrix in weighted_hessians(unit, unit.evaluate(x))]
         model = mm.Descent(energy, target, bend / max(norms), ensemble_size=members, support=support)
         if isinstance(energy, Watched):
             energy.vectors.clear()
@@ -112,7 +112,7 @@ def moved_of(model: mm.Descent, state: mm.State) -> Tensor:
     return torch.ones_like(state.paths, dtype=torch.bool) if moved is None else moved
 
 
-def bent(model: mm.Descent, state: mm.State) -> list[Tensor]:
+def weighted_hessians(model: mm.Descent, state: mm.State) -> list[Tensor]:
     """B = γ Σ_k r_k H_k of each path, over the entries that move, by automatic differentiation."""
     matrices = []
     for path, weight, keep in zip(state.paths, model.rate * state.mismatch, moved_of(model, state), strict=True):
@@ -146,7 +146,7 @@ def test_lanczos_of_as_many_products_as_points_is_exact_for_its_probe(
     result = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=6, tolerance=1e-300), seed=(1, 7))
     probes = model.energy.vectors[0][0]
     moved, folds = moved_of(model, state), []
-    for n, matrix in enumerate(bent(model, state)):
+    for n, matrix in enumerate(weighted_hessians(model, state)):
         value, error = at_probe(matrix, probes[n][moved[n]])
         eigenvalues = torch.linalg.eigvalsh(torch.eye(len(matrix)) - matrix)
         # Round-off of eigenvalues, below 10⁻¹³ where ‖B‖ is 8, is enlarged by 1 / |eigenvalue of I − B|, here below
@@ -170,7 +170,7 @@ def test_one_product_gives_the_series_to_second_order(
     result = mm.log_determinant(model, state, mm.Stochastic(), seed=(1, 7))
     (probes,) = model.energy.vectors[0]
     moved, second = moved_of(model, state), []
-    for n, matrix in enumerate(bent(model, state)):
+    for n, matrix in enumerate(weighted_hessians(model, state)):
         probe = probes[n][moved[n]]
         value, error = at_probe(matrix, probe)
         # The bound that decides on it: |Σ_{k>2} λᵏ/k| ≤ ‖B‖³ / (3 (1 − ‖B‖)), kept below the tolerance.
@@ -187,7 +187,7 @@ def test_cut_series_is_within_the_tolerance_and_takes_no_more_products_than_it_n
 ) -> None:
     model, state = make_case(Watched(energy), 0.5, length=64)
     result = mm.log_determinant(model, state, mm.Stochastic(tolerance=tolerance), seed=(1, 7))
-    probes, matrices = model.energy.vectors[0], bent(model, state)
+    probes, matrices = model.energy.vectors[0], weighted_hessians(model, state)
     values = torch.stack([at_probe(matrix, probes[0][n])[0] for n, matrix in enumerate(matrices)])
     assert (result.blocks - values).abs().max() < tolerance
     # Gauss quadrature leaves out Σ_{j≥2k} tr|B|ʲ/j ≤ ‖B‖² ρ^(2k−2) / (2k (1 − ρ)); with ρ known to a tenth, and ‖B‖²,
@@ -275,7 +275,7 @@ def test_what_has_not_settled_goes_into_the_error(make_case: Case) -> None:
     (five,) = (seen for seen in model.energy.vectors if len(seen) == 5 and len(seen[0]) == len(state.paths))
     change, basis = (last.blocks - before.blocks).abs(), torch.stack(five, dim=1)
     assert change.max() > 0.1
-    for n, matrix in enumerate(bent(model, state)):
+    for n, matrix in enumerate(weighted_hessians(model, state)):
         first = torch.eye(5, dtype=torch.float64)[0]  # the probe, seen from the space of its five products
         nodes, vectors = torch.linalg.eigh(basis[n] @ matrix @ basis[n].T)
         logs, weights = (1 - nodes).abs().log(), (first @ vectors).square()
@@ -339,7 +339,7 @@ def test_capacitance_from_all_paths_is_the_exact_one(
     assert model.energy.vectors[-1][0].shape == (6, 24)  # the solves: of all paths
     blocks = dense_blocks(energy, state.paths, model.rate * state.mismatch, moved_of(model, state))
     grams = model.rate * blocks.gram.unflatten(0, (-1, members)).mean(1)
-    least = min(1 - float(torch.linalg.eigvalsh(matrix).max()) for matrix in bent(model, state))
+    least = min(1 - float(torch.linalg.eigvalsh(matrix).max()) for matrix in weighted_hessians(model, state))
     # Residuals of 10⁻³ leave errors of 10⁻⁶ · tr G / λ_min(A) in the sum of the entries of G, and log det C has the
     # slope C⁻¹ in them; K for as many rows and columns.
     slope = torch.linalg.matrix_norm(torch.linalg.inv(torch.eye(energy.dim) - grams), 2)
@@ -359,7 +359,7 @@ def test_random_mixture_of_rows_has_the_trace_of_all_on_average(make_case: Case)
     found = [mm.log_determinant(model, state, backend, seed=(k, 7)) for k in range(300)]
     exact = mm.log_determinant(model, state, "structured").capacitance
     gains = []
-    for n, matrix in enumerate(bent(model, state)):
+    for n, matrix in enumerate(weighted_hessians(model, state)):
         rows = energy.jacobian(state.paths[n])
         plain = torch.eye(6) - model.rate * rows @ rows.T
         change = model.rate * rows @ (matrix + matrix @ matrix) @ rows.T
@@ -533,7 +533,7 @@ def test_gentle_step_is_not_taken_for_one_that_folds(energy: Energy, make_case: 
 def test_shortest_paths_are_no_exception(length: int, make_case: Case) -> None:
     model, state = make_case(Autocovariance(), 0.3, length=length)
     result = mm.log_determinant(model, state, mm.Stochastic(tolerance=1e-300, coupling_paths=6), seed=(1, 7))
-    for n, matrix in enumerate(bent(model, state)):
+    for n, matrix in enumerate(weighted_hessians(model, state)):
         spread = (1 - torch.linalg.eigvalsh(matrix)).log()
         # The quadratic form of a unit vector lies between the extremes.
         assert length * spread.min() - 1e-12 <= result.blocks[n] <= length * spread.max() + 1e-12

@@ -18,7 +18,7 @@ from mfmgdm_lib.companion.table1 import MODELS
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.energies import StylizedFacts
 from mfmgdm_lib.log_determinants import log_determinant
-from mfmgdm_lib.log_determinants.quadrature import integrate, nodes_of, quadrature_error
+from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error, quadrature_nodes
 from mfmgdm_lib.runs.store import Result
 from mfmgdm_lib.statistics import describe_paths, describe_series
 
@@ -134,7 +134,7 @@ class MarketRun:
         self._logs: dict[int, np.ndarray] = {}
         exact = cell.method == "descent" and self.experiment.energy.bandwidth is not None
         every = max(ENTROPY_EVERY, cell.n_steps // 2000)
-        self._nodes = nodes_of(cell.n_steps, every) if exact else np.empty(0, dtype=int)
+        self._nodes = quadrature_nodes(cell.n_steps, every) if exact else np.empty(0, dtype=int)
 
     @property
     def value(self) -> float:

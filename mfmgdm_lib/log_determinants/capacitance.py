@@ -14,7 +14,7 @@ from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.log_determinants.dense import inner_products
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, factor_symmetric
 
-__all__ = ["Coupling", "Product", "couple", "dot", "within"]
+__all__ = ["Capacitance", "Product", "dot", "estimate_capacitance", "restricted"]
 
 Product = Callable[[Tensor], Tensor]
 """A symmetric linear map of every path, (n, d) to (n, d)."""
@@ -32,7 +32,7 @@ _TINY = 1e-300
 """Keeps a quotient finite whose numerator is zero."""
 
 
-class Coupling(NamedTuple):
+class Capacitance(NamedTuple):
     """Capacitances of E ensembles: log|det|, its error and the eigenvalues ≤ 0, (E,), and the error of the mean."""
 
     log_abs: Tensor
@@ -41,14 +41,14 @@ class Coupling(NamedTuple):
     mean_error: float
 
 
-def couple(
+def estimate_capacitance(
     model: Descent,
     state: State,
     mask: Tensor,
     rng: np.random.Generator,
     wanted: int,
     tolerance: float,
-) -> Coupling:
+) -> Capacitance:
     """Estimate the capacitance of every ensemble from some of its members, and of some ensembles where these are many.
 
     Args:
@@ -69,7 +69,7 @@ def couple(
 
     rows = model.energy.jacobian(state.paths[paths]) * mask[paths, None]
     weights = model.rate * state.mismatch[paths]
-    product = within(model.energy.linearize(state.paths[paths], weights)[1], mask[paths])
+    product = restricted(model.energy.linearize(state.paths[paths], weights)[1], mask[paths])
 
     def solve(vectors: Tensor) -> Tensor:
         """γ V A⁻¹ Vᵀ for vectors V of each path (n, r, d): (e, m, r, r)."""
@@ -80,7 +80,7 @@ def couple(
 
     grams = (model.rate * (rows.double() @ rows.double().mT)).unflatten(0, (e, m))
     exact = e == n_ensembles and m == members
-    change = None if exact else _expanded(solve, rows, grams, model.rate, rng)
+    change = None if exact else _expand(solve, rows, grams, model.rate, rng)
     if change is not None and 0.5 * float(change.square) <= tolerance * members:
         grams, doubt = grams + change.grams, change.doubt.cpu()
     else:
@@ -91,14 +91,14 @@ def couple(
     if m < members:
         doubt, bias = _error_of_members(found.gram[:, None] @ (grams.mean(1, keepdim=True) - grams), members)
         if found.non_positive.any() or not (doubt < _ROUGH).all():
-            return couple(model, state, mask, rng, len(mask), tolerance)
+            return estimate_capacitance(model, state, mask, rng, len(mask), tolerance)
         found = found._replace(log_abs=found.log_abs + bias)
-    joint = _spread_over_ensembles(found, doubt, drawn, n_ensembles)
+    joint = _extend_to_all_ensembles(found, doubt, drawn, n_ensembles)
     log_abs, error, folds = (part.to(mask.device) for part in joint[:3])
-    return Coupling(log_abs, error, folds, joint.mean_error)
+    return Capacitance(log_abs, error, folds, joint.mean_error)
 
 
-class _Change(NamedTuple):
+class _Expansion(NamedTuple):
     """What A⁻¹ − I = B + B² + … adds to the Gram matrices γ J Jᵀ, as far as the determinant sees it to first order."""
 
     grams: Tensor
@@ -109,9 +109,9 @@ class _Change(NamedTuple):
     """Estimate of ‖C^−½ · change · C^−½‖², averaged over paths: twice what the second order adds at most, ()."""
 
 
-def _expanded(
+def _expand(
     solve: Callable[[Tensor], Tensor], rows: Tensor, grams: Tensor, rate: float, rng: np.random.Generator
-) -> _Change:
+) -> _Expansion:
     """Expand log det C in A⁻¹ − I with two random mixtures of the rows, where the whole matrix would take K solves.
 
     The mixtures x and y are drawn so that xᵀ(change)x is tr(C⁻¹ · change) on average, and (xᵀ(change)y)² is ‖·‖².
@@ -126,7 +126,7 @@ def _expanded(
     change = solve(vectors) - rate * (vectors.double() @ vectors.double().mT).unflatten(0, (e, m))
     traces, cross = change.diagonal(dim1=-2, dim2=-1).mean(-1), change[..., 0, 1].square()
     # Of the mean of two mixtures the variance is ‖·‖², and that of a mean over m paths as many times smaller.
-    return _Change(traces[..., None, None] * capacitance[:, None] / dim, (cross.mean(1) / m).sqrt(), cross.mean())
+    return _Expansion(traces[..., None, None] * capacitance[:, None] / dim, (cross.mean(1) / m).sqrt(), cross.mean())
 
 
 def _inner_products(product: Product, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,31 +166,31 @@ def _error_of_members(changes: Tensor, members: int) -> tuple[Tensor, Tensor]:
     thinned = (1 - m / members) / (m * (m - 1))
     first = changes.diagonal(dim1=-2, dim2=-1).sum(-1).square().sum(1) * thinned
     second = torch.einsum("emkl,emlk->e", changes, changes) * thinned
-    return (first * _few(m)).sqrt(), 0.5 * second
+    return (first * _student_variance(m)).sqrt(), 0.5 * second
 
 
-def _spread_over_ensembles(found: Blocks, error: Tensor, drawn: Tensor, n_ensembles: int) -> Coupling:
+def _extend_to_all_ensembles(found: Blocks, error: Tensor, drawn: Tensor, n_ensembles: int) -> Capacitance:
     """Give the ensembles that were not drawn the average of those that were."""
     e = len(drawn)
     if e == n_ensembles:
         order = drawn.argsort()
-        return Coupling(found.log_abs[order], error[order], found.non_positive[order], float(error.norm()) / e)
-    between = found.log_abs.var() * _few(e)
+        return Capacitance(found.log_abs[order], error[order], found.non_positive[order], float(error.norm()) / e)
+    between = found.log_abs.var() * _student_variance(e)
     values, errors = found.log_abs.mean().repeat(n_ensembles), (between * (1 + 1 / e)).sqrt().repeat(n_ensembles)
     folds = torch.zeros(n_ensembles, dtype=torch.int64)
     values[drawn], errors[drawn], folds[drawn] = found.log_abs, error, found.non_positive
     # Sampling in two stages (Cochran, Sampling Techniques, 1977, Section 10.4).
     share = e / n_ensembles
     variance = ((1 - share) * between + share * error.square().mean()) / e
-    return Coupling(values, errors, folds, float(variance.sqrt()))
+    return Capacitance(values, errors, folds, float(variance.sqrt()))
 
 
-def _few(n: int) -> float:
+def _student_variance(n: int) -> float:
     """Factor on a variance that was itself estimated from n draws: the variance of Student's t with n − 1 degrees."""
     return (n - 1) / (n - 3)
 
 
-def within(product: Product, mask: Tensor) -> Product:
+def restricted(product: Product, mask: Tensor) -> Product:
     """The product with the block of the entries that move; vectors have to be zero elsewhere."""
     return lambda vectors: product(vectors) * mask
 

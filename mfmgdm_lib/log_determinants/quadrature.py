@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["DENSE_STEPS", "integrate", "nodes_of", "quadrature_error"]
+__all__ = ["DENSE_STEPS", "integrate", "quadrature_error", "quadrature_nodes"]
 
 
-def nodes_of(n_steps: int, every: int) -> np.ndarray:
+def quadrature_nodes(n_steps: int, every: int) -> np.ndarray:
     """Steps whose determinants are calculated: all of the first, then fewer and fewer, at last each `every`-th."""
     nodes = [0]
     while nodes[-1] < n_steps - 1:

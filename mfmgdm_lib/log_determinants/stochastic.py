@@ -14,7 +14,7 @@ from torch import Tensor
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.log_determinants.capacitance import Product, couple, dot, within
+from mfmgdm_lib.log_determinants.capacitance import Product, dot, estimate_capacitance, restricted
 from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant
 
 __all__ = ["Stochastic"]
@@ -62,14 +62,14 @@ class Stochastic:
 
     def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
         """Take one step from `state`, and estimate its determinant along with it."""
-        rng = _required(rng)
+        rng = _require_generator(rng)
         weights = model.rate * state.mismatch
         force, product = model.energy.linearize(state.paths, weights)
         move = model.move(state, force)
         mask = _mask(state.paths, move.moved)
         blocks, error, folds = self._blocks(model.energy, state.paths, weights, product, mask, rng)
         members = model.members(len(blocks))
-        joint = couple(model, state, mask, rng, self._coupling_paths(model, state), self.tolerance)
+        joint = estimate_capacitance(model, state, mask, rng, self._coupling_paths(model, state), self.tolerance)
         return move, StepDeterminant(
             blocks,
             joint.log_abs,
@@ -88,7 +88,7 @@ class Stochastic:
         rng: np.random.Generator | None = None,
     ) -> StepDeterminant:
         """Estimate the determinant of each path's own block I − Σ_k w_k H_k, with nothing that couples paths."""
-        rng = _required(rng)
+        rng = _require_generator(rng)
         product, mask = energy.linearize(paths, weights)[1], _mask(paths, moved)
         blocks, error, folds = self._blocks(energy, paths, weights, product, mask, rng)
         zero = torch.zeros_like(blocks)
@@ -100,9 +100,9 @@ class Stochastic:
         """log|det A_n| of each path, its standard error and the eigenvalues ≤ 0 that were come across, (N,) each."""
 
         def narrowed(places: Tensor) -> Product:
-            return within(energy.linearize(paths[places], weights[places])[1], mask[places])
+            return restricted(energy.linearize(paths[places], weights[places])[1], mask[places])
 
-        probed = [self._probe(within(product, mask), narrowed, mask, rng) for _ in range(self.probes)]
+        probed = [self._probe(restricted(product, mask), narrowed, mask, rng) for _ in range(self.probes)]
         error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / self.probes
         folds = torch.stack([probe.folds for probe in probed]).amax(0)
         return torch.stack([probe.log_abs for probe in probed]).mean(0), error, folds
@@ -173,7 +173,7 @@ class _Lanczos:
         return probe
 
 
-def _required(rng: np.random.Generator | None) -> np.random.Generator:
+def _require_generator(rng: np.random.Generator | None) -> np.random.Generator:
     if rng is None:
         raise ValueError(
             "seed is None with the stochastic backend; expected a seed, so that the estimate can be had again."

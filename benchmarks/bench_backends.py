@@ -28,20 +28,22 @@ def test_stochastic_trace_against_the_bare_descent(kind, name):
     model, start = mm.Descent(energy, target, 5.0, ensemble_size=MODELS[name]), mm.processes.WhiteNoise()
     x0 = start.sample(128, 1024, 0)
     bare = best_of(lambda: model.sample(x0, n_steps))
-    traced = best_of(lambda: mm.reverse_kl_trace(model, PROCESS, start, n_steps=n_steps, seed=0, jacobian="stochastic"))
+    traced = best_of(
+        lambda: mm.reverse_kl_trace(model, PROCESS, start, n_steps=n_steps, seed=0, determinants="stochastic")
+    )
     print(f"\n{kind}, {name}: a stochastic trace costs {traced / bare:.2f} times the bare descent")
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_cir_trace(benchmark, name):
-    """CIR(1/2, 1, 1), autocovariance, d = 1024, N = 128, 500 steps, structured: under 20 s is wanted."""
+    """CIR(1/2, 1, 1), autocovariance, d = 1024, N = 128, 500 steps, banded: under 20 s is wanted."""
     process, energy = mm.processes.CIR(0.5, 1.0, 1.0), mm.energies.Autocovariance()
     target, start = mm.estimate_target(energy, process, seed=(3, 12345)), mm.initial_distribution(process)
     model = mm.Descent(energy, target, 10.0, ensemble_size=MODELS[name], support=process.support)
     trace = benchmark.pedantic(
         mm.reverse_kl_trace,
         args=(model, process, start),
-        kwargs={"n_steps": 500, "seed": (2, 12345), "jacobian": "structured"},
+        kwargs={"n_steps": 500, "seed": (2, 12345), "determinants": "banded"},
     )
     assert np.isfinite(trace.reverse_kl).all()
 
@@ -52,8 +54,8 @@ def test_backends_side_by_side(kind):
     energy = ENERGIES[kind]
     target = mm.estimate_target(energy, PROCESS, n_samples=512, seed=(3, 12345))
     model = mm.MFMGDM(energy, target, 1.0)
-    for backend, n_paths in {"dense": 4, "structured": 128, "stochastic": 128}.items():
-        if backend == "structured" and energy.bandwidth is None:
+    for backend, n_paths in {"dense": 4, "banded": 128, "stochastic": 128}.items():
+        if backend == "banded" and energy.bandwidth is None:
             continue
         state = model.evaluate(mm.processes.WhiteNoise().sample(n_paths, 1024, 0))
         start = time.perf_counter()

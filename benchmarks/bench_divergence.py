@@ -44,7 +44,7 @@ def test_peak_memory(name):
 def test_determinants_cost_little(name):
     """Ratio of a trace to the same descent without determinants or likelihoods, in one run."""
     model = EXPERIMENT.model(MODELS[name])
-    x0 = EXPERIMENT.initial.sample(EXPERIMENT.n_particles, EXPERIMENT.length, 0)
+    x0 = EXPERIMENT.start.sample(EXPERIMENT.n_paths, EXPERIMENT.length, 0)
     plain = best_of(lambda: model.sample(x0, 50))
     traced = best_of(lambda: EXPERIMENT.trace(MODELS[name], n_steps=50))
     print(f"\n{name}: a trace costs {traced / plain:.1f} times the bare descent")
@@ -68,7 +68,7 @@ def test_growth_with_particles(name):
 
 def _step_time(ensemble_size: int | None, n_paths: int, length: int) -> float:
     model = EXPERIMENT.model(ensemble_size)
-    x0 = EXPERIMENT.initial.sample(n_paths, length, 0)
+    x0 = EXPERIMENT.start.sample(n_paths, length, 0)
 
     def step() -> None:
         state = model.evaluate(x0)

@@ -22,7 +22,7 @@ LENGTH, STEPS, ROUNDS = 1024, 20, 5
 def measure(shard: Shard, n_paths: int, determinants: bool) -> dict[str, float]:
     """Shortest times of a few rounds, and what a step sends."""
     model = ShardedDescent(EXPERIMENT.model(), shard, n_paths)
-    x0 = shard.draw(EXPERIMENT.initial, n_paths, LENGTH, seed=0)
+    x0 = shard.draw(EXPERIMENT.start, n_paths, LENGTH, seed=0)
     update = (lambda state: model.move_with_determinant(state)[0].paths) if determinants else None
     times = []
     for _ in range(1 + ROUNDS):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mfmgdm_lib.flows import FrozenFlow, FrozenState
     from mfmgdm_lib.generation import Generation, generate
     from mfmgdm_lib.io import stream_paths
-    from mfmgdm_lib.log_determinants import StepDeterminant, Stochastic, log_determinant
+    from mfmgdm_lib.log_determinants import Determinants, StepDeterminant, Stochastic, log_determinant
     from mfmgdm_lib.models import MFMGDM, MGDM, Model
     from mfmgdm_lib.processes import Fit, fit_argarch, fit_student, initial_distribution, starting_law
     from mfmgdm_lib.runs import ResultStore
@@ -24,6 +24,7 @@ __all__ = [
     "MFMGDM",
     "MGDM",
     "Descent",
+    "Determinants",
     "DivergenceRun",
     "DivergenceTrace",
     "Fit",
@@ -75,6 +76,7 @@ _HOMES = {
     "Generation": "generation",
     "generate": "generation",
     "stream_paths": "io",
+    "Determinants": "log_determinants",
     "StepDeterminant": "log_determinants",
     "Stochastic": "log_determinants",
     "log_determinant": "log_determinants",

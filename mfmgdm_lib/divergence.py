@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
+from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent, State
-from mfmgdm_lib.errors import DescentError, NotInvertibleError
-from mfmgdm_lib.log_determinants import Backend, StepDeterminant, Stochastic, choose_backend
+from mfmgdm_lib.errors import DescentError, DivergedError, NotInvertibleError, StuckError
+from mfmgdm_lib.log_determinants import Backend, Determinants, ProbingBackend, StepDeterminant, choose_backend
 from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error, quadrature_nodes
 from mfmgdm_lib.processes.base import Process, Seed, generator
 
 __all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
+
+
+Outcome = Literal["completed", "diverged", "not invertible", "stuck"]
+"""How a descent ended."""
+
+_OUTCOMES: dict[type[DescentError], Outcome] = {
+    DivergedError: "diverged",
+    NotInvertibleError: "not invertible",
+    StuckError: "stuck",
+}
 
 
 @dataclass(frozen=True)
@@ -40,11 +55,17 @@ class DivergenceTrace:
             the end, after which there is no step. A step that leaves entries where they are is not one-to-one: from
             there on `log_q` counts one origin of each path, and `reverse_kl` is a lower bound.
         folded: share of the ensembles whose Jacobian has an eigenvalue that is not above 0 at step t, (T + 1,): with
-            `on_fold="record"` only. Such a step folds space, and `reverse_kl` is a lower bound from there on, too.
+            `Determinants(on_fold="record")` only. Such a step folds space, and `reverse_kl` is a lower bound from
+            there on, too.
         paths: x_T, the paths where the descent ended, (N, length).
         members: paths in each ensemble.
-        jacobian: the backend that calculated the determinants.
+        determinants: name of the backend that calculated them.
         observed: what `observe` asked for, by name, (T + 1, N) each.
+        result: "completed", "diverged" (an energy stopped being finite), "not invertible" (a step's Jacobian is not
+            positive definite) or "stuck" (a step would take every entry of an ensemble out of the support).
+        message: what happened, in words; empty where the descent completed.
+        step: the step at which it stopped; T is that step, but the one before where it diverged. A descent that
+            diverges at step 0 has a single row, of NaN.
     """
 
     log_q: np.ndarray
@@ -57,8 +78,17 @@ class DivergenceTrace:
     folded: np.ndarray
     paths: Tensor
     members: int
-    jacobian: str
+    determinants: str
     observed: Mapping[str, np.ndarray] = field(default_factory=dict)
+    result: Outcome = "completed"
+    message: str = ""
+    step: int = 0
+
+    @property
+    def jacobian(self) -> str:
+        """Former name of `determinants`."""
+        warnings.warn("DivergenceTrace.jacobian is now determinants", DeprecationWarning, stacklevel=2)
+        return self.determinants
 
     @property
     def entropy(self) -> np.ndarray:
@@ -101,6 +131,17 @@ Observer = Callable[[Tensor], Tensor]
 """Something worth knowing of each path: a function from paths (N, length) to (N,)."""
 
 
+_FORMER = {
+    "initial": "start",
+    "n_particles": "n_paths",
+    "jacobian": "determinants.backend",
+    "step_error": "determinants.step_error",
+    "determinant_every": "determinants.every",
+    "on_fold": "determinants.on_fold",
+}
+"""Arguments of release 0.1, and what they are called now."""
+
+
 class DivergenceRun:
     """A divergence trace in the making: it can be watched, put down at any step and taken up again later.
 
@@ -111,9 +152,9 @@ class DivergenceRun:
         >>> import mfmgdm_lib as mm
         >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
         >>> target = mm.estimate_target(energy, process, n_samples=1000, seed=1)
-        >>> model, initial = mm.MFMGDM(energy, target, step_size=10.0), mm.initial_distribution(process)
+        >>> model, start = mm.MFMGDM(energy, target, step_size=10.0), mm.initial_distribution(process)
         >>> def begin():
-        ...     return DivergenceRun(model, process, initial, n_steps=6, n_particles=4, seed=2)
+        ...     return DivergenceRun(model, process, start, n_steps=6, n_paths=4, seed=2)
         >>> run = begin()
         >>> for step in run.steps():
         ...     if step == 3:
@@ -126,40 +167,39 @@ class DivergenceRun:
         True
     """
 
+    @renamed({"determinants": Determinants}, **_FORMER)
     def __init__(
         self,
         model: Descent,
         process: Process,
-        initial: Process,
+        start: Process,
         *,
         n_steps: int,
-        n_particles: int = 128,
+        n_paths: int = 128,
         length: int | None = None,
         seed: Seed,
-        jacobian: str | Backend = "auto",
-        step_error: float | None = None,
-        determinant_every: int = 1,
-        on_fold: str = "raise",
+        determinants: str | Backend | Determinants = "auto",
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         observe: Mapping[str, Observer] | None = None,
+        throw: bool = True,
     ) -> None:
-        check_positive_int("n_particles", n_particles, minimum=2)
+        check_positive_int("n_paths", n_paths, minimum=2)
         self.n_steps = check_positive_int("n_steps", n_steps, minimum=0)
         length = model.energy.path_length(length)
-        self._backend = choose_backend(model, jacobian, length=length)
-        self._step_error = None if step_error is None else check_positive("step_error", step_error)
-        check_member("on_fold", on_fold, ("raise", "record"))
-        _check_supports(model, process, initial)
-        self._model, self._on_fold = model, on_fold
+        self._determinants = Determinants.of(determinants)
+        self._backend = choose_backend(model, determinants, length=length)
+        _check_supports(model, process, start)
+        self.model, self._throw = model, throw
+        self._stopped: DescentError | None = None
         rng = generator(seed)
-        self._paths = initial.sample(n_particles, length, rng).to(device, dtype)
+        self._paths = start.sample(n_paths, length, rng).to(device, dtype)
         self._entropy = None if seed is None else rng.integers(2**32, size=4).tolist()
-        self._start, self.step = initial.log_prob(self._paths.double()).cpu().numpy(), 0
-        self._nodes = quadrature_nodes(n_steps, check_positive_int("determinant_every", determinant_every))
+        self._start, self.step = start.log_prob(self._paths.double()).cpu().numpy(), 0
+        self._nodes = quadrature_nodes(n_steps, self._determinants.every)
         self._observers: dict[str, Observer] = {"log_p": process.log_prob, **(observe or {})}
         # Made beforehand: small arrays left behind by every step would keep the large ones' memory from being reused.
-        each = dict.fromkeys(["log_determinant", *self._observers], (n_particles,))
+        each = dict.fromkeys(["log_determinant", *self._observers], (n_paths,))
         shapes = {**each, "determinant_error": (), "loss": (), "mean_energy": (model.energy.dim,)}
         self._records = {name: np.full((n_steps + 1, *shape), np.nan) for name, shape in shapes.items()}
         self._records |= {"moved": np.ones(n_steps + 1), "folded": np.zeros(n_steps + 1)}
@@ -170,16 +210,17 @@ class DivergenceRun:
         """Go on to the last step, and yield each t from the present one on, when all about x_t has been written down.
 
         Raises:
-            DescentError: one of those that `reverse_kl_trace` names; its `trace` holds what came before.
+            DescentError: one of those that `reverse_kl_trace` names, unless `throw` is false.
         """
         left = self.n_steps - self.step
         try:
-            for state in self._model.steps(self._paths, left, self._update, start=self.step, show_progress=False):
+            for state in self.model.steps(self._paths, left, self._update, start=self.step, show_progress=False):
                 self._write_down(state)
                 yield state.step
         except DescentError as error:
-            error.trace = self.trace() if np.isfinite(self._records["loss"][0]) else None
-            raise
+            self._stopped = error
+            if self._throw:
+                raise
 
     @property
     def reverse_kl(self) -> float:
@@ -200,8 +241,11 @@ class DivergenceRun:
             quadrature_error=quadrature_error(logs, nodes),
             observed=rest,
             paths=self._paths,
-            members=self._model.members(len(self._paths)),
-            jacobian=self._backend.name,
+            members=self.model.members(len(self._paths)),
+            determinants=self._backend.name,
+            result=_OUTCOMES[type(self._stopped)] if self._stopped else "completed",
+            message=str(self._stopped or ""),
+            step=self._stopped.step if self._stopped else self.step,
             **records,
         )
 
@@ -234,16 +278,16 @@ class DivergenceRun:
 
     def _update(self, state: State) -> Tensor:
         if self._nodes[np.searchsorted(self._nodes, state.step)] != state.step:
-            move = self._model.move(state)
+            move = self.model.move(state)
         else:
             # A generator for each step: what it draws does not hang on where the run was taken up.
             rng = None if self._entropy is None else np.random.default_rng([*self._entropy, state.step])
-            move, determinant = self._backend.step(self._model, state, rng)
+            move, determinant = self._backend.step(self.model, state, rng)
             self._learn_variance(determinant)
             self._choose_probes()
             folded = determinant.non_positive > 0
-            if folded.any() and self._on_fold == "raise":
-                raise _not_invertible(determinant, state, self._model)
+            if folded.any() and self._determinants.on_fold == "raise":
+                raise _not_invertible(determinant, state, self.model)
             self._records["folded"][state.step] = float(folded.double().mean())
             self._records["log_determinant"][state.step] = determinant.per_path.cpu()
             self._records["determinant_error"][state.step] = determinant.mean_error
@@ -255,16 +299,17 @@ class DivergenceRun:
 
     def _learn_variance(self, determinant: StepDeterminant) -> None:
         errors = determinant.blocks_error
-        probes = self._backend.probes if isinstance(self._backend, Stochastic) else 1
+        probes = self._backend.probes if isinstance(self._backend, ProbingBackend) else 1
         latest = float(errors.square().sum()) / len(errors) ** 2 * probes
         before = latest if math.isnan(self._variance) else self._variance
         self._variance = before + _SMOOTHING * (latest - before)
 
     def _choose_probes(self) -> None:
         """Send as many probes at the next step as the last ones would have needed."""
-        if self._step_error is not None and isinstance(self._backend, Stochastic) and not math.isnan(self._variance):
-            probes = min(max(1, math.ceil(self._variance / self._step_error**2)), _MAX_PROBES)
-            self._backend = replace(self._backend, probes=probes)
+        wanted = self._determinants.step_error
+        if wanted is not None and isinstance(self._backend, ProbingBackend) and not math.isnan(self._variance):
+            probes = min(max(1, math.ceil(self._variance / wanted**2)), _MAX_PROBES)
+            self._backend = self._backend.with_probes(probes)
 
     def _write_down(self, state: State) -> None:
         self.step, self._paths = state.step, state.paths
@@ -275,23 +320,28 @@ class DivergenceRun:
             self._records[name][state.step] = value.cpu()
 
 
-def reverse_kl_trace(
-    model: Descent,
-    process: Process,
-    initial: Process,
-    *,
-    n_steps: int,
-    n_particles: int = 128,
-    length: int | None = None,
-    seed: Seed,
-    jacobian: str | Backend = "auto",
-    step_error: float | None = None,
-    determinant_every: int = 1,
-    on_fold: str = "raise",
-    dtype: torch.dtype = torch.float64,
-    device: torch.device | str = "cpu",
-    observe: Mapping[str, Observer] | None = None,
-) -> DivergenceTrace:
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _begun_by(begin: Callable[P, DivergenceRun]) -> Callable[[Callable[[DivergenceRun], T]], Callable[P, T]]:
+    """Let a function of a run take the arguments that the run begins with."""
+
+    def decorate(finish: Callable[[DivergenceRun], T]) -> Callable[P, T]:
+        @renamed({"determinants": Determinants}, **_FORMER)
+        @functools.wraps(finish)
+        def whole(*args: P.args, **options: P.kwargs) -> T:
+            return finish(begin(*args, **options))
+
+        returned = inspect.signature(finish).return_annotation
+        whole.__signature__ = inspect.signature(begin).replace(return_annotation=returned)  # type: ignore[attr-defined]
+        return whole
+
+    return decorate
+
+
+@_begun_by(DivergenceRun)
+def reverse_kl_trace(run: DivergenceRun) -> DivergenceTrace:  # noqa: D417 -- those of the run stand for it
     r"""Follow the reverse KL divergence of a model's law from a process through a descent (Section 3.2).
 
     .. math:: \log q_T(x_T) = \log q_0(x_0) - \sum_{t<T} \log |\det J_g(x_t)|, \qquad
@@ -300,72 +350,50 @@ def reverse_kl_trace(
     Args:
         model: the descent, `MGDM` or `MFMGDM`, with the support of the process and one inner step.
         process: the law p.
-        initial: the law q_0 of the starting paths.
+        start: the law q_0 of the starting paths.
         n_steps: number of steps T.
-        n_particles: number of paths N, at least 2.
+        n_paths: number of paths N, at least 2.
         length: points d of each path; None for the length that the energy is made for, or the paper's 1024.
         seed: whatever `numpy.random.default_rng` takes; the paper's is (2, 12345). Random probes come after the
             starting paths from the same generator, and belong to a step, wherever a run was taken up.
-        jacobian: backend of the determinants: "auto", "structured", "dense", "stochastic", or a `Stochastic` with
-            settings of its own.
-        step_error: standard error, nats, that a step's blocks should have in the mean where they are estimated: as many
-            probes are sent as the last steps would have needed on average, from 1 to 16. Its own error must not decide,
-            or lucky draws would be believed more easily than others. None takes the backend as it is.
-        determinant_every: distance, in steps, of those whose determinants are calculated late in a descent; those
-            between are interpolated, path by path. The first hundred have theirs in any case.
-        on_fold: "raise" an error at a step whose Jacobian is not positive definite, or "record" it and go on with the
-            logarithm of the absolute determinant, which makes a lower bound of the divergence.
+        determinants: the name of a backend, "auto", "banded", "dense" or "stochastic"; a backend; or a `Determinants`.
         dtype: of the paths; all sums and likelihoods are in float64 whatever it is.
         device: where the paths are.
         observe: more to be written down of the paths at each step: functions from float64 paths (N, length) to
             (N,), by name.
+        throw: whether a descent that cannot go on is an error; else the trace holds what came before, and its `result`
+            and `message` say what happened.
 
     Returns:
         The trace; its arrays have one entry for each of t = 0 … n_steps.
 
     Raises:
-        NotInvertibleError: a step whose Jacobian is not positive definite. Its `trace` holds what came before.
+        NotInvertibleError: a step whose Jacobian is not positive definite.
         StuckError: a step would take every entry of an ensemble out of the support.
-        DivergedError: an energy stopped being finite. Its `trace` holds what came before.
+        DivergedError: an energy stopped being finite.
         ValueError: a model or a start whose support is not that of the process, or several inner steps.
 
     Example:
         >>> import mfmgdm_lib as mm
         >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
         >>> target = mm.estimate_target(energy, process, seed=(3, 12345))
-        >>> initial = mm.initial_distribution(process)
+        >>> start = mm.initial_distribution(process)
         >>> model = mm.MGDM(energy, target, step_size=10.0)
-        >>> trace = mm.reverse_kl_trace(model, process, initial, n_steps=40, seed=(2, 12345))
-        >>> trace.best_step, round(float(trace.reverse_kl.min()), 2), trace.jacobian
-        (36, 2.76, 'structured')
+        >>> trace = mm.reverse_kl_trace(model, process, start, n_steps=40, seed=(2, 12345))
+        >>> trace.best_step, round(float(trace.reverse_kl.min()), 2), trace.determinants, trace.result
+        (36, 2.76, 'banded', 'completed')
     """
-    run = DivergenceRun(
-        model,
-        process,
-        initial,
-        n_steps=n_steps,
-        n_particles=n_particles,
-        length=length,
-        seed=seed,
-        jacobian=jacobian,
-        step_error=step_error,
-        determinant_every=determinant_every,
-        on_fold=on_fold,
-        dtype=dtype,
-        device=device,
-        observe=observe,
-    )
-    bar = progress(run.steps(), total=n_steps + 1, description=type(model).__name__)
+    bar = progress(run.steps(), total=run.n_steps + 1, description=type(run.model).__name__)
     for _ in bar:
         bar.set_postfix_str(f"KL {run.reverse_kl:.2f} nats", refresh=False)
     return run.trace()
 
 
-def _check_supports(model: Descent, process: Process, initial: Process) -> None:
-    if process.support is constraints.real or model.support is process.support is initial.support:
+def _check_supports(model: Descent, process: Process, start: Process) -> None:
+    if process.support is constraints.real or model.support is process.support is start.support:
         return
     raise ValueError(
-        f"{process!r} lives on {process.support}, the model on {model.support} and the start on {initial.support};"
+        f"{process!r} lives on {process.support}, the model on {model.support} and the start on {start.support};"
         " expected the same for all three. Pass support=process.support to the model, and start from"
         " initial_distribution(process)."
     )
@@ -382,7 +410,7 @@ def _not_invertible(determinant: StepDeterminant, state: State, model: Descent) 
     return NotInvertibleError(
         f"the Jacobian of step {state.step} has {int(determinant.non_positive[ensemble])} eigenvalues at or below 0"
         f" for {who} with step_size {model.step_size:g}; expected all above 0, so that the step can be inverted."
-        " Use a smaller step size, or pass on_fold='record' for a lower bound.",
+        " Use a smaller step size, or pass determinants=Determinants(on_fold='record') for a lower bound.",
         step=state.step,
         particle=ensemble if members == 1 else None,
     )

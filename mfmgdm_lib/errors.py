@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 __all__ = ["DescentError", "DivergedError", "NewerFormatError", "NotInvertibleError", "StuckError"]
 
@@ -14,16 +13,12 @@ class DescentError(ValueError):
     Attributes:
         step: index t of the step at which it stopped; the paths x_0 … x_{t} were still computed.
         particle: index of the first path concerned, or None where the whole ensemble is.
-        trace: the divergence trace of all steps with finite energies: up to and including step t for
-            `NotInvertibleError` and `StuckError`, up to the one before for `DivergedError`. None outside
-            `reverse_kl_trace`, and where there is no such step.
     """
 
     def __init__(self, message: str, *, step: int, particle: int | None = None) -> None:
         super().__init__(message)
         self.step = step
         self.particle = particle
-        self.trace: Any = None
 
 
 class DivergedError(DescentError):

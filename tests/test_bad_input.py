@@ -64,7 +64,7 @@ def spoiled(value: float) -> torch.Tensor:
 
 
 def trace(model: mm.Descent | None = None, process: Process = PROCESS, **changes: object) -> mm.DivergenceTrace:
-    settings: dict[str, object] = {"n_steps": 2, "n_particles": 4, "length": 16, "seed": 0, **changes}
+    settings: dict[str, object] = {"n_steps": 2, "n_paths": 4, "length": 16, "seed": 0, **changes}
     return mm.reverse_kl_trace(model or mm.MGDM(ENERGY, TARGET, 0.1), process, START, **settings)  # type: ignore[arg-type]
 
 
@@ -554,7 +554,7 @@ CASES = {
         "Pass seed=0",
     ),
     "estimated trace without a seed": Bad(
-        lambda: trace(jacobian="stochastic", seed=None),
+        lambda: trace(determinants="stochastic", seed=None),
         ValueError,
         "seed is None with the stochastic backend",
         "expected a seed",
@@ -578,13 +578,13 @@ CASES = {
         lambda: mm.Stochastic(max_products=0), ValueError, "max_products is 0", "at least 1", "Use a larger number"
     ),
     "number for a backend": Bad(
-        lambda: trace(jacobian=3), TypeError, "jacobian is 3", "structured, dense, stochastic or a Stochastic", "a name"
+        lambda: trace(determinants=3), TypeError, "determinants is 3", "auto, banded, dense, stochastic", "a name"
     ),
     "class for a backend": Bad(
         lambda: mm.log_determinant(CUBES, STATE, mm.Stochastic, seed=0),
         TypeError,
-        "jacobian is <class",
-        "structured, dense, stochastic or a Stochastic",
+        "determinants is <class",
+        "auto, banded, dense, stochastic, a Determinants, or a backend",
         "a name",
     ),
     "determinant of several inner steps": Bad(
@@ -603,20 +603,18 @@ CASES = {
         "Pass support=process.support",
     ),
     "unknown backend": Bad(
-        lambda: trace(jacobian="exact"),
+        lambda: trace(determinants="exact"),
         ValueError,
-        "jacobian is 'exact'",
-        "'auto', 'structured', 'dense', 'stochastic'",
+        "determinants is 'exact'",
+        "'auto', 'banded', 'dense', 'stochastic'",
         "Choose one",
     ),
-    "structured without bands": Bad(
-        lambda: trace(CUBES, jacobian="structured"), ValueError, "'structured'", "banded Hessians", "Use 'dense'"
+    "banded without bands": Bad(
+        lambda: trace(CUBES, determinants="banded"), ValueError, "'banded'", "banded Hessians", "Use 'dense'"
     ),
-    "one particle": Bad(
-        lambda: trace(n_particles=1), ValueError, "n_particles is 1", "at least 2", "Use a larger number"
-    ),
+    "one particle": Bad(lambda: trace(n_paths=1), ValueError, "n_paths is 1", "at least 2", "Use a larger number"),
     "word for particles": Bad(
-        lambda: trace(n_particles="4"), TypeError, "n_particles is '4' (str)", "a whole number", "Use an int"
+        lambda: trace(n_paths="4"), TypeError, "n_paths is '4' (str)", "a whole number", "Use an int"
     ),
     "step too large": Bad(
         lambda: trace(mm.MGDM(ENERGY, TARGET, 1000.0)),
@@ -626,7 +624,7 @@ CASES = {
         "Use a smaller step size",
     ),
     "estimated step too large": Bad(
-        lambda: trace(mm.MGDM(ENERGY, TARGET, 1000.0), jacobian="stochastic"),
+        lambda: trace(mm.MGDM(ENERGY, TARGET, 1000.0), determinants="stochastic"),
         mm.errors.NotInvertibleError,
         "the Jacobian of step 0 has",
         "expected all above 0",

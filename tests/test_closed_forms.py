@@ -92,7 +92,7 @@ def test_law_of_a_linear_descent_is_what_its_steps_make_of_the_start(
 def test_trace_has_the_log_density_of_a_linear_descent(linear: Callable[[int], mm.Descent], members: int) -> None:
     model = linear(members)
     trace = mm.reverse_kl_trace(
-        model, AR([0.3]), INITIAL, n_steps=STEPS, n_particles=2 * members, length=LENGTH, seed=1, jacobian="dense"
+        model, AR([0.3]), INITIAL, n_steps=STEPS, n_paths=2 * members, length=LENGTH, seed=1, determinants="dense"
     )
     law = linear_descent(model, INITIAL, n_steps=STEPS, members=members)
     exact = law.joint.log_prob(trace.paths.reshape(-1, members * LENGTH))
@@ -209,7 +209,7 @@ def test_divergence_of_an_ensemble_approaches_that_of_the_limit_as_one_over_its_
     scaled = {}
     for members in (4, 16):
         trace = mm.reverse_kl_trace(
-            autocovariance_model(members), process, initial, n_steps=steps, n_particles=n_paths, length=length, seed=4
+            autocovariance_model(members), process, initial, n_steps=steps, n_paths=n_paths, length=length, seed=4
         )
         excess = members * (trace.log_q[-1] - trace.log_p[-1] - in_the_limit.numpy()).reshape(-1, members).mean(-1)
         scaled[members] = (excess.mean(), excess.std(ddof=1) / math.sqrt(len(excess)))
@@ -264,17 +264,17 @@ def test_kernel_density_is_the_smoothed_density(noise: Callable[..., Tensor]) ->
         (
             lambda: linear_descent(autocovariance_model(1), AR([0.1]), n_steps=1, members=2),  # type: ignore[arg-type]
             TypeError,
-            r"initial is AR.*; expected WhiteNoise, so that every law is Gaussian",
+            r"start is AR.*; expected WhiteNoise, so that every law is Gaussian",
         ),
         (
             lambda: mean_field_limit(autocovariance_model(1), AR([0.1]), n_steps=1, length=8),  # type: ignore[arg-type]
             TypeError,
-            r"initial is AR.*; expected WhiteNoise, so that every law is Gaussian",
+            r"start is AR.*; expected WhiteNoise, so that every law is Gaussian",
         ),
         (
             lambda: mean_field_limit(autocovariance_model(1), INITIAL, n_steps=1, length=8),
             ValueError,
-            r"initial is WhiteNoise\(mean=0.5.*expected a law with mean 0. Centre",
+            r"start is WhiteNoise\(mean=0.5.*expected a law with mean 0. Centre",
         ),
         (
             lambda: kernel_log_density(torch.zeros(4), torch.zeros(1, 2), bandwidth=0.1),

@@ -129,7 +129,7 @@ WITHOUT_CLOSED_FORMS: dict[str, Callable[[int], Energy]] = {
     "linear": lambda length: Waves(),
 }
 
-BACKENDS = ["structured", "dense"]
+BACKENDS = ["banded", "dense"]
 SUPPORTS = {"real line": constraints.real, "half-line": constraints.nonnegative}
 
 LENGTHS = [5, 8, 16, 64]
@@ -586,7 +586,7 @@ def test_cases_on_the_half_line_have_entries_that_stay_and_entries_that_move(
 
 
 def backends_for(model: mm.Descent) -> list[str]:
-    return [name for name in BACKENDS if name != "structured" or model.energy.bandwidth is not None]
+    return [name for name in BACKENDS if name != "banded" or model.energy.bandwidth is not None]
 
 
 @energy_contract
@@ -752,7 +752,7 @@ def test_frozen_flow_of_a_filtered_energy_leads_back_to_where_its_inverse_came_f
     build: Callable[[int], Energy], members: int | None, noise: Callable[..., Tensor]
 ) -> None:
     flow = freeze_case(build(256), members, constraints.real, noise)
-    paths, log_prob = flow.sample_and_log_prob(2, seed=3, jacobian="stochastic")
+    paths, log_prob = flow.sample_and_log_prob(2, seed=3, determinants="stochastic")
     assert torch.isfinite(log_prob).all()
     # A modulus bends without bound at 0, so there may be an origin on either side of it, and the drawn one is not
     # always the one found; but it is an origin, to the round-off of each step.

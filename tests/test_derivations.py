@@ -210,7 +210,7 @@ def test_lines_in_numbers_agree_up_to_the_last_whose_print_is_off(seed: int) -> 
         # 48 rows, condition numbers below 10: round-off of log|det| below 48 · 10 · 2⁻⁵² = 1.1·10⁻¹³
         assert lines[name] == pytest.approx(exact, abs=2e-13)
     assert abs(lines["as printed"] - exact) > 0.1
-    for backend in ("structured", "dense"):
+    for backend in ("banded", "dense"):
         determinant = mm.log_determinant(model, state, backend)
         assert float(determinant.per_path.sum()) == pytest.approx(exact, abs=2e-13)
         whole = derivations.full_jacobian(model, state.paths)
@@ -229,7 +229,7 @@ def test_only_entries_that_moved_count(seed: int) -> None:
     # Condition numbers of the whole matrix are below 10⁴ here: 48 · 10⁴ · 2⁻⁵² ≈ 10⁻¹⁰.
     assert torch.linalg.cond(derivations.full_jacobian(model, state.paths)) < 1e4
     assert lines["entries that moved"] == pytest.approx(lines["whole"], abs=1e-10)
-    for backend in ("structured", "dense"):
+    for backend in ("banded", "dense"):
         ours = float(mm.log_determinant(model, state, backend).per_path.sum())
         assert ours == pytest.approx(lines["whole"], abs=1e-10)
 

@@ -102,8 +102,9 @@ def test_any_number_of_processes_agrees_with_the_trace_of_one(
     process: mm.processes.Process, size: int | None, count: int
 ) -> None:
     model, start = model_of(process, size), mm.initial_distribution(process)
+    recorded = mm.Determinants(on_fold="record")
     trace = mm.reverse_kl_trace(
-        model, process, start, n_steps=STEPS, n_particles=PATHS, length=LENGTH, seed=2, on_fold="record"
+        model, process, start, n_steps=STEPS, n_paths=PATHS, length=LENGTH, seed=2, determinants=recorded
     )
     assert (process.support is AR.support) == (trace.moved == 1.0).all()  # else some entries stay
 

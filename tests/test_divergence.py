@@ -61,9 +61,9 @@ class Cubes(Energy):
 
 PROCESS, INITIAL = AR([0.3]), WhiteNoise(mean=0.5, stddev=1.5)
 LENGTH, STEPS = 6, 7
-BACKENDS = pytest.mark.parametrize("jacobian", ["structured", "dense"])
+BACKENDS = pytest.mark.parametrize("determinants", ["banded", "dense"])
 # Without a Hessian there is nothing to estimate, and four paths are all taken for the capacitance.
-ALL_BACKENDS = pytest.mark.parametrize("jacobian", ["structured", "dense", "stochastic"])
+ALL_BACKENDS = pytest.mark.parametrize("determinants", ["banded", "dense", "stochastic"])
 SIZES = pytest.mark.parametrize("size", [1, 2, 4])
 
 
@@ -101,11 +101,11 @@ def pushed_law(model: mm.Descent, members: int) -> MultivariateNormal:
 @SIZES
 @ALL_BACKENDS
 def test_log_density_of_a_linear_descent_is_the_gaussian_it_is(
-    linear: Callable[[int], mm.Descent], size: int, jacobian: str
+    linear: Callable[[int], mm.Descent], size: int, determinants: str
 ) -> None:
     model = linear(size)
     trace = mm.reverse_kl_trace(
-        model, PROCESS, INITIAL, n_steps=STEPS, n_particles=4, length=LENGTH, seed=1, jacobian=jacobian
+        model, PROCESS, INITIAL, n_steps=STEPS, n_paths=4, length=LENGTH, seed=1, determinants=determinants
     )
     joint = trace.log_q[-1].reshape(-1, size).sum(-1)
     exact = pushed_law(model, size).log_prob(trace.paths.reshape(-1, size * LENGTH))
@@ -117,11 +117,11 @@ def test_log_density_of_a_linear_descent_is_the_gaussian_it_is(
 @SIZES
 @ALL_BACKENDS
 def test_entropy_of_a_linear_descent_changes_by_the_log_determinant_of_its_matrix(
-    linear: Callable[[int], mm.Descent], size: int, jacobian: str
+    linear: Callable[[int], mm.Descent], size: int, determinants: str
 ) -> None:
     model = linear(size)
     trace = mm.reverse_kl_trace(
-        model, PROCESS, INITIAL, n_steps=STEPS, n_particles=4, length=LENGTH, seed=1, jacobian=jacobian
+        model, PROCESS, INITIAL, n_steps=STEPS, n_paths=4, length=LENGTH, seed=1, determinants=determinants
     )
     per_path = float(torch.logdet(step_matrix(model))) / size
     np.testing.assert_allclose(trace.entropy - trace.entropy[0], per_path * np.arange(STEPS + 1), rtol=0, atol=1e-12)
@@ -132,7 +132,7 @@ def test_divergence_of_a_linear_descent_is_the_exact_one_within_its_standard_err
     linear: Callable[[int], mm.Descent],
 ) -> None:
     model = linear(1)
-    trace = mm.reverse_kl_trace(model, PROCESS, INITIAL, n_steps=STEPS, n_particles=4000, length=LENGTH, seed=2)
+    trace = mm.reverse_kl_trace(model, PROCESS, INITIAL, n_steps=STEPS, n_paths=4000, length=LENGTH, seed=2)
     covariance = torch.from_numpy(scipy.linalg.toeplitz(PROCESS.autocovariance(LENGTH - 1)))
     truth = MultivariateNormal(torch.zeros(LENGTH, dtype=torch.float64), covariance)
     exact = torch.distributions.kl_divergence(pushed_law(model, 1), truth)
@@ -141,7 +141,7 @@ def test_divergence_of_a_linear_descent_is_the_exact_one_within_its_standard_err
 
 def test_start_has_the_divergence_of_two_gaussians() -> None:
     trace = mm.reverse_kl_trace(
-        mm.companion.AR_ILLUSTRATION.model(1), PROCESS, WhiteNoise(), n_steps=0, n_particles=2000, length=50, seed=3
+        mm.companion.AR_ILLUSTRATION.model(1), PROCESS, WhiteNoise(), n_steps=0, n_paths=2000, length=50, seed=3
     )
     # Unit variances on both sides: KL = ½(tr Σ⁻¹ − d + log det Σ), with the tridiagonal Σ⁻¹ of an AR(1).
     phi, d = 0.3, 50
@@ -159,17 +159,17 @@ def test_papers_seeds_give_the_papers_divergences(ensemble_size: int | None, lea
     trace = mm.companion.AR_ILLUSTRATION.trace(ensemble_size)
     assert trace.best_step == step
     assert round(float(trace.reverse_kl.min()), 4) == least
-    assert trace.jacobian == "structured"
+    assert trace.determinants == "banded"
 
 
 # --- what a trace holds ------------------------------------------------------------------------------------------
 
 
 def small_trace(
-    size: int | None = None, *, n_steps: int = 5, seed: object = 1, jacobian: str | mm.Stochastic = "auto"
+    size: int | None = None, *, n_steps: int = 5, seed: object = 1, determinants: str | mm.Stochastic = "auto"
 ) -> mm.DivergenceTrace:
     return mm.reverse_kl_trace(
-        small_model(size), PROCESS, INITIAL, n_steps=n_steps, n_particles=6, length=16, seed=seed, jacobian=jacobian
+        small_model(size), PROCESS, INITIAL, n_steps=n_steps, n_paths=6, length=16, seed=seed, determinants=determinants
     )
 
 
@@ -206,22 +206,22 @@ def test_parts_of_a_trace_add_up() -> None:
 
 
 @pytest.mark.parametrize("seed", [7, (2, 12345), np.random.SeedSequence(3)], ids=str)
-@pytest.mark.parametrize("jacobian", ["auto", "stochastic"])
-def test_same_seed_gives_the_same_trace_to_the_bit(seed: object, jacobian: str) -> None:
-    first, second = (small_trace(seed=seed, jacobian=jacobian) for _ in range(2))
+@pytest.mark.parametrize("determinants", ["auto", "stochastic"])
+def test_same_seed_gives_the_same_trace_to_the_bit(seed: object, determinants: str) -> None:
+    first, second = (small_trace(seed=seed, determinants=determinants) for _ in range(2))
     assert all(np.array_equal(getattr(first, name), getattr(second, name)) for name in FIELDS)
     assert not np.array_equal(first.log_q, small_trace(seed=8).log_q)
 
 
 def test_backends_give_the_same_trace() -> None:
-    ours, reference = small_trace(jacobian="auto"), small_trace(jacobian="dense")
-    assert (ours.jacobian, reference.jacobian) == ("structured", "dense")
+    ours, reference = small_trace(determinants="auto"), small_trace(determinants="dense")
+    assert (ours.determinants, reference.determinants) == ("banded", "dense")
     np.testing.assert_allclose(ours.log_q, reference.log_q, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("jacobian", ["auto", "stochastic"])
-def test_longer_trace_begins_with_the_shorter(jacobian: str) -> None:
-    short, long = (small_trace(n_steps=n, jacobian=jacobian) for n in (2, 5))
+@pytest.mark.parametrize("determinants", ["auto", "stochastic"])
+def test_longer_trace_begins_with_the_shorter(determinants: str) -> None:
+    short, long = (small_trace(n_steps=n, determinants=determinants) for n in (2, 5))
     assert all(np.array_equal(getattr(short, name), getattr(long, name)[:3]) for name in FIELDS)
 
 
@@ -231,17 +231,17 @@ def test_longer_trace_begins_with_the_shorter(jacobian: str) -> None:
 def test_auto_estimates_where_paths_are_long_and_nothing_is_banded(make_target: Callable[..., mm.Target]) -> None:
     model = mm.MFMGDM(Cubes(), make_target(Cubes(), [1.0]), step_size=0.1)
     used = [
-        mm.reverse_kl_trace(model, PROCESS, INITIAL, n_steps=1, n_particles=4, length=length, seed=1).jacobian
+        mm.reverse_kl_trace(model, PROCESS, INITIAL, n_steps=1, n_paths=4, length=length, seed=1).determinants
         for length in (128, 129)
     ]
     assert used == ["dense", "stochastic"]
-    assert small_trace().jacobian == "structured"
+    assert small_trace().determinants == "banded"
 
 
 @pytest.mark.parametrize("size", [1, 2, None])
 def test_estimated_trace_adds_up_the_estimates_of_its_steps(size: int | None) -> None:
     backend = mm.Stochastic(probes=2, coupling_paths=4)
-    trace, model = small_trace(size, seed=3, jacobian=backend), small_model(size)
+    trace, model = small_trace(size, seed=3, determinants=backend), small_model(size)
     rng = np.random.default_rng(3)
     x0 = INITIAL.sample(6, 16, rng)
     entropy = rng.integers(2**32, size=4).tolist()  # of the probes: after the paths, from the same generator
@@ -251,21 +251,21 @@ def test_estimated_trace_adds_up_the_estimates_of_its_steps(size: int | None) ->
         assert trace.determinant_error[t] == pytest.approx(math.sqrt(variance), rel=1e-9)
         determinant = mm.log_determinant(model, state, backend, seed=[*entropy, t])
         log_q, variance = log_q - determinant.per_path, variance + determinant.mean_error**2
-    assert trace.jacobian == "stochastic"
+    assert trace.determinants == "stochastic"
     assert trace.determinant_error[0] == 0 and (np.diff(trace.determinant_error) > 0).all()
 
 
 @pytest.mark.parametrize("ensemble_size", [1, 4, None], ids=["MGDM", "ensembles of 4", "MF-MGDM"])
 def test_estimated_trace_is_the_exact_one_within_its_error(ensemble_size: int | None) -> None:
     experiment = mm.companion.SyntheticExperiment(
-        AR([0.1]), Autocovariance(), step_size=1.0, n_steps=20, n_particles=16, length=64, target_samples=2000
+        AR([0.1]), Autocovariance(), step_size=1.0, n_steps=20, n_paths=16, length=64, target_samples=2000
     )
-    model, run = experiment.model(ensemble_size), {"n_steps": 20, "n_particles": 16, "length": 64}
+    model, run = experiment.model(ensemble_size), {"n_steps": 20, "n_paths": 16, "length": 64}
     quotients = []
     for seed in range(10):
         exact, found = (
-            mm.reverse_kl_trace(model, AR([0.1]), WhiteNoise(), **run, seed=seed, jacobian=jacobian)
-            for jacobian in ("structured", "stochastic")
+            mm.reverse_kl_trace(model, AR([0.1]), WhiteNoise(), **run, seed=seed, determinants=determinants)
+            for determinants in ("banded", "stochastic")
         )
         # The same start and the same way, so the determinants are all that differs.
         np.testing.assert_array_equal(found.log_q[0], exact.log_q[0])
@@ -280,18 +280,18 @@ def test_estimated_trace_is_the_exact_one_within_its_error(ensemble_size: int | 
 
 
 def test_more_probes_make_an_estimated_trace_more_certain() -> None:
-    one, four = (small_trace(1, jacobian=mm.Stochastic(probes=n, coupling_paths=6)) for n in (1, 4))
+    one, four = (small_trace(1, determinants=mm.Stochastic(probes=n, coupling_paths=6)) for n in (1, 4))
     # Half is expected. One probe of d = 16 points knows its variance to √(2/16) and its error to half of that, 30 of
     # them (6 paths, 5 steps) to 1/√30 of it; both errors are known no better.
     allowed = 4 * 0.5 * (0.5 * (2 / 16 / 30) ** 0.5) * 2**0.5
     assert four.determinant_error[-1] / one.determinant_error[-1] == pytest.approx(0.5, abs=allowed)
 
 
-@pytest.mark.parametrize("jacobian", ["stochastic", mm.Stochastic(probes=2)], ids=["name", "settings"])
-def test_estimates_need_a_seed(jacobian: str | mm.Stochastic) -> None:
+@pytest.mark.parametrize("determinants", ["stochastic", mm.Stochastic(probes=2)], ids=["name", "settings"])
+def test_estimates_need_a_seed(determinants: str | mm.Stochastic) -> None:
     with pytest.raises(ValueError, match=r"seed is None with the stochastic backend; expected a seed.*Pass seed=0"):
-        small_trace(seed=None, jacobian=jacobian)
-    assert small_trace(seed=None).jacobian == "structured"  # which needs none but for the start
+        small_trace(seed=None, determinants=determinants)
+    assert small_trace(seed=None).determinants == "banded"  # which needs none but for the start
 
 
 # --- the half-line -----------------------------------------------------------------------------------------------
@@ -306,11 +306,11 @@ def half_line_model(size: int | None) -> mm.Descent:
 
 
 @pytest.mark.parametrize("size", [1, 2, None])
-@pytest.mark.parametrize("jacobian", ["structured", "dense"])
-def test_trace_on_the_half_line_leaves_out_the_entries_that_stay(size: int | None, jacobian: str) -> None:
+@pytest.mark.parametrize("determinants", ["banded", "dense"])
+def test_trace_on_the_half_line_leaves_out_the_entries_that_stay(size: int | None, determinants: str) -> None:
     model = half_line_model(size)
-    run = {"n_particles": 6, "length": 16, "seed": 1}
-    trace = mm.reverse_kl_trace(model, RATES, RATES_START, n_steps=6, jacobian=jacobian, **run)
+    run = {"n_paths": 6, "length": 16, "seed": 1}
+    trace = mm.reverse_kl_trace(model, RATES, RATES_START, n_steps=6, determinants=determinants, **run)
     x0 = RATES_START.sample(6, 16, seed=1)
     log_q, shares = RATES_START.log_prob(x0), []
     for t, state in enumerate(model.steps(x0, 6)):
@@ -322,7 +322,7 @@ def test_trace_on_the_half_line_leaves_out_the_entries_that_stay(size: int | Non
     np.testing.assert_array_equal(trace.moved, [*shares[:-1], 1.0])  # no step after the last
     assert 0.5 < trace.moved.min() < 1.0
     estimate = mm.reverse_kl_trace(
-        model, RATES, RATES_START, n_steps=6, jacobian=mm.Stochastic(coupling_paths=6), **run
+        model, RATES, RATES_START, n_steps=6, determinants=mm.Stochastic(coupling_paths=6), **run
     )
     np.testing.assert_array_equal(estimate.moved, trace.moved)
     assert (np.abs(estimate.reverse_kl - trace.reverse_kl) <= 4 * estimate.determinant_error + 1e-12).all()
@@ -338,24 +338,27 @@ class Mean(Energy):
 
 
 @pytest.mark.parametrize("size", [1, None], ids=["MGDM", "MF-MGDM"])
-@pytest.mark.parametrize("jacobian", ["dense", "stochastic"])
-def test_descent_that_gets_stuck_keeps_the_trace_up_to_there(size: int | None, jacobian: str) -> None:
+@pytest.mark.parametrize("determinants", ["dense", "stochastic"])
+def test_descent_that_gets_stuck_keeps_the_trace_up_to_there(size: int | None, determinants: str) -> None:
     target = mm.Target(torch.tensor([1e-3]).double(), torch.zeros(1).double(), ("mean",), "a test")
     # The rate, step size / 10⁻⁶, is `times` · 8, so entries go down by that many times the mean (less 10⁻³). Those that
     # are larger do, a share below 1 / `times`, which can be inverted; until none is left that is larger.
     times = 2 if size == 1 else 3
     model = mm.Descent(Mean(), target, times * 8e-6, ensemble_size=size, support=constraints.nonnegative)
-    run = {"n_particles": 3, "length": 8, "seed": 2, "jacobian": jacobian}
+    run = {"n_paths": 3, "length": 8, "seed": 2, "determinants": determinants}
     with pytest.raises(mm.errors.StuckError) as info:
         mm.reverse_kl_trace(model, RATES, RATES_START, n_steps=100, **run)
     error = info.value
-    assert error.step > 0 and error.trace is not None
+    assert error.step > 0
     assert (error.particle is None) == (size is None)
+    partial = mm.reverse_kl_trace(model, RATES, RATES_START, n_steps=100, throw=False, **run)
+    assert (partial.result, partial.message, partial.step) == ("stuck", str(error), error.step)
     kept = mm.reverse_kl_trace(model, RATES, RATES_START, n_steps=error.step, **run)
-    assert len(error.trace.log_q) == error.step + 1
+    assert (kept.result, kept.message, kept.step) == ("completed", "", error.step)
+    assert len(partial.log_q) == error.step + 1
     for name in FIELDS:
-        np.testing.assert_array_equal(getattr(error.trace, name), getattr(kept, name))
-    assert torch.equal(error.trace.paths, kept.paths)
+        np.testing.assert_array_equal(getattr(partial, name), getattr(kept, name))
+    assert torch.equal(partial.paths, kept.paths)
 
 
 @pytest.mark.parametrize(
@@ -370,20 +373,18 @@ def test_descent_that_gets_stuck_keeps_the_trace_up_to_there(size: int | None, j
 def test_supports_that_disagree_are_refused(process: Process, support: constraints.Constraint, start: Process) -> None:
     model = mm.Descent(Autocovariance(), small_model(1).target, 0.1, support=support)
     with pytest.raises(ValueError, match=r"expected the same for all three.*Pass support=process\.support"):
-        mm.reverse_kl_trace(model, process, start, n_steps=1, n_particles=4, length=16, seed=1)
+        mm.reverse_kl_trace(model, process, start, n_steps=1, n_paths=4, length=16, seed=1)
 
 
 def test_law_on_the_real_line_may_be_approached_from_the_half_line() -> None:
-    trace = mm.reverse_kl_trace(
-        half_line_model(None), PROCESS, RATES_START, n_steps=2, n_particles=4, length=16, seed=1
-    )
+    trace = mm.reverse_kl_trace(half_line_model(None), PROCESS, RATES_START, n_steps=2, n_paths=4, length=16, seed=1)
     assert np.isfinite(trace.reverse_kl).all()
 
 
 def test_several_inner_steps_have_no_trace() -> None:
     model = mm.MFMGDM(Autocovariance(), small_model(1).target, 0.1, inner_steps=2)
     with pytest.raises(ValueError, match=r"inner_steps=2; expected 1"):
-        mm.reverse_kl_trace(model, PROCESS, INITIAL, n_steps=1, n_particles=4, length=16, seed=1)
+        mm.reverse_kl_trace(model, PROCESS, INITIAL, n_steps=1, n_paths=4, length=16, seed=1)
 
 
 # --- standard errors ---------------------------------------------------------------------------------------------
@@ -395,7 +396,7 @@ def test_standard_error_is_the_spread_over_seeds(
 ) -> None:
     n_seeds = 100
     experiment = mm.companion.SyntheticExperiment(
-        AR([0.1]), Autocovariance(), step_size=0.2, n_steps=20, n_particles=64, length=32, target_samples=2000
+        AR([0.1]), Autocovariance(), step_size=0.2, n_steps=20, n_paths=64, length=32, target_samples=2000
     )
     traces = [experiment.trace(ensemble_size, seed=seed) for seed in range(n_seeds)]
     spread = np.std([trace.reverse_kl[-1] for trace in traces], ddof=1)
@@ -407,27 +408,23 @@ def test_standard_error_is_the_spread_over_seeds(
 
 
 def small_run(
-    size: int | None, jacobian: str | mm.Stochastic, *, n_steps: int = 8, **options: object
+    size: int | None, determinants: str | mm.Stochastic, *, n_steps: int = 8, **options: object
 ) -> mm.DivergenceRun:
-    run: dict[str, Any] = {"n_particles": 6, "length": 16, "seed": 3, "jacobian": jacobian, **options}
+    run: dict[str, Any] = {"n_paths": 6, "length": 16, "seed": 3, "determinants": determinants, **options}
     return mm.DivergenceRun(small_model(size), PROCESS, INITIAL, n_steps=n_steps, **run)
 
 
 @pytest.mark.parametrize("put_down_at", [0, 1, 5, 8])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("jacobian", ["structured", "stochastic"])
+@pytest.mark.parametrize("determinants", ["banded", "stochastic"])
 @pytest.mark.parametrize("every", [1, 3])
 def test_run_that_is_put_down_and_taken_up_ends_with_the_same_bits(
-    jacobian: str, dtype: torch.dtype, every: int, put_down_at: int, monkeypatch: pytest.MonkeyPatch
+    determinants: str, dtype: torch.dtype, every: int, put_down_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quadrature, "DENSE_STEPS", 1)
-    options = {
-        "step_error": 1e-4,
-        "dtype": dtype,
-        "determinant_every": every,
-        "observe": {"first": lambda paths: paths[:, 0]},
-    }
-    whole, first, second = (small_run(None, jacobian, **options) for _ in range(3))
+    options = {"dtype": dtype, "observe": {"first": lambda paths: paths[:, 0]}}
+    wanted = mm.Determinants(determinants, step_error=1e-4, every=every)
+    whole, first, second = (small_run(None, wanted, **options) for _ in range(3))
     assert list(whole.steps()) == list(range(9))
     for step in first.steps():
         if step == put_down_at:
@@ -442,23 +439,23 @@ def test_run_that_is_put_down_and_taken_up_ends_with_the_same_bits(
     assert second.reverse_kl == whole.reverse_kl
 
 
-@pytest.mark.parametrize("other", [{"n_steps": 2}, {"n_particles": 4}, {"length": 12}, {"observe": {"x": torch.norm}}])
+@pytest.mark.parametrize("other", [{"n_steps": 2}, {"n_paths": 4}, {"length": 12}, {"observe": {"x": torch.norm}}])
 def test_checkpoint_of_a_run_with_other_arguments_is_refused(other: dict[str, Any]) -> None:
-    run = small_run(1, "structured")
+    run = small_run(1, "banded")
     list(run.steps())
     with pytest.raises(ValueError, match="Restore it into a run with the arguments of the one it was made by"):
-        small_run(1, "structured", **other).restore(run.checkpoint())
+        small_run(1, "banded", **other).restore(run.checkpoint())
 
 
 def test_running_divergence_is_that_of_the_trace_where_every_step_has_a_determinant() -> None:
-    run = small_run(2, "structured")
+    run = small_run(2, "banded")
     seen = [run.reverse_kl for _ in run.steps()]
     np.testing.assert_allclose(seen, run.trace().reverse_kl, rtol=0, atol=1e-12)
 
 
 def test_what_is_observed_is_written_down_at_every_step() -> None:
     law = AR([0.3])
-    run = small_run(2, "structured", observe={"first": lambda paths: paths[:, 0], "log_p_again": law.log_prob})
+    run = small_run(2, "banded", observe={"first": lambda paths: paths[:, 0], "log_p_again": law.log_prob})
     list(run.steps())
     trace = run.trace()
     np.testing.assert_array_equal(trace.observed["log_p_again"], trace.log_p)
@@ -466,7 +463,7 @@ def test_what_is_observed_is_written_down_at_every_step() -> None:
 
 
 def test_single_precision_paths_have_sums_in_double() -> None:
-    single, double = (small_run(None, "structured", dtype=dtype) for dtype in (torch.float32, torch.float64))
+    single, double = (small_run(None, "banded", dtype=dtype) for dtype in (torch.float32, torch.float64))
     for run in (single, double):
         list(run.steps())
     # 16 terms of order 1 and 8 steps, each rounded to 2⁻²⁴.
@@ -482,8 +479,8 @@ def test_single_precision_paths_have_sums_in_double() -> None:
 def test_interpolated_determinants_are_right_within_the_error_that_is_stated(size: int | None) -> None:
     whole, some = (
         mm.reverse_kl_trace(
-            small_model(size, step_size=0.3), PROCESS, INITIAL, n_steps=300, n_particles=6, length=16, seed=1,
-            determinant_every=every,
+            small_model(size, step_size=0.3), PROCESS, INITIAL, n_steps=300, n_paths=6, length=16, seed=1,
+            determinants=mm.Determinants(every=every),
         )
         for every in (1, 6)
     )  # fmt: skip
@@ -533,7 +530,7 @@ def test_determinants_grow_rare_late_in_a_descent_and_the_last_step_has_one(n_st
 
 def test_probes_are_those_that_the_last_steps_would_have_needed() -> None:
     wanted = 5e-4
-    run = small_run(None, "stochastic", n_steps=30, step_error=wanted)
+    run = small_run(None, mm.Determinants("stochastic", step_error=wanted), n_steps=30)
     model, rng = small_model(None), np.random.default_rng(3)
     paths, entropy, probes, sent = INITIAL.sample(6, 16, rng), rng.integers(2**32, size=4).tolist(), 1, []
     variance = None
@@ -549,15 +546,16 @@ def test_probes_are_those_that_the_last_steps_would_have_needed() -> None:
     assert min(sent) < max(sent) and max(sent) > 2
     assert (
         run.trace().determinant_error[-1]
-        < small_trace(None, n_steps=30, seed=3, jacobian="stochastic").determinant_error[-1]
+        < small_trace(None, n_steps=30, seed=3, determinants="stochastic").determinant_error[-1]
     )
 
 
 def test_error_of_the_step_itself_does_not_decide_about_its_probes() -> None:
     # With the seeds of one step changed, that step has the same number of probes.
     with pytest.raises(ValueError, match="step_error is -1"):
-        small_run(None, "stochastic", step_error=-1.0)
-    first, second = (small_run(None, "stochastic", n_steps=1, step_error=1e-9, seed=seed) for seed in (3, 4))
+        mm.Determinants("stochastic", step_error=-1.0)
+    wanted = mm.Determinants("stochastic", step_error=1e-9)
+    first, second = (small_run(None, wanted, n_steps=1, seed=seed) for seed in (3, 4))
     for run in (first, second):
         list(run.steps())
     one = small_run(None, mm.Stochastic(probes=1), n_steps=1)
@@ -571,14 +569,14 @@ def test_error_of_the_step_itself_does_not_decide_about_its_probes() -> None:
 @pytest.mark.parametrize("size", [1, 2, None])
 def test_step_that_folds_can_be_recorded_and_gone_on_from(size: int | None) -> None:
     model, narrow = small_model(size, step_size=4.0), WhiteNoise(stddev=0.4)  # it folds once the paths have grown
-    run: dict[str, Any] = {"n_particles": 6, "length": 16, "seed": 1, "jacobian": "structured"}
+    run: dict[str, Any] = {"n_paths": 6, "length": 16, "seed": 1}
     with pytest.raises(mm.errors.NotInvertibleError, match="on_fold='record'") as info:
-        mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=50, **run)
-    fold = info.value.step
-    trace = mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=fold + 1, on_fold="record", **run)
-    assert info.value.trace is not None
-    np.testing.assert_array_equal(trace.log_q[: fold + 1], info.value.trace.log_q)
-    exact = mm.log_determinant(model, model.evaluate(info.value.trace.paths), "dense")
+        mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=50, determinants="banded", **run)
+    fold, recorded = info.value.step, mm.Determinants("banded", on_fold="record")
+    trace = mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=fold + 1, determinants=recorded, **run)
+    partial = mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=50, determinants="banded", throw=False, **run)
+    np.testing.assert_array_equal(trace.log_q[: fold + 1], partial.log_q)
+    exact = mm.log_determinant(model, model.evaluate(partial.paths), "dense")
     np.testing.assert_allclose(trace.log_q[fold] - trace.log_q[fold + 1], exact.per_path.numpy(), rtol=0, atol=1e-9)
     assert not trace.folded[:fold].any()
     assert trace.folded[fold] == float((exact.non_positive > 0).double().mean()) > 0
@@ -588,19 +586,20 @@ def test_step_that_folds_can_be_recorded_and_gone_on_from(size: int | None) -> N
 
 
 @pytest.mark.parametrize("size", [1, 2, None])
-@pytest.mark.parametrize("jacobian", ["structured", "dense", "stochastic"])
-def test_step_too_large_to_invert_is_named_and_keeps_the_trace(size: int | None, jacobian: str) -> None:
+@pytest.mark.parametrize("determinants", ["banded", "dense", "stochastic"])
+def test_step_too_large_to_invert_is_named_and_keeps_the_trace(size: int | None, determinants: str) -> None:
     model, narrow = small_model(size, step_size=4.0), WhiteNoise(stddev=0.4)  # it folds once the paths have grown
-    run = {"n_particles": 6, "length": 16, "seed": 1, "jacobian": jacobian}
+    run = {"n_paths": 6, "length": 16, "seed": 1, "determinants": determinants}
     with pytest.raises(mm.errors.NotInvertibleError) as info:
         mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=50, **run)
     error, message = info.value, str(info.value)
-    assert error.step > 0 and error.trace is not None
+    partial = mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=50, throw=False, **run)
+    assert error.step > 0 and (partial.result, partial.message, partial.step) == ("not invertible", message, error.step)
     assert f"step {error.step}" in message and "step_size 4" in message
     assert "expected all above 0" in message and "Use a smaller step size" in message
     kept = mm.reverse_kl_trace(model, PROCESS, narrow, n_steps=error.step, **run)
-    assert all(np.array_equal(getattr(error.trace, name), getattr(kept, name)) for name in FIELDS)
-    assert torch.equal(error.trace.paths, kept.paths)
+    assert all(np.array_equal(getattr(partial, name), getattr(kept, name)) for name in FIELDS)
+    assert torch.equal(partial.paths, kept.paths)
     state = model.evaluate(kept.paths)
     counts = mm.log_determinant(model, state, "dense").non_positive
     first = int(counts.nonzero()[0])
@@ -612,19 +611,22 @@ def test_step_too_large_to_invert_is_named_and_keeps_the_trace(size: int | None,
 
 def test_descent_that_diverges_keeps_the_trace_up_to_there(make_target: Callable[..., mm.Target]) -> None:
     model = mm.MFMGDM(Fenced(), make_target(Fenced(), [2.0]), step_size=2.0)
-    run = {"n_particles": 3, "length": 8, "seed": 1}
+    run = {"n_paths": 3, "length": 8, "seed": 1}
     with pytest.raises(mm.errors.DivergedError, match="infinite or NaN energy at step") as info:
         mm.reverse_kl_trace(model, PROCESS, WhiteNoise(stddev=0.1), n_steps=500, **run)
     error = info.value
-    assert error.step > 1 and error.trace is not None
+    partial = mm.reverse_kl_trace(model, PROCESS, WhiteNoise(stddev=0.1), n_steps=500, throw=False, **run)
+    assert error.step > 1 and (partial.result, partial.message, partial.step) == ("diverged", str(error), error.step)
     kept = mm.reverse_kl_trace(model, PROCESS, WhiteNoise(stddev=0.1), n_steps=error.step - 1, **run)
-    assert len(error.trace.reverse_kl) == error.step
-    assert all(np.array_equal(getattr(error.trace, name), getattr(kept, name)) for name in FIELDS)
+    assert len(partial.reverse_kl) == error.step
+    assert all(np.array_equal(getattr(partial, name), getattr(kept, name)) for name in FIELDS)
 
 
-def test_start_without_finite_energies_leaves_no_trace() -> None:
+def test_start_without_finite_energies_leaves_an_empty_trace() -> None:
+    start, run = WhiteNoise(stddev=1e160), {"n_steps": 3, "n_paths": 2, "length": 16, "seed": 0}
     with pytest.raises(mm.errors.DivergedError, match="path 0 has an infinite or NaN energy at step 0") as info:
-        mm.reverse_kl_trace(
-            small_model(1), PROCESS, WhiteNoise(stddev=1e160), n_steps=3, n_particles=2, length=16, seed=0
-        )
-    assert (info.value.step, info.value.particle, info.value.trace) == (0, 0, None)
+        mm.reverse_kl_trace(small_model(1), PROCESS, start, **run)
+    assert (info.value.step, info.value.particle) == (0, 0)
+    trace = mm.reverse_kl_trace(small_model(1), PROCESS, start, throw=False, **run)
+    assert (trace.result, trace.step) == ("diverged", 0)
+    assert len(trace.reverse_kl) == 1 and np.isnan(trace.reverse_kl[0])

@@ -158,18 +158,18 @@ def test_stochastic_log_prob_is_exact_within_its_error(
 ) -> None:
     flow = frozen(StylizedFacts(2), 64, members=members, pace=0.005)
     paths = flow.sample(64, seed=3)
-    exact = flow.log_prob(paths, jacobian="structured")
-    torch.testing.assert_close(flow.log_prob(paths[:2], jacobian="dense"), exact[:2], rtol=0, atol=1e-10)
-    estimate, error = flow.log_prob_and_error(paths, jacobian="stochastic", seed=4)
+    exact = flow.log_prob(paths, determinants="banded")
+    torch.testing.assert_close(flow.log_prob(paths[:2], determinants="dense"), exact[:2], rtol=0, atol=1e-10)
+    estimate, error = flow.log_prob_and_error(paths, determinants="stochastic", seed=4)
     assert (error > 0).all() and (error < 1).all()
     deviations = (estimate - exact) / error
     # 64 independent ratios of variance about 1; for MGDM 16 paths' capacitances are right for all.
     assert abs(float(deviations.square().mean()) - 1.0) < 5 * (2 / 64) ** 0.5
-    states = list(flow.steps(flow.start.sample(8, 64, seed=1), jacobian="stochastic", seed=5))
+    states = list(flow.steps(flow.start.sample(8, 64, seed=1), determinants="stochastic", seed=5))
     errors = torch.stack([state.standard_error for state in states])
     assert not errors[0].any() and (errors.diff(dim=0) > 0).all()
     with pytest.raises(ValueError, match=r"seed is None with the stochastic backend"):
-        flow.log_prob(paths, jacobian="stochastic")
+        flow.log_prob(paths, determinants="stochastic")
 
 
 def test_steps_are_those_of_flows_stopped_earlier(frozen: Callable[..., mm.FrozenFlow]) -> None:
@@ -321,11 +321,11 @@ def test_step_that_folds_is_refused_on_either_way(make_target: Callable[..., mm.
         assert caught.value.step == 1
     assert flow.transform(x0).shape == (2, 8)
     # Whoever wants a bound goes on: the first step multiplies by 0.8, and of −1 the logarithm of the modulus counts.
-    start, first, second = (state.log_prob for state in flow.steps(x0, on_fold="ignore"))
+    start, first, second = (state.log_prob for state in flow.steps(x0, determinants=mm.Determinants(on_fold="record")))
     torch.testing.assert_close(first, start - 8 * math.log(0.8), rtol=0, atol=1e-12)
     torch.testing.assert_close(second, first, rtol=0, atol=1e-12)
-    with pytest.raises(ValueError, match=r"on_fold is 'record'; expected one of 'raise', 'ignore'"):
-        list(flow.steps(x0, on_fold="record"))
+    with pytest.raises(ValueError, match=r"every=3.*; expected every=1 and step_error=None"):
+        list(flow.steps(x0, determinants=mm.Determinants(every=3)))
 
 
 def test_half_line_has_no_density_below_zero_and_counts_one_origin_above(frozen: Callable[..., mm.FrozenFlow]) -> None:
@@ -480,7 +480,7 @@ def test_energy_with_filters_needs_a_seed_for_its_density_and_has_an_error() -> 
     paths, _ = flow.sample_and_log_prob(4, seed=3)
     torch.testing.assert_close(flow.transform(flow.inverse(paths)), paths, rtol=0, atol=1e-10)
     estimate, error = flow.log_prob_and_error(paths, seed=4)
-    exact = flow.log_prob(paths, jacobian="dense")
+    exact = flow.log_prob(paths, determinants="dense")
     assert (error > 0).all() and ((estimate - exact).abs() < 4.5 * error).all()
 
 

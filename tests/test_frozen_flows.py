@@ -29,7 +29,7 @@ PROCESS = SMALL.process
 
 def test_coupled_curve_is_the_divergence_with_the_spread_of_ensembles() -> None:
     curve = coupled_curve(SMALL, 4, 12)
-    trace = SMALL.run(4, n_particles=12)
+    trace = SMALL.run(4, n_paths=12)
     list(trace.steps())
     np.testing.assert_allclose(curve["reverse_kl"], trace.trace().reverse_kl, rtol=1e-12)
     means = (trace.trace().log_q - trace.trace().log_p).reshape(-1, 3, 4).mean(-1)
@@ -62,9 +62,9 @@ def test_forward_divergence_is_that_of_given_paths() -> None:
 
 
 def test_paths_without_an_origin_have_no_density_and_do_not_hide_those_of_others() -> None:
-    flow = SMALL.model(1).freeze(PROCESS.sample(1, 64, 0), 12, start=SMALL.initial)
-    near, far = SMALL.initial.sample(3, 64, 1), 200.0 * torch.ones(1, 64, dtype=torch.float64)
-    steep = replace(SMALL, step_size=50.0).model(1).freeze(near, 1, start=SMALL.initial)
+    flow = SMALL.model(1).freeze(PROCESS.sample(1, 64, 0), 12, start=SMALL.start)
+    near, far = SMALL.start.sample(3, 64, 1), 200.0 * torch.ones(1, 64, dtype=torch.float64)
+    steep = replace(SMALL, step_size=50.0).model(1).freeze(near, 1, start=SMALL.start)
     found = log_density(steep, torch.cat([near, far]))
     for path, value in zip(torch.cat([near, far]), found, strict=True):
         try:

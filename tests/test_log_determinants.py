@@ -14,7 +14,7 @@ from torch.func import grad, jacrev
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy, StylizedFacts
 from mfmgdm_lib.log_determinants import banded, choose_backend
-from mfmgdm_lib.log_determinants.banded import structured_blocks
+from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant, apply_lemma, factor_symmetric
 
@@ -86,12 +86,12 @@ BANDED: dict[str, BandedEnergy] = {
 @pytest.mark.parametrize(
     ("energy", "asked", "length", "chosen"),
     [
-        (Autocovariance(), "auto", 16, "structured"),
-        (StylizedFacts(3), "auto", 100_000, "structured"),
+        (Autocovariance(), "auto", 16, "banded"),
+        (StylizedFacts(3), "auto", 100_000, "banded"),
         (Cubes(), "auto", 128, "dense"),
         (Cubes(), "auto", 129, "stochastic"),
         (Autocovariance(), "dense", 1024, "dense"),
-        (Autocovariance(), "structured", 16, "structured"),
+        (Autocovariance(), "banded", 16, "banded"),
         (Autocovariance(), "stochastic", 16, "stochastic"),
         (Cubes(), "dense", 1024, "dense"),
     ],
@@ -106,7 +106,7 @@ def test_backend_with_settings_of_its_own_is_taken_as_it_is(make_target: Callabl
     backend = mm.Stochastic(probes=2)
     model = mm.MGDM(Autocovariance(), make_target(Autocovariance()), 1.0)
     assert choose_backend(model, backend, length=16) is backend
-    chosen = choose_backend(model, "structured", length=16)
+    chosen = choose_backend(model, "banded", length=16)
     assert choose_backend(model, chosen, length=16) is chosen
 
 
@@ -195,9 +195,9 @@ def test_chunks_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x, weights = blocks_case(energy, noise, curvature)
-    at_once, reference = structured_blocks(energy, x, weights), dense_blocks(energy, x, weights)
+    at_once, reference = banded_blocks(energy, x, weights), dense_blocks(energy, x, weights)
     monkeypatch.setattr(banded, "_CHUNK_POINTS", points)
-    in_chunks = structured_blocks(energy, x, weights)
+    in_chunks = banded_blocks(energy, x, weights)
     assert (reference.non_positive > 0).tolist() == [False, curvature > 1] * 3
     assert torch.equal(in_chunks.non_positive, at_once.non_positive)
     assert torch.equal(reference.non_positive, at_once.non_positive)
@@ -221,7 +221,7 @@ def test_entries_that_stay_are_left_out_of_every_band_and_row(
     moved = noise(6, 24, seed=2) > -0.5
     moved[1] = False  # a path none of whose entries moves
     moved[3] = True
-    ours, reference = (blocks(energy, x, weights, moved) for blocks in (structured_blocks, dense_blocks))
+    ours, reference = (blocks(energy, x, weights, moved) for blocks in (banded_blocks, dense_blocks))
     assert torch.equal(ours.non_positive, reference.non_positive)
     for n in range(6):
         kept = moved[n]
@@ -237,7 +237,7 @@ def test_entries_that_stay_are_left_out_of_every_band_and_row(
 def test_mask_of_ones_is_no_mask(noise: Callable[..., Tensor]) -> None:
     for energy in BANDED.values():
         x, weights = blocks_case(energy, noise, 0.1)
-        for blocks in (structured_blocks, dense_blocks):
+        for blocks in (banded_blocks, dense_blocks):
             plain, masked = blocks(energy, x, weights), blocks(energy, x, weights, torch.ones_like(x, dtype=torch.bool))
             for name in ("log_abs", "gram"):
                 torch.testing.assert_close(getattr(masked, name), getattr(plain, name), rtol=1e-11, atol=1e-13)
@@ -246,8 +246,8 @@ def test_mask_of_ones_is_no_mask(noise: Callable[..., Tensor]) -> None:
 def test_paths_strung_together_do_not_touch_each_other(noise: Callable[..., Tensor]) -> None:
     energy = StylizedFacts(5)
     x, weights = blocks_case(energy, noise, 0.1)
-    alone = [structured_blocks(energy, x[n : n + 1], weights[n : n + 1]) for n in range(6)]
-    together = structured_blocks(energy, x, weights)
+    alone = [banded_blocks(energy, x[n : n + 1], weights[n : n + 1]) for n in range(6)]
+    together = banded_blocks(energy, x, weights)
     torch.testing.assert_close(torch.cat([blocks.log_abs for blocks in alone]), together.log_abs, rtol=0, atol=1e-13)
     torch.testing.assert_close(torch.cat([blocks.gram for blocks in alone]), together.gram, rtol=0, atol=1e-13)
 
@@ -256,7 +256,7 @@ def test_blocks_leave_paths_and_weights_alone(noise: Callable[..., Tensor]) -> N
     x, weights = blocks_case(StylizedFacts(5), noise, 100.0)
     moved = x > -0.5
     before = x.clone(), weights.clone(), moved.clone()
-    structured_blocks(StylizedFacts(5), x, weights, moved)
+    banded_blocks(StylizedFacts(5), x, weights, moved)
     assert all(torch.equal(value, kept) for value, kept in zip((x, weights, moved), before, strict=True))
 
 
@@ -272,7 +272,7 @@ def test_bands_of_other_widths_are_exact_too(
 ) -> None:
     model = mm.Descent(energy, make_target(energy), step_size, ensemble_size=ensemble_size)
     state = model.evaluate(noise(4, 12))
-    ours, reference = (mm.log_determinant(model, state, name) for name in ("structured", "dense"))
+    ours, reference = (mm.log_determinant(model, state, name) for name in ("banded", "dense"))
     torch.testing.assert_close(ours.per_path, reference.per_path, **EXACT)
     assert torch.equal(ours.non_positive, reference.non_positive)
 
@@ -283,7 +283,7 @@ def test_block_may_be_positive_where_the_whole_step_folds(
     energy, x = Autocovariance(), noise(2, 16)
     # At rest the blocks are the identity, and γ|∇Φ|² is far above 1: only the capacitance can tell.
     model = mm.MFMGDM(energy, make_target(energy, energy(x).mean(0).tolist()), step_size=100.0)
-    for backend in ("structured", "dense"):
+    for backend in ("banded", "dense"):
         result = mm.log_determinant(model, model.evaluate(x), backend)
         assert result.blocks.abs().max() < 1e-13
         assert result.non_positive.tolist() == [2]
@@ -307,22 +307,20 @@ def test_step_can_be_inverted_where_entries_keep_their_values_and_not_where_they
     kept = jacrev(lambda path: torch.where(proposal(path) >= 0, proposal(path), path))(x[0])
     assert torch.linalg.matrix_rank(cut) == int(moved.sum())
     assert torch.linalg.matrix_rank(kept) == 12
-    for backend in ("structured", "dense"):
+    for backend in ("banded", "dense"):
         result = mm.log_determinant(model, model.evaluate(x), backend)
         torch.testing.assert_close(result.per_path[0], torch.linalg.slogdet(kept).logabsdet, **EXACT)
 
 
 @pytest.mark.parametrize("energy", BANDED.values(), ids=list(BANDED))
-@pytest.mark.parametrize("backend", ["structured", "dense"])
+@pytest.mark.parametrize("backend", ["banded", "dense"])
 def test_singular_block_is_counted_and_not_an_accident(
     energy: BandedEnergy, backend: str, make_target: Callable[..., mm.Target]
 ) -> None:
     d, variance = 8, next(k for k, label in enumerate(energy.labels) if label in ("variance", "lag 0", "square"))
     weights = torch.zeros(1, energy.dim, dtype=torch.float64)
     weights[0, variance] = d / 2  # Σ_k w_k H_k = I, so A = 0
-    blocks = (structured_blocks if backend == "structured" else dense_blocks)(
-        energy, torch.ones(1, d).double(), weights
-    )
+    blocks = (banded_blocks if backend == "banded" else dense_blocks)(energy, torch.ones(1, d).double(), weights)
     assert blocks.non_positive.tolist() == [d]
     assert blocks.log_abs.tolist() == [-np.inf]
     result = apply_lemma(blocks, 1.0, 1)

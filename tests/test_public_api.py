@@ -40,6 +40,7 @@ STABLE = [
     "FrozenState",
     "reverse_kl_trace",
     "log_determinant",
+    "Determinants",
     "Stochastic",
     "data.sp500",
 ]
@@ -84,16 +85,17 @@ def test_stable_name_is_there(name: str) -> None:
         (mm.MFMGDM.sample, ["self", "x0", "n_steps"]),
         (mm.MFMGDM.freeze, ["self", "x0", "n_steps", "start"]),
         (mm.FrozenFlow.sample, ["self", "sample_shape", "seed"]),
-        (mm.FrozenFlow.sample_and_log_prob, ["self", "sample_shape", "seed", "jacobian"]),
-        (mm.FrozenFlow.log_prob, ["self", "x", "jacobian", "seed"]),
+        (mm.FrozenFlow.sample_and_log_prob, ["self", "sample_shape", "seed", "determinants"]),
+        (mm.FrozenFlow.log_prob, ["self", "x", "determinants", "seed"]),
         (mm.FrozenFlow.inverse, ["self", "x"]),
         (mm.FrozenFlow.load, ["path", "energy"]),
         (
             mm.reverse_kl_trace,
-            ["model", "process", "initial", "n_steps", "n_particles", "length", "seed", "jacobian"],
+            ["model", "process", "start", "n_steps", "n_paths", "length", "seed", "determinants"],
         ),
         (mm.stream_paths, ["flow", "n_paths", "path", "seed", "force", "batch", "dtype"]),
-        (mm.log_determinant, ["model", "state", "backend", "seed"]),
+        (mm.log_determinant, ["model", "state", "determinants", "seed"]),
+        (mm.Determinants, ["backend", "probes", "step_error", "every", "on_fold"]),
         (mm.Stochastic, ["probes", "coupling_paths", "tolerance", "max_products"]),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
@@ -123,8 +125,8 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 
 # Each may import from what stands before it: the way through, from a process to a figure.
 ORDER = [
-    *("_environment", "_lazy", "errors", "_checks", "_progress", "_arrays", "processes", "energies", "target"),
-    *("descents", "log_determinants", "flows", "models", "divergence", "statistics", "generation", "data"),
+    *("_environment", "_lazy", "_deprecated", "errors", "_checks", "_progress", "_arrays", "processes", "energies"),
+    *("target", "descents", "log_determinants", "flows", "models", "divergence", "statistics", "generation", "data"),
     *("io", "plotting", "runs", "distributed", "companion", "cli"),
 ]
 ROOT = Path(mm.__file__).parent

@@ -205,6 +205,6 @@ def test_trace_takes_the_length_of_the_energy_and_estimates_its_determinants() -
     energy, process = ScatteringMean(256), mm.processes.AR([0.3])
     target = mm.estimate_target(energy, process, n_samples=200, seed=1)
     start = mm.initial_distribution(process)
-    trace = mm.reverse_kl_trace(mm.MFMGDM(energy, target, 1.0), process, start, n_steps=3, n_particles=8, seed=2)
-    assert trace.jacobian == "stochastic" and trace.paths.shape == (8, 256)
+    trace = mm.reverse_kl_trace(mm.MFMGDM(energy, target, 1.0), process, start, n_steps=3, n_paths=8, seed=2)
+    assert trace.determinants == "stochastic" and trace.paths.shape == (8, 256)
     assert np.isfinite(trace.reverse_kl).all() and (trace.determinant_error[1:] > 0).all()

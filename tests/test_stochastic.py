@@ -239,7 +239,7 @@ def test_gentle_step_costs_one_product_for_each_probe_and_one_of_a_few_paths(
 
 def test_more_probes_shrink_the_error_and_the_claim_alike(make_case: Case) -> None:
     model, state = make_case(StylizedFacts(4), 0.03, paths=400, length=64)
-    exact = mm.log_determinant(model, state, "structured").blocks
+    exact = mm.log_determinant(model, state, "banded").blocks
     one, many = (
         mm.log_determinant(model, state, mm.Stochastic(probes=n, coupling_paths=4), seed=(1, 7)) for n in (1, 16)
     )
@@ -357,7 +357,7 @@ def test_random_mixture_of_rows_has_the_trace_of_all_on_average(make_case: Case)
     # A tolerance so wide that one product with a mixture is thought enough.
     backend = mm.Stochastic(coupling_paths=4, tolerance=10.0)
     found = [mm.log_determinant(model, state, backend, seed=(k, 7)) for k in range(300)]
-    exact = mm.log_determinant(model, state, "structured").capacitance
+    exact = mm.log_determinant(model, state, "banded").capacitance
     gains = []
     for n, matrix in enumerate(weighted_hessians(model, state)):
         rows = energy.jacobian(state.paths[n])
@@ -380,7 +380,7 @@ def test_random_mixture_of_rows_has_the_trace_of_all_on_average(make_case: Case)
 @pytest.mark.parametrize("members", [1, 2])
 def test_ensembles_that_were_not_drawn_get_the_average_of_those_that_were(members: int, make_case: Case) -> None:
     model, state = make_case(Autocovariance(), 0.5, paths=32 * members, members=members)
-    exact = mm.log_determinant(model, state, "structured").capacitance
+    exact = mm.log_determinant(model, state, "banded").capacitance
     found = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=8 * members), seed=(1, 7))
     drawn = found.capacitance_error == 0
     assert int(drawn.sum()) == 8
@@ -419,7 +419,7 @@ def at_rest(x: Tensor, step_size: float, members: int | None = None) -> tuple[mm
 
 def test_part_of_an_ensemble_is_right_on_average_over_all_parts_of_its_size(noise: Callable[..., Tensor]) -> None:
     model, state = at_rest(noise(7, 64) * torch.linspace(0.8, 1.2, 7).double()[:, None], step_size=5.0)
-    exact = float(mm.log_determinant(model, state, "structured").capacitance)
+    exact = float(mm.log_determinant(model, state, "banded").capacitance)
     rows = model.energy.jacobian(state.paths)
     grams = model.rate * rows @ rows.mT
     parts = torch.tensor(list(itertools.combinations(range(7), 5)))
@@ -443,7 +443,7 @@ def test_part_of_an_ensemble_is_right_on_average_over_all_parts_of_its_size(nois
 
 def test_error_of_a_part_holds_as_often_as_it_says(noise: Callable[..., Tensor]) -> None:
     model, state = at_rest(noise(48, 16), step_size=2.0)
-    exact = float(mm.log_determinant(model, state, "structured").capacitance)
+    exact = float(mm.log_determinant(model, state, "banded").capacitance)
     found = [mm.log_determinant(model, state, mm.Stochastic(coupling_paths=12), seed=(k, 7)) for k in range(300)]
     z = np.array([(float(result.capacitance) - exact) / float(result.capacitance_error) for result in found])
     # About Student's t with 11 degrees, scaled to variance 1: kurtosis 3 + 6/7; 4 standard errors.
@@ -456,7 +456,7 @@ def test_parts_of_several_ensembles_are_each_compared_with_their_own(noise: Call
     scales = torch.tensor([0.5, 1.0, 1.5, 2.0]).double().repeat_interleave(32)
     x = noise(128, 16) * scales[:, None]
     model, state = at_rest(x, step_size=0.5, members=32)
-    exact = mm.log_determinant(model, state, "structured")
+    exact = mm.log_determinant(model, state, "banded")
     found = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=16), seed=(1, 7))
     assert found.capacitance.shape == (4,)
     # Student's t with 15 degrees is beyond 6 once in 10⁴ draws.
@@ -478,7 +478,7 @@ def at_rest_alone(model: mm.Descent, x: Tensor) -> tuple[mm.Descent, mm.State]:
 def test_all_members_leave_no_error(noise: Callable[..., Tensor]) -> None:
     model, state = at_rest(noise(8, 16), step_size=0.5)
     found = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=8), seed=0)
-    exact = mm.log_determinant(model, state, "structured")
+    exact = mm.log_determinant(model, state, "banded")
     torch.testing.assert_close(found.capacitance, exact.capacitance, rtol=0, atol=1e-12)
     assert found.mean_error < 1e-12
 
@@ -547,7 +547,7 @@ def test_capacitance_that_is_all_but_singular_is_taken_from_all_members(noise: C
     target = mm.Target(mean, torch.zeros(2, dtype=torch.float64), energy.labels, source="their own mean")
     model = mm.MFMGDM(energy, target, rate * float(mean.square().sum()))
     state = model.evaluate(x)  # at rest: the blocks are the identity, and the capacitance is I − γ mean JJᵀ
-    exact = mm.log_determinant(model, state, "structured")
+    exact = mm.log_determinant(model, state, "banded")
     assert float(exact.capacitance) < -2.0 and not exact.non_positive.any()
     for k in range(50):
         found = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=12), seed=(k, 7))

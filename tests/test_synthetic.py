@@ -24,7 +24,7 @@ from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 from mfmgdm_lib.processes import AR, CIR, Exponential, TruncatedGaussian, WhiteNoise
 
 SMALL = SyntheticExperiment(
-    AR([0.3]), Autocovariance(), step_size=0.3, n_steps=6, n_particles=4, length=32, target_samples=100
+    AR([0.3]), Autocovariance(), step_size=0.3, n_steps=6, n_paths=4, length=32, target_samples=100
 )
 SMALL_MARKET = MarketExperiment(energy=StylizedFacts(3), step_size=0.5, n_steps=4, n_paths=6, length=64, seed=1)
 
@@ -32,7 +32,7 @@ SMALL_MARKET = MarketExperiment(energy=StylizedFacts(3), step_size=0.5, n_steps=
 def test_ar_illustration_is_the_papers() -> None:
     settings = AR_ILLUSTRATION
     assert settings.process.coefficients.tolist() == [0.1] and settings.process.stddev == pytest.approx(1.0, abs=1e-15)
-    assert (settings.step_size, settings.n_steps, settings.n_particles, settings.length) == (10.0, 200, 128, 1024)
+    assert (settings.step_size, settings.n_steps, settings.n_paths, settings.length) == (10.0, 200, 128, 1024)
     assert (settings.target_samples, settings.initial_seed, settings.target_seed) == (10_000, (2, 12345), (3, 12345))
     assert isinstance(settings.energy, Autocovariance)
 
@@ -50,10 +50,10 @@ def test_cir_cells_are_the_papers(
     process = settings.process
     assert isinstance(process, CIR)
     assert (process.kappa, process.theta, process.sigma, process.dt) == (*parameters, 1.0)
-    assert (settings.step_size, settings.n_steps, settings.n_particles, settings.length) == (10.0, n_steps, 128, 1024)
+    assert (settings.step_size, settings.n_steps, settings.n_paths, settings.length) == (10.0, n_steps, 128, 1024)
     assert (settings.target_samples, settings.initial_seed, settings.target_seed) == (10_000, (2, 12345), (3, 12345))
     assert isinstance(settings.energy, Autocovariance)
-    assert isinstance(settings.initial, start)
+    assert isinstance(settings.start, start)
 
 
 @pytest.mark.parametrize("process", [AR([0.3]), CIR(0.5, 1.0, 1.0)], ids=repr)
@@ -79,7 +79,7 @@ def test_specification_is_frozen(experiment: SyntheticExperiment | MarketExperim
 
 def test_start_is_the_maximum_entropy_law_of_the_process() -> None:
     wide = dataclasses.replace(SMALL, process=AR([0.3], innovation_std=2.0))
-    assert wide.initial.stddev == wide.process.stddev
+    assert wide.start.stddev == wide.process.stddev
 
 
 def test_target_is_estimated_once_from_its_own_seed() -> None:
@@ -91,7 +91,7 @@ def test_target_is_estimated_once_from_its_own_seed() -> None:
 @pytest.mark.parametrize("size", [1, 2, None])
 def test_trace_is_that_of_the_specification(size: int | None) -> None:
     expected = mm.reverse_kl_trace(
-        SMALL.model(size), SMALL.process, WhiteNoise(), n_steps=6, n_particles=4, length=32, seed=(2, 12345)
+        SMALL.model(size), SMALL.process, WhiteNoise(), n_steps=6, n_paths=4, length=32, seed=(2, 12345)
     )
     np.testing.assert_array_equal(SMALL.trace(size).reverse_kl, expected.reverse_kl)
 

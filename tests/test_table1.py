@@ -93,9 +93,9 @@ def test_sizes_and_seeds_are_the_paper_s() -> None:
 
 
 def test_run_has_the_cell_s_ensembles_paths_and_backend() -> None:
-    for cell, members, backend, dtype in ((EXACT, 1, "structured", torch.float64), (ESTIMATED, 4, "stochastic", None)):
+    for cell, members, backend, dtype in ((EXACT, 1, "banded", torch.float64), (ESTIMATED, 4, "stochastic", None)):
         trace = cell.run(n_steps=0).trace()
-        assert (trace.members, trace.jacobian) == (members, backend)
+        assert (trace.members, trace.determinants) == (members, backend)
         assert trace.paths.shape == (4, 1024) and trace.paths.dtype == (dtype or torch.float32)
         assert {*trace.observed} == {"log_p_approximate"}
     assert {*dataclasses.replace(CELLS["cir-exp-acf-mf"], n_particles=2).run(n_steps=0).trace().observed} == set()
@@ -168,7 +168,7 @@ def test_table_keeps_the_first_steps_some_others_the_best_and_the_last() -> None
         folded=folded,
         paths=torch.zeros(2, 1),
         members=1,
-        jacobian="structured",
+        determinants="banded",
         observed=observed,
     )
     table = tabulate(trace)
@@ -205,7 +205,7 @@ def test_result_is_computed_once_and_found_afterwards(store: ResultStore) -> Non
     assert store.path(EXACT).read_bytes() == content and [step for step, _ in seen] == [*range(EXACT.n_steps + 1)]
     result = store.read(EXACT)
     np.testing.assert_allclose(result.table["reverse_kl"], [value for _, value in seen], rtol=5e-10, atol=0)
-    assert result.provenance["jacobian"] == "structured" and result.provenance["device"] == "cpu"
+    assert result.provenance["jacobian"] == "banded" and result.provenance["device"] == "cpu"
     assert "ended" not in result.provenance and result.provenance["wall_time"] >= 0
     paths = result.provenance["best_paths"]
     # They are kept to four digits after the point, each off by half a unit of the last.

@@ -68,8 +68,8 @@ class SingleStart(SyntheticExperiment):
     """The same experiment with paths, steps and starting log-densities in float32; sums of determinants are not."""
 
     @property
-    def initial(self) -> Process:
-        return Single(super().initial)
+    def start(self) -> Process:
+        return Single(super().start)
 
 
 class ExactTarget(SyntheticExperiment):
@@ -126,7 +126,7 @@ def single_determinant(experiment: SyntheticExperiment, state: State, path: int,
 def single_determinants(experiment: SyntheticExperiment, size: int | None, best: int) -> float:
     """What float32 determinants would add to the divergence at the best step, from some steps and paths."""
     model = experiment.model(size)
-    x0 = experiment.initial.sample(experiment.n_particles, experiment.length, experiment.initial_seed)
+    x0 = experiment.start.sample(experiment.n_paths, experiment.length, experiment.initial_seed)
     chosen = np.linspace(0, best - 1, SAMPLED_STEPS).astype(int)
     errors = []
     for state in model.steps(x0, best - 1):
@@ -141,13 +141,13 @@ def single_determinants(experiment: SyntheticExperiment, size: int | None, best:
 def coupling_sum(experiment: SyntheticExperiment, size: int | None, best: int) -> float:
     """What the capacitance matrices add to the divergence up to the best step."""
     model = experiment.model(size)
-    x0 = experiment.initial.sample(experiment.n_particles, experiment.length, experiment.initial_seed)
+    x0 = experiment.start.sample(experiment.n_paths, experiment.length, experiment.initial_seed)
     states = model.steps(x0, best - 1)
     return -sum(float(mm.log_determinant(model, state).capacitance.sum()) for state in states) / len(x0)
 
 
 def at_best(experiment: SyntheticExperiment, size: int | None, best: int) -> Tensor:
-    x0 = experiment.initial.sample(experiment.n_particles, experiment.length, experiment.initial_seed)
+    x0 = experiment.start.sample(experiment.n_paths, experiment.length, experiment.initial_seed)
     return experiment.model(size).sample(x0, best)
 
 
@@ -165,12 +165,12 @@ def variations(cell: SyntheticExperiment, size: int | None, trace: DivergenceTra
     probed = mm.reverse_kl_trace(
         cell.model(size),
         process,
-        cell.initial,
+        cell.start,
         n_steps=long_enough,
-        n_particles=cell.n_particles,
+        n_paths=cell.n_paths,
         length=cell.length,
         seed=cell.initial_seed,
-        jacobian="stochastic",
+        determinants="stochastic",
     )
     return {
         "draws and steps in float32": least(as_kind(SingleStart, cell), size, long_enough) - smallest,
@@ -195,8 +195,8 @@ def write(name: str, what: str, tables: Mapping[tuple[str, str], pd.DataFrame]) 
     cell = CIR_EXPONENTIAL
     origin = [
         what,
-        *(f"{key}: {run.process!r}, {run.n_steps} steps, start {run.initial!r}" for key, run in CELLS.items()),
-        f"Both: {cell.energy!r}, step size {cell.step_size:g}, {cell.n_particles} paths of {cell.length} points,"
+        *(f"{key}: {run.process!r}, {run.n_steps} steps, start {run.start!r}" for key, run in CELLS.items()),
+        f"Both: {cell.energy!r}, step size {cell.step_size:g}, {cell.n_paths} paths of {cell.length} points,"
         f" target from {cell.target_samples} paths; seeds {cell.initial_seed} (start), {cell.target_seed} (target)",
         "Made by: python tools/cir_autocovariance.py",
     ]

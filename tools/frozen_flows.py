@@ -76,7 +76,7 @@ def reverse() -> None:
 
 def forward() -> None:
     """Follow the forward divergence of flows from 128 and 512 paths, and of MGDM, whose inverse takes longer."""
-    tables, start = {}, AR_ILLUSTRATION.initial
+    tables, start = {}, AR_ILLUSTRATION.start
     x0 = start.sample(1, AR_ILLUSTRATION.length, 0)  # of which MGDM keeps nothing
     steps = (0, 5, 10, 20, 36, 60, 100, 157, 200)
     for kind, flow, n_paths in (

@@ -170,7 +170,7 @@ def _start(cell: Cell, shard: Shard, determinants: bool) -> ShardedRun:
 
     experiment = cell.experiment()
     model = ShardedDescent(experiment.model(table1.MODELS[cell.model]), shard, cell.n_particles)
-    x0 = shard.draw(experiment.initial, cell.n_particles, cell.length, cell.initial_seed).to(shard.device)
+    x0 = shard.draw(experiment.start, cell.n_particles, cell.length, cell.initial_seed).to(shard.device)
     return ShardedRun(model, x0, cell.n_steps, determinants=determinants)
 
 

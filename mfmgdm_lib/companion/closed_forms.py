@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int
+from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.processes import AR, Process, WhiteNoise
@@ -49,9 +50,9 @@ def gaussian_law(process: AR | WhiteNoise, length: int) -> MultivariateNormal:
     return MultivariateNormal(mean, torch.from_numpy(scipy.linalg.toeplitz(column)))
 
 
-def _check_white(initial: Process) -> None:
-    if not isinstance(initial, WhiteNoise):
-        raise TypeError(f"initial is {initial!r}; expected WhiteNoise, so that every law is Gaussian. Start from one.")
+def _check_white(start: Process) -> None:
+    if not isinstance(start, WhiteNoise):
+        raise TypeError(f"start is {start!r}; expected WhiteNoise, so that every law is Gaussian. Start from one.")
 
 
 # --- energies linear in the path: every ensemble is Gaussian --------------------------------------------------------
@@ -137,7 +138,8 @@ class EnsembleLaw:
         return 0.5 * (mixed - (common + (self.members - 1) * own) / self.members)
 
 
-def linear_descent(model: Descent, initial: WhiteNoise, *, n_steps: int, members: int) -> EnsembleLaw:
+@renamed(initial="start")
+def linear_descent(model: Descent, start: WhiteNoise, *, n_steps: int, members: int) -> EnsembleLaw:
     r"""Return the law of an ensemble after `n_steps` steps of a descent by a linear energy.
 
     The step moves every path by −γBᵀ(Bx̄ − α), with x̄ the mean path: x̄ itself is mapped by I − γBᵀB and shifted, and
@@ -145,7 +147,7 @@ def linear_descent(model: Descent, initial: WhiteNoise, *, n_steps: int, members
 
     Args:
         model: a descent by a `LinearEnergy`; its own ensemble size is not looked at.
-        initial: the law q_0 of the starting paths.
+        start: the law q_0 of the starting paths.
         n_steps: number of steps t.
         members: paths in the ensemble, N.
 
@@ -160,7 +162,7 @@ def linear_descent(model: Descent, initial: WhiteNoise, *, n_steps: int, members
     """
     check_positive_int("n_steps", n_steps, minimum=0)
     check_positive_int("members", members)
-    _check_white(initial)
+    _check_white(start)
     if not isinstance(model.energy, LinearEnergy):
         raise TypeError(
             f"model descends by {model.energy!r}; expected a LinearEnergy, whose laws stay Gaussian. Use one."
@@ -168,10 +170,10 @@ def linear_descent(model: Descent, initial: WhiteNoise, *, n_steps: int, members
     matrix = model.energy.matrix
     identity = torch.eye(matrix.shape[-1], dtype=torch.float64)
     step, shift = identity - model.rate * matrix.T @ matrix, model.rate * matrix.T @ model.target.mean
-    mean, power = torch.full_like(shift, initial.mean), identity
+    mean, power = torch.full_like(shift, start.mean), identity
     for _ in range(n_steps):
         mean, power = step @ mean + shift, step @ power
-    variance = initial.stddev**2
+    variance = start.stddev**2
     return EnsembleLaw(mean, variance * power @ power.T, variance * identity, members)
 
 
@@ -186,17 +188,17 @@ class MeanFieldLimit:
         scales: ρ_t, by how much each direction has been stretched, (T + 1, d).
         basis: V, the directions, one in each column, (d, d).
         mean_energy: E Φ(x_t), (T + 1, K).
-        initial: the law q_0 of the starting paths, with mean 0.
+        start: the law q_0 of the starting paths, with mean 0.
     """
 
     scales: Tensor
     basis: Tensor
     mean_energy: Tensor
-    initial: WhiteNoise
+    start: WhiteNoise
 
     def law(self, step: int) -> MultivariateNormal:
         """Law of a path after `step` steps, on R^d."""
-        root = self.initial.stddev * self.basis * self.scales[step]
+        root = self.start.stddev * self.basis * self.scales[step]
         return MultivariateNormal(root.new_zeros(len(root)), root @ root.T)
 
     def paths(self, x0: Tensor, step: int) -> Tensor:
@@ -210,18 +212,19 @@ class MeanFieldLimit:
         little more than what the size of the ensemble does.
         """
         stretch = self.scales[step].abs().log().sum()
-        return self.initial.log_prob(x0) - stretch - process.log_prob(self.paths(x0, step))
+        return self.start.log_prob(x0) - stretch - process.log_prob(self.paths(x0, step))
 
     def reverse_kl(self, law: MultivariateNormal) -> np.ndarray:
         """Divergence of each law from a `law` on R^d with mean 0, nats, (T + 1,): exact, O(d) for each step."""
-        variances = (self.initial.stddev * self.scales).square()
+        variances = (self.start.stddev * self.scales).square()
         root = torch.linalg.solve_triangular(law.scale_tril, self.basis, upper=False)
         spread = variances @ root.square().sum(0)
         log_det = 2.0 * law.scale_tril.diagonal().log().sum() - variances.log().sum(-1)
         return (0.5 * (spread - variances.shape[-1] + log_det)).numpy()
 
 
-def mean_field_limit(model: Descent, initial: WhiteNoise, *, n_steps: int, length: int) -> MeanFieldLimit:
+@renamed(initial="start")
+def mean_field_limit(model: Descent, start: WhiteNoise, *, n_steps: int, length: int) -> MeanFieldLimit:
     r"""Follow the limit of MF–MGDM for ensembles of infinitely many paths, exactly (Section 4).
 
     For Φ_k(x) = ½ xᵀH_k x the mean energies are ½ tr(H_k Σ_t), no longer random, so a step is the linear map
@@ -229,7 +232,7 @@ def mean_field_limit(model: Descent, initial: WhiteNoise, *, n_steps: int, lengt
 
     Args:
         model: a descent by quadratic forms that commute, such as `Autocovariance`; its ensemble size is not looked at.
-        initial: the law q_0 of the starting paths, with mean 0.
+        start: the law q_0 of the starting paths, with mean 0.
         n_steps: number of steps T.
         length: points d of each path. O(d³) once, then O(d) for each step.
 
@@ -239,22 +242,22 @@ def mean_field_limit(model: Descent, initial: WhiteNoise, *, n_steps: int, lengt
     Example:
         >>> import mfmgdm_lib as mm
         >>> experiment = mm.companion.AR_ILLUSTRATION
-        >>> limit = mean_field_limit(experiment.model(), experiment.initial, n_steps=157, length=1024)
+        >>> limit = mean_field_limit(experiment.model(), experiment.start, n_steps=157, length=1024)
         >>> truth = gaussian_law(experiment.process, 1024)
         >>> round(float(limit.reverse_kl(truth)[157]), 4)
         0.0225
     """
     check_positive_int("n_steps", n_steps, minimum=0)
-    _check_white(initial)
-    if initial.mean != 0.0:
-        raise ValueError(f"initial is {initial!r}; expected a law with mean 0. Centre the process first.")
+    _check_white(start)
+    if start.mean != 0.0:
+        raise ValueError(f"start is {start!r}; expected a law with mean 0. Centre the process first.")
     bends, basis = _quadratic_forms(model.energy, length)
     scale, scales, means = basis.new_ones(length), [], []
     for _ in range(n_steps + 1):
         scales.append(scale)
-        means.append(0.5 * bends @ (initial.stddev * scale).square())
+        means.append(0.5 * bends @ (start.stddev * scale).square())
         scale = (1.0 - model.rate * (means[-1] - model.target.mean) @ bends) * scale
-    return MeanFieldLimit(torch.stack(scales), basis, torch.stack(means), initial)
+    return MeanFieldLimit(torch.stack(scales), basis, torch.stack(means), start)
 
 
 def _quadratic_forms(energy: Energy, length: int) -> tuple[Tensor, Tensor]:

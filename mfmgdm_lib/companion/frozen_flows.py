@@ -17,6 +17,7 @@ from mfmgdm_lib.companion.synthetic import SyntheticExperiment
 from mfmgdm_lib.energies import StylizedFacts
 from mfmgdm_lib.errors import NotInvertibleError
 from mfmgdm_lib.flows import FrozenFlow
+from mfmgdm_lib.log_determinants import Determinants
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.processes import Process, WhiteNoise
 from mfmgdm_lib.processes.fits import fit_argarch
@@ -28,6 +29,9 @@ _BATCH = 128
 """Paths in work at once where a determinant is estimated: what it draws, it draws for a batch."""
 
 
+_RECORD_FOLDS = Determinants(on_fold="record")
+
+
 def coupled_curve(
     experiment: SyntheticExperiment, size: int, n_paths: int, dtype: torch.dtype = torch.float64
 ) -> pd.DataFrame:
@@ -37,7 +41,7 @@ def coupled_curve(
         A row for each step: `reverse_kl` and `standard_error`, nats per path; the latter from the spread over
         ensembles where there are several, for the paths of one are not independent.
     """
-    run = experiment.run(size, n_particles=n_paths, on_fold="record", dtype=dtype)
+    run = experiment.run(size, n_paths=n_paths, determinants=_RECORD_FOLDS, dtype=dtype)
     for _ in run.steps():
         pass
     found = run.trace()
@@ -50,8 +54,8 @@ def coupled_curve(
 def freeze_ensemble(experiment: SyntheticExperiment, size: int, copy: int) -> FrozenFlow:
     """The flow that an ensemble of `size` paths leaves; `copy` tells independent ensembles apart."""
     seed = (*experiment.initial_seed, size, copy)
-    x0 = experiment.initial.sample(size, experiment.length, seed)
-    return experiment.model().freeze(x0, experiment.n_steps, start=experiment.initial)
+    x0 = experiment.start.sample(size, experiment.length, seed)
+    return experiment.model().freeze(x0, experiment.n_steps, start=experiment.start)
 
 
 def frozen_curve(
@@ -65,7 +69,7 @@ def frozen_curve(
     parts = []
     starts = flow.start.sample(n_paths, flow.length, seed)
     for number, batch in enumerate(starts.split(_BATCH)):
-        states = flow.steps(batch.to(dtype), seed=(*seed, number), on_fold="ignore")
+        states = flow.steps(batch.to(dtype), seed=(*seed, number), determinants=_RECORD_FOLDS)
         parts.append(torch.stack([state.log_prob - process.log_prob(state.paths.double()) for state in states]))
     apart = torch.cat(parts, -1)
     error = apart.std(-1) / math.sqrt(n_paths)

@@ -127,13 +127,13 @@ class MarketExperiment:
         return target_from_data(self.energy, self.series)
 
     @cached_property
-    def initial(self) -> Process:
+    def starting_law(self) -> Process:
         """The law q_0 of the starting paths."""
         return starting_law(self.series, self.start)
 
     def starting_paths(self) -> Tensor:
         """Draw the starting paths, (n_paths, length); those of a GARCH without its first 1000 points."""
-        return starting_paths(self.initial, self.n_paths, self.length, self.seed)
+        return starting_paths(self.starting_law, self.n_paths, self.length, self.seed)
 
     def model(self, ensemble_size: int | None = None) -> Model:
         """The descent with ensembles of `ensemble_size` paths: 1 is MGDM, None is MF–MGDM with all in one."""

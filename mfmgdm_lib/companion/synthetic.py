@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
 from mfmgdm_lib.energies import Autocovariance, Energy
 from mfmgdm_lib.log_determinants import log_determinant
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 
+@renamed(n_particles="n_paths")
 @dataclass(frozen=True)
 class SyntheticExperiment:
     """A descent towards a process whose likelihood is known (Sections 3, 4 and 5.1).
@@ -39,7 +41,7 @@ class SyntheticExperiment:
         energy: Φ.
         step_size: s.
         n_steps: T.
-        n_particles: N, paths in the estimate of the divergence.
+        n_paths: N, paths in the estimate of the divergence.
         length: d, points of each path.
         target_samples: paths that α is averaged over.
         initial_seed: seed of the starting paths; the default is the paper's.
@@ -50,14 +52,14 @@ class SyntheticExperiment:
     energy: Energy
     step_size: float
     n_steps: int
-    n_particles: int = 128
+    n_paths: int = 128
     length: int = 1024
     target_samples: int = 10_000
     initial_seed: Seed = (2, 12345)
     target_seed: Seed = (3, 12345)
 
     @property
-    def initial(self) -> Process:
+    def start(self) -> Process:
         """The law q_0 of the starting paths."""
         return initial_distribution(self.process)
 
@@ -81,9 +83,9 @@ class SyntheticExperiment:
         return reverse_kl_trace(
             self.model(ensemble_size),
             self.process,
-            self.initial,
+            self.start,
             n_steps=self.n_steps if n_steps is None else n_steps,
-            n_particles=self.n_particles,
+            n_paths=self.n_paths,
             length=self.length,
             seed=self.initial_seed if seed is None else seed,
         )
@@ -93,10 +95,10 @@ class SyntheticExperiment:
         return DivergenceRun(
             self.model(ensemble_size),
             self.process,
-            self.initial,
+            self.start,
             **{
                 "n_steps": self.n_steps,
-                "n_particles": self.n_particles,
+                "n_paths": self.n_paths,
                 "length": self.length,
                 "seed": self.initial_seed,
                 **options,
@@ -105,7 +107,7 @@ class SyntheticExperiment:
 
     def clouds(self, ensemble_size: int | None, steps: tuple[int, ...], n_paths: int = 1024) -> dict[int, Tensor]:
         """Energies (n_paths, K) of `n_paths` paths at each of `steps`."""
-        x0 = self.initial.sample(n_paths, self.length, self.initial_seed)
+        x0 = self.start.sample(n_paths, self.length, self.initial_seed)
         states = self.model(ensemble_size).steps(x0, max(steps))
         return {state.step: state.energies for state in states if state.step in steps}
 

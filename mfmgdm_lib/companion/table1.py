@@ -18,6 +18,7 @@ from mfmgdm_lib.companion.results import projected_covariance
 from mfmgdm_lib.companion.synthetic import SyntheticExperiment, summarize
 from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace
 from mfmgdm_lib.energies import Autocovariance, Energy, ScatteringMean, ScatteringSpectra
+from mfmgdm_lib.log_determinants import Determinants
 from mfmgdm_lib.processes import AR, CIR, Process
 from mfmgdm_lib.runs.store import Result, Specification
 
@@ -124,9 +125,7 @@ class Cell:
             MODELS[self.model],
             n_steps=self.n_steps if n_steps is None else n_steps,
             seed=self.initial_seed,
-            step_error=self.step_error,
-            determinant_every=self.determinant_every or 1,
-            on_fold="record",
+            determinants=Determinants(step_error=self.step_error, every=self.determinant_every or 1, on_fold="record"),
             dtype=getattr(torch, self.dtype),
             device=device,
             observe={"log_p_approximate": law.approximate_log_prob} if isinstance(law, AR) else None,
@@ -153,7 +152,7 @@ class Cell:
         """What is kept of a run: the table of `tabulate`, how determinants were had, and the paths' own divergences."""
         trace = run.trace()
         best = (trace.log_q - trace.log_p)[trace.best_step]
-        return tabulate(trace), {"jacobian": trace.jacobian, "best_paths": [round(float(v), 4) for v in best]}
+        return tabulate(trace), {"jacobian": trace.determinants, "best_paths": [round(float(v), 4) for v in best]}
 
     def headline(self, result: Result) -> str:
         """The result in a few words."""
@@ -168,7 +167,13 @@ _OF_A_RUN = ("model", "initial_seed", "dtype", "step_error", "determinant_every"
 
 @lru_cache(maxsize=4)
 def _experiment(
-    process: str, energy: str, target_samples: int, target_seed: tuple[int, ...], length: int, **sizes: Any
+    process: str,
+    energy: str,
+    n_particles: int,
+    target_samples: int,
+    target_seed: tuple[int, ...],
+    length: int,
+    **schedule: Any,
 ) -> SyntheticExperiment:
     law = PROCESSES[process]
     make: dict[str, Callable[[], Energy]] = {
@@ -178,7 +183,13 @@ def _experiment(
         "spectra": lambda: ScatteringSpectra(length).fit_scale(law, n_samples=target_samples, seed=target_seed),
     }
     return SyntheticExperiment(
-        law, make[energy](), length=length, target_samples=target_samples, target_seed=target_seed, **sizes
+        law,
+        make[energy](),
+        n_paths=n_particles,
+        length=length,
+        target_samples=target_samples,
+        target_seed=target_seed,
+        **schedule,
     )
 
 

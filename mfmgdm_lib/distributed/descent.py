@@ -13,14 +13,14 @@ from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.distributed.shard import Shard
 from mfmgdm_lib.errors import DescentError, DivergedError, StuckError
 from mfmgdm_lib.log_determinants import StepDeterminant, choose_backend
-from mfmgdm_lib.log_determinants.banded import structured_blocks
+from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, apply_lemma
 from mfmgdm_lib.models import MFMGDM, MGDM, Model
 
 __all__ = ["ShardDeterminant", "ShardedDescent"]
 
-_BLOCKS: dict[str, Callable[..., Blocks]] = {"structured": structured_blocks, "dense": dense_blocks}
+_BLOCKS: dict[str, Callable[..., Blocks]] = {"banded": banded_blocks, "dense": dense_blocks}
 """What an exact backend has to say of each path, by its name; the lemma joins it, here across processes."""
 
 
@@ -170,12 +170,12 @@ class ShardedDescent(Descent):
             particle=self.rows.start + error.particle,
         )
 
-    def move_with_determinant(self, state: State, jacobian: str = "auto") -> tuple[Move, StepDeterminant]:
+    def move_with_determinant(self, state: State, determinants: str = "auto") -> tuple[Move, StepDeterminant]:
         """Take a step from `state`, and its log-determinant along with it.
 
         Args:
             state: where this process's own paths stand.
-            jacobian: an exact backend: "structured", "dense", or "auto" where that is one of them.
+            determinants: an exact backend: "banded", "dense", or "auto" where that is one of them.
 
         Returns:
             The move, and the determinant: `per_path` is that of this process's own paths, so the sum over all
@@ -184,7 +184,7 @@ class ShardedDescent(Descent):
         Raises:
             ValueError: an estimated determinant, or several inner steps.
         """
-        backend = self.exact_backend(jacobian, length=state.paths.shape[-1])
+        backend = self.exact_backend(determinants, length=state.paths.shape[-1])
         move = self.move(state)
         blocks = _BLOCKS[backend](self.energy, state.paths, self.rate * state.mismatch, move.moved)
         if self.ensemble_size == 1:
@@ -203,13 +203,13 @@ class ShardedDescent(Descent):
             n_paths=self.n_paths,
         )
 
-    def exact_backend(self, jacobian: str = "auto", *, length: int) -> str:
-        """Return the name of the exact backend that `jacobian` stands for, or say that it stands for none."""
-        name = choose_backend(self, jacobian, length=length).name
+    def exact_backend(self, determinants: str = "auto", *, length: int) -> str:
+        """Return the name of the exact backend that `determinants` stands for, or say that it stands for none."""
+        name = choose_backend(self, determinants, length=length).name
         if name not in _BLOCKS:
             raise ValueError(
-                f"jacobian is {jacobian!r} for {self.energy!r} at length {length}, which is estimated by random probes;"
-                " expected an exact one, since the others are not shared out over processes. Use 'dense' for short"
-                " paths, or a single process with mm.reverse_kl_trace."
+                f"determinants is {determinants!r} for {self.energy!r} at length {length}, which is estimated by random"
+                " probes; expected an exact one, since the others are not shared out over processes. Use 'dense' for"
+                " short paths, or a single process with mm.reverse_kl_trace."
             )
         return name

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from mfmgdm_lib._arrays import load_arrays, save_arrays
-from mfmgdm_lib._checks import check_finite, check_member, check_paths, check_positive_int
+from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
+from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
@@ -31,7 +32,7 @@ from mfmgdm_lib.flows.files import (
     target_arrays,
 )
 from mfmgdm_lib.flows.step import FrozenStep, named_by
-from mfmgdm_lib.log_determinants import Backend, choose_backend
+from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.target import Target
 
@@ -202,21 +203,21 @@ class FrozenFlow(Distribution):
             moved.append(chunk)
         return torch.cat(moved).reshape(x0.shape)
 
+    @renamed({"determinants": Determinants}, jacobian="determinants.backend", on_fold="determinants.on_fold")
     def steps(
-        self, x0: Tensor, *, jacobian: str | Backend = "auto", seed: Seed = None, on_fold: str = "raise"
+        self, x0: Tensor, *, determinants: str | Backend | Determinants = "auto", seed: Seed = None
     ) -> Iterator[FrozenState]:
         """Yield where paths stand at t = 0, 1, …, n_steps, with their log-density under the law q_t.
 
         Args:
             x0: paths (N, d) drawn from the start; their dtype and device are kept.
-            jacobian: backend of the determinants, as for `reverse_kl_trace`.
+            determinants: a backend or a `Determinants`, as for `reverse_kl_trace`; every step has its own here.
             seed: for a stochastic backend, which needs one.
-            on_fold: "raise" an error at a step whose Jacobian is not positive definite, or "ignore" that and go on with
-                the logarithm of the absolute determinant: `log_prob` counts one origin of each path from there on, and
-                is a lower bound.
 
         Raises:
-            NotInvertibleError: a step whose Jacobian is not positive definite; the error names it.
+            NotInvertibleError: a step whose Jacobian is not positive definite; the error names it. With
+                `Determinants(on_fold="record")` it is passed over: the log-density counts one origin of each path from
+                there on, and is a lower bound.
             DivergedError: a path stopped being finite; the error names the step.
 
         Example:
@@ -230,19 +231,19 @@ class FrozenFlow(Distribution):
             >>> len(kl), kl[-1] < kl[0]
             (41, True)
         """
-        may_fold = check_member("on_fold", on_fold, ("raise", "ignore")) == "ignore"
-        backend, rng = self._backend(jacobian), None if seed is None else generator(seed)
+        (backend, may_fold), rng = self._backend(determinants), None if seed is None else generator(seed)
         yield from self._follow(self._check_paths("x0", x0).detach(), backend, rng, may_fold=may_fold)
 
+    @renamed(jacobian="determinants")
     def sample_and_log_prob(
-        self, sample_shape: Shape = (), seed: Seed = None, *, jacobian: str | Backend = "auto"
+        self, sample_shape: Shape = (), seed: Seed = None, *, determinants: str | Backend | Determinants = "auto"
     ) -> tuple[Tensor, Tensor]:
         """Draw as `sample` does, and add up the log-determinants on the way: no inverse is needed.
 
         Args:
             sample_shape: how many, n or a shape.
             seed: as for `sample`; the probes of a stochastic backend follow the starts.
-            jacobian: backend of the determinants, as for `reverse_kl_trace`.
+            determinants: a backend or a `Determinants`, as for `reverse_kl_trace`; every step has its own here.
 
         Returns:
             Paths (*sample_shape, d), and their log-densities in nats (*sample_shape), both float64.
@@ -251,19 +252,22 @@ class FrozenFlow(Distribution):
             NotInvertibleError: a step whose Jacobian is not positive definite; the error names it.
         """
         shape, starts, rng = self._draw(sample_shape, seed)
-        backend, ends = self._backend(jacobian), []
+        (backend, may_fold), ends = self._backend(determinants), []
         for places, chunk in self._chunks(starts):
             with named_by(places):
-                for state in self._follow(chunk, backend, rng):
+                for state in self._follow(chunk, backend, rng, may_fold=may_fold):
                     last = state
             ends.append((last.paths, last.log_prob))
         paths, log_prob = (torch.cat(part) for part in zip(*ends, strict=True))
         return paths.reshape(*shape, self.length), log_prob.reshape(shape)
 
-    def entropy_estimate(self, n: int, seed: Seed = None, *, jacobian: str | Backend = "auto") -> tuple[float, float]:
+    @renamed(jacobian="determinants")
+    def entropy_estimate(
+        self, n: int, seed: Seed = None, *, determinants: str | Backend | Determinants = "auto"
+    ) -> tuple[float, float]:
         """Estimate the entropy from n ≥ 2 draws: nats for a path, and the standard error from their spread."""
         check_positive_int("n", n, minimum=2)
-        _, log_prob = self.sample_and_log_prob(n, seed, jacobian=jacobian)
+        _, log_prob = self.sample_and_log_prob(n, seed, determinants=determinants)
         return -float(log_prob.mean()), float(log_prob.std()) / math.sqrt(n)
 
     def entropy(self) -> Tensor:
@@ -327,12 +331,13 @@ class FrozenFlow(Distribution):
                 origins.append(self._pull_back(chunk)[0])
         return torch.cat(origins).reshape(x.shape).to(x.dtype)
 
-    def log_prob(self, x: Tensor, *, jacobian: str | Backend = "auto", seed: Seed = None) -> Tensor:
+    @renamed(jacobian="determinants")
+    def log_prob(self, x: Tensor, *, determinants: str | Backend | Determinants = "auto", seed: Seed = None) -> Tensor:
         """Log-density in nats of paths x (*, d): a float64 tensor (*,), with no graph.
 
         Args:
             x: paths in the units of the target. Outside the support the log-density is −∞.
-            jacobian: backend of the determinants, as for `reverse_kl_trace`.
+            determinants: a backend or a `Determinants`, as for `reverse_kl_trace`; every step has its own here.
             seed: for a stochastic backend, which needs one.
 
         Raises:
@@ -340,25 +345,31 @@ class FrozenFlow(Distribution):
             NotInvertibleError: as for `inverse`.
             DivergedError: an energy of x is not finite.
         """
-        return self.log_prob_and_error(x, jacobian=jacobian, seed=seed)[0]
+        return self.log_prob_and_error(x, determinants=determinants, seed=seed)[0]
 
+    @renamed(jacobian="determinants")
     def log_prob_and_error(
-        self, x: Tensor, *, jacobian: str | Backend = "auto", seed: Seed = None
+        self, x: Tensor, *, determinants: str | Backend | Determinants = "auto", seed: Seed = None
     ) -> tuple[Tensor, Tensor]:
         """`log_prob` with its standard error from estimated determinants, (*,) each; 0 from an exact backend."""
         points = self._check_paths("x", x, inside=False).detach().double()
-        backend, rng = self._backend(jacobian), None if seed is None else generator(seed)
+        (backend, may_fold), rng = self._backend(determinants), None if seed is None else generator(seed)
         inside = self._inside(points)
         log_prob = torch.full_like(points[:, 0], -torch.inf)
         error = torch.zeros_like(log_prob)
         for places, chunk in self._chunks(points, inside.nonzero()[:, 0]):
             with named_by(places):
-                start, change, variance = self._pull_back(chunk, backend, rng)
+                start, change, variance = self._pull_back(chunk, backend, rng, may_fold=may_fold)
             log_prob[places], error[places] = self.start.log_prob(start) - change, variance.sqrt()
         return log_prob.reshape(x.shape[:-1]), error.reshape(x.shape[:-1])
 
     def _pull_back(
-        self, points: Tensor, backend: Backend | None = None, rng: np.random.Generator | None = None
+        self,
+        points: Tensor,
+        backend: Backend | None = None,
+        rng: np.random.Generator | None = None,
+        *,
+        may_fold: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Starts of points (N, d); with a backend, the log-determinants on the way and their variance, (N,), too."""
         self._check_energies(points)
@@ -366,15 +377,22 @@ class FrozenFlow(Distribution):
         for step in reversed(self._steps()):
             points = step.origin(points, examine=backend is None)
             if backend is not None:
-                determinant = step.determinant(points, backend, rng)
+                determinant = step.determinant(points, backend, rng, may_fold=may_fold)
                 change = change + determinant.per_path
                 variance = variance + determinant.standard_error.square()
         return points, change, variance
 
     # --- checks ------------------------------------------------------------------------------------------------------
 
-    def _backend(self, jacobian: str | Backend) -> Backend:
-        return choose_backend(self._model, jacobian, length=self.length)
+    def _backend(self, determinants: str | Backend | Determinants) -> tuple[Backend, bool]:
+        """The backend, and whether steps may fold."""
+        wanted = Determinants.of(determinants)
+        if wanted.every != 1 or wanted.step_error is not None:
+            raise ValueError(
+                f"determinants is {wanted}; expected every=1 and step_error=None, for a flow has the determinant of"
+                " each step, with as many probes as `probes` says. Leave the two out."
+            )
+        return choose_backend(self._model, wanted, length=self.length), wanted.on_fold == "record"
 
     def _check_paths(self, name: str, x: Tensor, *, inside: bool = True) -> Tensor:
         """Paths (*, d) as (N, d), N ≥ 1, if they are of the right length, finite, and inside the support."""

@@ -113,18 +113,21 @@ class FrozenStep:
             self._check_still_definite(paths, (~origin.contracting).nonzero()[:, 0])
         return paths
 
-    def determinant(self, paths: Tensor, backend: Backend, rng: np.random.Generator | None) -> StepDeterminant:
+    def determinant(
+        self, paths: Tensor, backend: Backend, rng: np.random.Generator | None, *, may_fold: bool = False
+    ) -> StepDeterminant:
         """The determinant of the Jacobian of the step from `paths` (N, d), where all entries move.
 
         Raises:
-            NotInvertibleError: a Jacobian that is not positive definite.
+            NotInvertibleError: a Jacobian that is not positive definite, unless it may fold.
         """
         if self._mismatch is None:  # without a support, for round-off at 0 must not decide what moves
             unbounded = Descent(self._energy, self._model.target, self._model.step_size, ensemble_size=1)
             determinant = backend.step(unbounded, unbounded.evaluate(paths, self.index), rng)[1]
         else:
             determinant = backend.uncoupled(self._energy, paths, self._weights(paths), None, rng)
-        self._check_not_folded(determinant)
+        if not may_fold:
+            self._check_not_folded(determinant)
         return determinant
 
     def _force(self, paths: Tensor) -> Tensor:

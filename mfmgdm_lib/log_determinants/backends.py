@@ -4,53 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_member
+from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.log_determinants.banded import structured_blocks
+from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, StepDeterminant, apply_lemma
+from mfmgdm_lib.log_determinants.options import Backend, Determinants
 from mfmgdm_lib.log_determinants.stochastic import Stochastic
 from mfmgdm_lib.processes.base import Seed, generator
 
-__all__ = ["Backend", "StepDeterminant", "Stochastic", "choose_backend", "log_determinant"]
+__all__ = ["choose_backend", "log_determinant"]
 
 _DENSE_LENGTH = 128
 """Longest path for which "auto" takes the dense backend: beyond it the cost, d³, is felt."""
-
-
-class Backend(Protocol):
-    """A way to take a descent step and get its log-determinant along with it."""
-
-    @property
-    def name(self) -> str:
-        """The name by which it is asked for."""
-
-    def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
-        """Take one step from `state`; `rng` is for those that need random numbers."""
-
-    def uncoupled(
-        self,
-        energy: Energy,
-        paths: Tensor,
-        weights: Tensor,
-        moved: Tensor | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> StepDeterminant:
-        """Log-determinant of I − Σ_k w_k H_k of each path on its own, where the mismatch depends on no path.
-
-        Args:
-            energy: Φ.
-            paths: where they stand, (N, d).
-            weights: γ times the mismatch, (N, K).
-            moved: the entries that move, (N, d) of bool; None where all do.
-            rng: for those that need random numbers.
-        """
 
 
 @dataclass(frozen=True)
@@ -77,49 +48,49 @@ class _Exact:
 
 
 _BACKENDS: dict[str, Backend] = {
-    backend.name: backend
-    for backend in (_Exact("structured", structured_blocks), _Exact("dense", dense_blocks), Stochastic())
+    backend.name: backend for backend in (_Exact("banded", banded_blocks), _Exact("dense", dense_blocks), Stochastic())
 }
 
 
-def choose_backend(model: Descent, backend: str | Backend = "auto", *, length: int) -> Backend:
-    """Return the backend that `backend` stands for.
+@renamed(backend="determinants")
+def choose_backend(model: Descent, determinants: str | Backend | Determinants = "auto", *, length: int) -> Backend:
+    """Return the backend that `determinants` asks for.
 
-    "auto" is "structured" where the Hessians are banded; elsewhere "dense" for paths of up to 128 points, and
+    "auto" is "banded" where the Hessians are banded; elsewhere "dense" for paths of up to 128 points, and
     "stochastic" for longer ones.
 
     Args:
         model: the descent.
-        backend: "auto", "structured", "dense", "stochastic", or a `Stochastic` with settings of its own.
+        determinants: the name of a backend, a backend, or a `Determinants`.
         length: points of each path.
 
     Raises:
-        ValueError: an unknown name, "structured" for an energy without banded Hessians, or a model with several
-            inner steps.
+        ValueError: an unknown name, "banded" for an energy without banded Hessians, or a model with several inner
+            steps.
     """
     if model.inner_steps > 1:
         raise ValueError(
             f"the model has inner_steps={model.inner_steps}; expected 1 where a determinant is wanted (Section 4)."
             " Use inner_steps=1, or sample without the divergence."
         )
-    banded = model.energy.bandwidth is not None
+    wanted, banded = Determinants.of(determinants), model.energy.bandwidth is not None
+    backend = wanted.backend
     if isinstance(backend, str):
-        check_member("jacobian", backend, ("auto", *_BACKENDS))
         if backend == "auto":
-            backend = "structured" if banded else "dense" if length <= _DENSE_LENGTH else "stochastic"
-        backend = _BACKENDS[backend]
-    elif not isinstance(backend, (_Exact, Stochastic)):
-        raise TypeError(f"jacobian is {backend!r}; expected one of {', '.join(_BACKENDS)} or a Stochastic. Use a name.")
-    if backend.name == "structured" and not banded:
+            backend = "banded" if banded else "dense" if length <= _DENSE_LENGTH else "stochastic"
+        probing = backend == "stochastic" and wanted.probes is not None
+        backend = Stochastic(probes=wanted.probes or 1) if probing else _BACKENDS[backend]
+    if backend is _BACKENDS["banded"] and not banded:
         raise ValueError(
-            f"jacobian is 'structured' for {model.energy!r}; expected an energy with banded Hessians."
+            f"determinants is 'banded' for {model.energy!r}; expected an energy with banded Hessians."
             " Use 'dense' or 'stochastic'."
         )
     return backend
 
 
+@renamed(backend="determinants")
 def log_determinant(
-    model: Descent, state: State, backend: str | Backend = "auto", *, seed: Seed = None
+    model: Descent, state: State, determinants: str | Backend | Determinants = "auto", *, seed: Seed = None
 ) -> StepDeterminant:
     r"""Log-determinant of the Jacobian of the step from `state` (paper Section 3.2 and Appendices A and B).
 
@@ -141,9 +112,9 @@ def log_determinant(
     Args:
         model: the descent, with one inner step.
         state: where it stands, from `model.evaluate` or `model.steps`.
-        backend: "structured" (exact, banded factorisation, O(d) for each path, on the host), "dense" (exact, automatic
+        determinants: "banded" (exact, banded factorisation, O(d) for each path, on the host), "dense" (exact, automatic
             differentiation, O(d³), the reference), "stochastic" (any energy, a standard error with every value),
-            a `Stochastic` with settings of its own, or "auto"; see `choose_backend`.
+            "auto" (see `choose_backend`), a backend of your own, or a `Determinants`, of which only the backend counts.
         seed: for the stochastic backend, which needs one: whatever `numpy.random.default_rng` takes.
 
     Returns:
@@ -155,12 +126,12 @@ def log_determinant(
         >>> target = mm.estimate_target(energy, process, n_samples=1000, length=64, seed=1)
         >>> model = mm.MFMGDM(energy, target, step_size=1.0)
         >>> state = model.evaluate(process.sample(3, 64, seed=2))
-        >>> exact, reference = (mm.log_determinant(model, state, b) for b in ("structured", "dense"))
+        >>> exact, reference = (mm.log_determinant(model, state, b) for b in ("banded", "dense"))
         >>> bool(abs(exact.per_path - reference.per_path).max() < 1e-10)
         True
         >>> estimate = mm.log_determinant(model, state, "stochastic", seed=3)
         >>> bool((abs(estimate.per_path - exact.per_path) < 4 * estimate.standard_error).all())
         True
     """
-    chosen = choose_backend(model, backend, length=state.paths.shape[-1])
+    chosen = choose_backend(model, determinants, length=state.paths.shape[-1])
     return chosen.step(model, state, None if seed is None else generator(seed))[1]

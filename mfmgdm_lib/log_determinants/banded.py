@@ -11,13 +11,13 @@ from torch import Tensor
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks
 
-__all__ = ["structured_blocks"]
+__all__ = ["banded_blocks"]
 
 _CHUNK_POINTS = 2**17
 """Points (paths × time) in work at once: bounds the memory and keeps the bands near the processor."""
 
 
-def structured_blocks(
+def banded_blocks(
     energy: Energy, x: Tensor, weights: Tensor, moved: Tensor | None = None, *, coupled: bool = True
 ) -> Blocks:
     """Return the blocks of paths x (N, d) under weights (N, K).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +59,10 @@ class Stochastic:
         check_positive("tolerance", self.tolerance)
         if self.coupling_paths is not None:
             check_positive_int("coupling_paths", self.coupling_paths, minimum=4)
+
+    def with_probes(self, probes: int) -> Stochastic:
+        """The same settings with another number of probes."""
+        return replace(self, probes=probes)
 
     def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
         """Take one step from `state`, and estimate its determinant along with it."""

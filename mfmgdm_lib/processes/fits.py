@@ -131,11 +131,11 @@ def starting_law(series: Any, start: str) -> Process:
     return fit_argarch(series, innovations, autoregressive=start != "garch").process
 
 
-def starting_paths(law: Process, n: int, length: int, seed: Seed) -> Tensor:
+def starting_paths(start: Process, n: int, length: int, seed: Seed) -> Tensor:
     """Draw `n` paths of a starting law, (n, length) float64; those of a GARCH without their first 1000 points."""
-    if not isinstance(law, ARGARCH):
-        return law.sample(n, length, seed)
-    return law.sample(n, _BURN_IN + length, seed)[:, _BURN_IN:].contiguous()
+    if not isinstance(start, ARGARCH):
+        return start.sample(n, length, seed)
+    return start.sample(n, _BURN_IN + length, seed)[:, _BURN_IN:].contiguous()
 
 
 def fit_student(series: Any) -> Fit:

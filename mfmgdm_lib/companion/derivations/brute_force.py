@@ -12,7 +12,7 @@ from torch.distributions import constraints
 
 from mfmgdm_lib.descents import Descent, State
 from mfmgdm_lib.energies import BandedEnergy, StylizedFacts
-from mfmgdm_lib.log_determinants.banded import structured_blocks
+from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.models import MFMGDM
 from mfmgdm_lib.target import Target
 
@@ -256,7 +256,7 @@ def readings_along(model: Descent, x0: Tensor, n_steps: int) -> pd.DataFrame:
         )
     sums = []
     for state in model.steps(x0, n_steps):
-        blocks = structured_blocks(energy, state.paths, model.rate * state.mismatch)
+        blocks = banded_blocks(energy, state.paths, model.rate * state.mismatch)
         sums.append(capacitance_readings(blocks.gram, model.rate))
     steps = pd.DataFrame(sums) / len(x0)
     return steps.cumsum().shift(1, fill_value=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +18,7 @@ from mfmgdm_lib.log_determinants import banded, choose_backend
 from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant, apply_lemma, factor_symmetric
+from mfmgdm_lib.processes import AR
 
 EXACT = {"rtol": 0.0, "atol": 1e-10}
 
@@ -325,3 +327,37 @@ def test_singular_block_is_counted_and_not_an_accident(
     assert blocks.log_abs.tolist() == [-np.inf]
     result = apply_lemma(blocks, 1.0, 1)
     assert result.non_positive[0] > 0 and result.sign[0] == 0
+
+
+# --- a backend of one's own --------------------------------------------------------------------------------------
+
+
+class Halved:
+    """A backend by the Protocol alone: the dense one, with half the logarithm."""
+
+    name = "halved"
+
+    def __init__(self, model: mm.Descent) -> None:
+        self._dense = choose_backend(model, "dense", length=16)
+
+    def step(self, model: mm.Descent, state: mm.State, rng: object) -> tuple[mm.Move, mm.StepDeterminant]:
+        move, found = self._dense.step(model, state, None)
+        return move, dataclasses.replace(found, blocks=found.blocks / 2, capacitance=found.capacitance / 2)
+
+    def uncoupled(self, energy: Energy, paths: Tensor, weights: Tensor, *rest: object) -> mm.StepDeterminant:
+        found = self._dense.uncoupled(energy, paths, weights, rest[0] if rest else None)
+        return dataclasses.replace(found, blocks=found.blocks / 2)
+
+
+def test_user_s_own_backend_is_taken_wherever_there_is_a_determinant() -> None:
+    process, start = AR([0.3]), mm.processes.WhiteNoise()
+    target = mm.estimate_target(Autocovariance(), process, n_samples=100, length=16, seed=1)
+    model = mm.MFMGDM(Autocovariance(), target, 0.5)
+    own, run = Halved(model), {"n_steps": 4, "n_paths": 6, "length": 16, "seed": 2}
+    halved, whole = (mm.reverse_kl_trace(model, process, start, determinants=d, **run) for d in (own, "dense"))
+    assert halved.determinants == "halved"
+    torch.testing.assert_close(2 * (halved.log_q[0] - halved.log_q), whole.log_q[0] - whole.log_q)
+    flow = model.freeze(start.sample(6, 16, seed=2), 4, start=start)
+    x = flow.sample(2, seed=3)
+    base = flow.start.log_prob(flow.inverse(x))
+    torch.testing.assert_close(2 * (base - flow.log_prob(x, determinants=own)), base - flow.log_prob(x))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mfmgdm_lib.generation import Generation, generate
     from mfmgdm_lib.io import stream_paths
     from mfmgdm_lib.log_determinants import Determinants, StepDeterminant, Stochastic, log_determinant
-    from mfmgdm_lib.models import MFMGDM, MGDM, Model
+    from mfmgdm_lib.models import MFMGDM, MGDM, Model, from_spec, register, spec
     from mfmgdm_lib.processes import Fit, fit_argarch, fit_student, initial_distribution, starting_law
     from mfmgdm_lib.runs import ResultStore
     from mfmgdm_lib.target import Target, estimate_target, target_from_data
@@ -48,14 +48,17 @@ __all__ = [
     "estimate_target",
     "fit_argarch",
     "fit_student",
+    "from_spec",
     "generate",
     "initial_distribution",
     "io",
     "log_determinant",
     "plotting",
     "processes",
+    "register",
     "reverse_kl_trace",
     "runs",
+    "spec",
     "starting_law",
     "statistics",
     "stream_paths",
@@ -83,6 +86,9 @@ _HOMES = {
     "MFMGDM": "models",
     "MGDM": "models",
     "Model": "models",
+    "from_spec": "models",
+    "register": "models",
+    "spec": "models",
     "Fit": "processes",
     "fit_argarch": "processes",
     "fit_student": "processes",

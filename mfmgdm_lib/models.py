@@ -9,11 +9,13 @@ from mfmgdm_lib.descents import Descent
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.flows import FrozenFlow, freeze
 from mfmgdm_lib.processes import Process
+from mfmgdm_lib.specification import from_spec, register, spec
 from mfmgdm_lib.target import Target
 
-__all__ = ["MFMGDM", "MGDM", "Model"]
+__all__ = ["MFMGDM", "MGDM", "Model", "from_spec", "register", "spec"]  # where all of the library is registered
 
 
+@register
 class Model(Descent):
     """A descent that can be frozen into a flow; it takes the arguments of `Descent`."""
 
@@ -46,6 +48,7 @@ class Model(Descent):
         return freeze(self, x0, n_steps, start)
 
 
+@register
 class MGDM(Model):
     """Microcanonical gradient descent, paper eq. (3): every path answers for itself.
 
@@ -71,6 +74,7 @@ class MGDM(Model):
         super().__init__(energy, target, step_size, ensemble_size=1, support=support, inner_steps=inner_steps)
 
 
+@register
 class MFMGDM(Model):
     """Mean-field microcanonical gradient descent, paper eq. (6): an ensemble moves by its mean energy.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from mfmgdm_lib._checks import as_series, as_windows, check_positive_int
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
+from mfmgdm_lib.specification import register
 
 __all__ = ["Target", "estimate_target", "target_from_data"]
 
@@ -19,6 +20,7 @@ _BATCHES = 16
 """Windows that a single series is cut into for its standard error (batch means)."""
 
 
+@register
 @dataclass(frozen=True)
 class Target:
     """The mean energy vector α.

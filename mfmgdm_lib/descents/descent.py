@@ -14,9 +14,13 @@ from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.errors import DivergedError, StuckError
+from mfmgdm_lib.specification import register
 from mfmgdm_lib.target import Target
 
 __all__ = ["Descent", "Move", "State"]
+
+register(constraints.real, "real line")
+register(constraints.nonnegative, "half-line")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Move(NamedTuple):
     """Which entries moved, (N, time) of bool; None where all did. The others would have left the support."""
 
 
+@register
 class Descent:
     """Gradient descent of ensembles of paths by their mean energy, paper eqs. (3) and (6).
 

@@ -13,6 +13,7 @@ from mfmgdm_lib._progress import counter
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.errors import DivergedError
+from mfmgdm_lib.specification import register
 from mfmgdm_lib.target import Target
 
 __all__ = ["FlowState", "GradientFlow"]
@@ -38,6 +39,7 @@ class FlowState(State):
     time: float = 0.0
 
 
+@register
 class GradientFlow:
     r"""The limit of small steps of a descent, eqs. (3) and (6), followed by steps as long as the curve allows.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_finite, check_paths
 
-__all__ = ["BandedEnergy", "Energy"]
+__all__ = ["BandedEnergy", "Energy", "fingerprint"]
 
 
 class Energy(ABC):
@@ -153,3 +154,12 @@ class BandedEnergy(Energy):
     @abstractmethod
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the lower bands of Σ_k w_k H_k, (*, bandwidth + 1, time), as `Energy.hessian_bands` says."""
+
+
+def fingerprint(energy: Energy, length: int) -> np.ndarray:
+    """Values of an energy, (K,) float64, on one path that is always the same: what tells it from others.
+
+    A name does not tell matrices and filters apart.
+    """
+    time = torch.arange(length, dtype=torch.float64)
+    return energy(torch.sin(time * time / length) + 0.5 * torch.cos(0.3 * time)).detach().numpy()

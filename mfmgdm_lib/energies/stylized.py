@@ -10,10 +10,12 @@ from torch import Tensor
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.autocovariance import add_neighbours, lagged_products
 from mfmgdm_lib.energies.base import BandedEnergy
+from mfmgdm_lib.specification import register
 
 __all__ = ["StylizedFacts"]
 
 
+@register
 class StylizedFacts(BandedEnergy):
     r"""Statistics that financial returns are known for, K = 2 + lags (paper Section 5.2).
 

@@ -1,135 +1,97 @@
-"""The target, the start and the energy of a flow as arrays in its file."""
+"""A frozen flow as a description and arrays in one file, and back again."""
 
 from __future__ import annotations
 
+import json
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
+from mfmgdm_lib._arrays import load_arrays
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.processes import (
-    AR,
-    ARGARCH,
-    CIR,
-    GARCH,
-    Exponential,
-    Process,
-    StudentNoise,
-    TruncatedGaussian,
-    WhiteNoise,
-)
+from mfmgdm_lib.energies.base import fingerprint
+from mfmgdm_lib.processes import Process
+from mfmgdm_lib.specification import from_spec, spec
 from mfmgdm_lib.target import Target
 
-__all__ = [
-    "KIND",
-    "NAMES",
-    "check_energy",
-    "energy_arrays",
-    "law_arrays",
-    "rebuild_law",
-    "rebuild_target",
-    "target_arrays",
-]
+__all__ = ["KIND", "check_energy", "flow_arrays", "flow_parts", "stored_energy"]
 
 KIND = "frozen flow"
 """What a file says that it holds."""
 
-NAMES = ("mean", "standard_error", "labels", "source", "energy", "fingerprint", "step_size", "counts", "start")
-"""Arrays that every file has. Those of MF–MGDM have `mismatches` too."""
+_SPEC = "spec"
+"""The array with the description, as JSON; tensors stand beside it by the way to them."""
 
-_LAWS: dict[type[Process], tuple[str, ...]] = {
-    AR: ("coefficients", "innovation_std"),
-    ARGARCH: ("phi", "omega", "alpha", "beta", "mean", "degrees_of_freedom"),
-    CIR: ("kappa", "theta", "sigma", "dt"),
-    Exponential: ("mean",),
-    GARCH: ("omega", "alpha", "beta", "degrees_of_freedom"),
-    StudentNoise: ("degrees_of_freedom", "mean", "stddev"),
-    TruncatedGaussian: ("location", "scale"),
-    WhiteNoise: ("mean", "stddev"),
-}
-"""Laws that a file may name, and the arguments to build them from."""
+_FORMER = ("mean", "standard_error", "labels", "source", "energy", "fingerprint", "step_size", "counts", "start")
+"""Arrays of a file of 2026 without a description; those of MF–MGDM have `mismatches` too."""
 
 
-def target_arrays(target: Target) -> dict[str, np.ndarray]:
-    """A target as arrays."""
-    return {
-        "mean": target.mean.cpu().numpy(),
-        "standard_error": target.standard_error.cpu().numpy(),
-        "labels": np.array(target.labels),
-        "source": np.array(target.source),
-    }
+def flow_arrays(flow: object, energy: Energy, length: int) -> dict[str, np.ndarray]:
+    """A flow as arrays: its description, the tensors, and what tells its energy from others.
 
-
-def rebuild_target(arrays: Mapping[str, np.ndarray]) -> Target:
-    """What `target_arrays` was given."""
-    return Target(
-        mean=torch.from_numpy(arrays["mean"]),
-        standard_error=torch.from_numpy(arrays["standard_error"]),
-        labels=tuple(arrays["labels"].tolist()),
-        source=str(arrays["source"]),
-    )
-
-
-def law_arrays(law: Process) -> dict[str, np.ndarray]:
-    """A law as the name of its class and its arguments.
+    An energy of a class that is not registered is left out, with a warning: its name and fingerprint are there.
 
     Raises:
-        TypeError: a law of a class that a file may not name.
+        TypeError: a start of a class that is not registered.
     """
-    names = _LAWS.get(type(law))
-    if names is None:
-        raise TypeError(
-            f"start is {law!r}; expected one of {_known()}, which a file can describe. Start from one of them."
-        )
-    arguments = {name: getattr(law, name) for name in names}
-    described = {f"start {name}": np.array(value) for name, value in arguments.items() if value is not None}
-    return {"start": np.array(type(law).__name__), **described}
-
-
-def rebuild_law(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> Process:
-    """What `law_arrays` was given.
-
-    Raises:
-        ValueError: a law that a file may not name, or with other arguments.
-    """
-    name, laws = str(arrays["start"]), {law.__name__: law for law in _LAWS}
-    if name not in laws:
-        raise ValueError(f"{path} starts from {name}; expected one of {_known()}. Freeze and save the model again.")
-    stored: dict[str, Any] = {
-        key.removeprefix("start "): array.tolist() for key, array in arrays.items() if key.startswith("start ")
-    }
+    arrays: dict[str, np.ndarray] = {}
+    without: tuple[str, ...] = ()
     try:
-        return laws[name](**stored)
+        spec(energy, {})
     except TypeError as error:
-        raise ValueError(f"{path} does not describe a {name} ({error}). Freeze and save the model again.") from error
+        without = ("energy",)
+        warnings.warn(f"the file does not describe its energy, which `load` has to be given: {error}", stacklevel=3)
+    description = spec(flow, arrays, without=without)
+    return {
+        **arrays,
+        _SPEC: np.array(json.dumps(description)),
+        "energy": np.array(_name(energy)),
+        "fingerprint": fingerprint(energy, length),
+    }
 
 
-def _known() -> str:
-    return ", ".join(law.__name__ for law in _LAWS)
+def flow_parts(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `flow_arrays` has described, with target and start built, and all arrays.
 
-
-def energy_arrays(energy: Energy, length: int) -> dict[str, np.ndarray]:
-    """What tells an energy from others: its name, and its values at one path that is the same everywhere.
-
-    A name does not tell matrices and filters apart.
+    Raises:
+        ValueError: a description of anything that is not registered.
     """
-    path = torch.from_numpy(np.sin(np.arange(1.0, length + 1.0) ** 1.5))
-    return {"energy": np.array(_name(energy)), "fingerprint": energy(path[None])[0].detach().numpy()}
+    arrays = load_arrays(path, KIND, ("energy", "fingerprint"))
+    try:
+        if _SPEC in arrays:
+            description = json.loads(str(arrays[_SPEC]))
+        else:
+            description = _describe_former(load_arrays(path, KIND, _FORMER))
+        for name, kind in (("target", Target), ("start", Process)):
+            description[name] = from_spec(description[name], arrays, kind=kind)
+        if "energy" in description:
+            description["energy"] = from_spec(description["energy"], arrays, kind=Energy)
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ValueError(f"{path} does not describe a flow: {error}") from error
+    return description, arrays
 
 
-def check_energy(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], energy: Energy, length: int) -> None:
-    """Refuse an energy other than the one that `energy_arrays` was given."""
-    name, labels = str(arrays["energy"]), tuple(arrays["labels"].tolist())
-    if name != _name(energy) or labels != energy.labels:
+def stored_energy(arrays: Mapping[str, np.ndarray]) -> str:
+    """What the energy of a file calls itself."""
+    return str(arrays["energy"])
+
+
+def check_energy(
+    path: str | os.PathLike[str], target: Target, arrays: Mapping[str, np.ndarray], energy: Energy, length: int
+) -> None:
+    """Refuse an energy other than the one that `flow_arrays` was given."""
+    name = stored_energy(arrays)
+    if name != _name(energy) or target.labels != energy.labels:
         raise ValueError(
-            f"{path} holds a flow of the energy {name} with the values {labels}; expected those of {_name(energy)}, the"
-            " one given. Pass the energy that the model was frozen with."
+            f"{path} holds a flow of the energy {name} with the values {target.labels}; expected those of"
+            f" {_name(energy)}, the one given. Pass the energy that the model was frozen with."
         )
-    stored = arrays["fingerprint"]
-    if not np.allclose(energy_arrays(energy, length)["fingerprint"], stored, 1e-6, 1e-6 * np.abs(stored).max()):
+    stored, found = arrays["fingerprint"], _values(energy, arrays, length)
+    if stored.shape != found.shape or not np.allclose(found, stored, 1e-6, 1e-6 * np.abs(stored).max()):
         raise ValueError(
             f"{path} holds a flow of another energy than the {name} that was given; expected the same values at the"
             " same path. Pass the energy that the model was frozen with."
@@ -139,3 +101,35 @@ def check_energy(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray],
 def _name(energy: Energy) -> str:
     """What an energy calls itself, or its class where that would say where in memory it is."""
     return type(energy).__name__ if type(energy).__repr__ is object.__repr__ else repr(energy)
+
+
+# --- files of 2026, for one release ----------------------------------------------------------------------------------
+
+
+def _describe_former(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The description of a flow whose file has none."""
+    length, n_steps, ensemble_size = arrays["counts"].tolist()
+    start = {key.removeprefix("start "): array.tolist() for key, array in arrays.items() if key.startswith("start ")}
+    target = {
+        "mean": {"array": "mean"},
+        "standard_error": {"array": "standard_error"},
+        "labels": arrays["labels"].tolist(),
+        "source": str(arrays["source"]),
+    }
+    return {
+        "type": "FrozenFlow",
+        "target": {"type": "Target", **target},
+        "step_size": float(arrays["step_size"]),
+        **({"mismatches": {"array": "mismatches"}} if "mismatches" in arrays else {}),
+        "start": {"type": str(arrays["start"]), **start},
+        "length": length,
+        "n_steps": n_steps,
+        "ensemble_size": ensemble_size,
+    }
+
+
+def _values(energy: Energy, arrays: Mapping[str, np.ndarray], length: int) -> np.ndarray:
+    """The fingerprint of an energy; in a file without a description it is of another path."""
+    if _SPEC in arrays:
+        return fingerprint(energy, length)
+    return energy(torch.from_numpy(np.sin(np.arange(1.0, length + 1.0) ** 1.5))).detach().numpy()

@@ -14,26 +14,18 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from mfmgdm_lib._arrays import load_arrays, save_arrays
+from mfmgdm_lib._arrays import save_arrays
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.errors import DivergedError
-from mfmgdm_lib.flows.files import (
-    KIND,
-    NAMES,
-    check_energy,
-    energy_arrays,
-    law_arrays,
-    rebuild_law,
-    rebuild_target,
-    target_arrays,
-)
+from mfmgdm_lib.flows.files import KIND, check_energy, flow_arrays, flow_parts, stored_energy
 from mfmgdm_lib.flows.step import FrozenStep, named_by
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.specification import from_spec, register
 from mfmgdm_lib.target import Target
 
 __all__ = ["FrozenFlow", "FrozenState"]
@@ -58,6 +50,7 @@ class FrozenState(NamedTuple):
     """Standard error of `log_prob`, (N,), from estimated determinants; 0 from an exact backend."""
 
 
+@register
 class FrozenFlow(Distribution):
     r"""MF–MGDM with the path of its mean mismatch fixed: a normalizing flow of independent paths.
 
@@ -435,34 +428,29 @@ class FrozenFlow(Distribution):
     # --- files -------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the flow to one file, without its energy; return its path, with the suffix .npz.
+        """Write the flow to one file; return its path, with the suffix .npz.
+
+        An energy of a class that is not registered cannot be described there. It is left out with a warning, and
+        `load` has to be given it.
 
         Raises:
-            TypeError: a start of a class that a file cannot describe.
+            TypeError: a start of a class that is not registered; see `mfmgdm_lib.register`.
         """
-        arrays = {
-            **target_arrays(self.target),
-            **energy_arrays(self.energy, self.length),
-            **law_arrays(self.start),
-            "step_size": np.array(self.step_size),
-            "counts": np.array([self.length, self.n_steps, self.ensemble_size]),
-        }
-        if self.mismatches is not None:
-            arrays["mismatches"] = self.mismatches.detach().cpu().numpy()
-        return save_arrays(path, KIND, arrays)
+        return save_arrays(path, KIND, flow_arrays(self, self.energy, self.length))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], energy: Energy) -> FrozenFlow:
-        """Read back what `save` wrote.
+    def load(cls, path: str | os.PathLike[str], energy: Energy | None = None) -> FrozenFlow:
+        """Read back what `save` wrote. Nothing in the file is executed: only registered classes are built.
 
         Args:
             path: where it is.
-            energy: Φ, the energy of the flow: it is not in the file, which holds numbers only.
+            energy: Φ, the energy of the flow; None for the one that the file describes.
 
         Raises:
             FileNotFoundError: no such file.
             NewerFormatError: a file of a later version.
-            ValueError: not such a file, a damaged one, or one of a flow with another energy.
+            ValueError: not such a file, a damaged one, one of a flow with another energy, or one without a description
+                of its energy, where that is not given.
 
         Example:
             >>> import tempfile
@@ -472,20 +460,16 @@ class FrozenFlow(Distribution):
             >>> x0 = mm.processes.WhiteNoise().sample(128, 64, seed=2)
             >>> flow = mm.MFMGDM(energy, target, step_size=1.0).freeze(x0, n_steps=20)
             >>> with tempfile.TemporaryDirectory() as folder:
-            ...     again = mm.FrozenFlow.load(flow.save(f"{folder}/flow"), energy)
+            ...     again = mm.FrozenFlow.load(flow.save(f"{folder}/flow"))
             >>> bool((again.sample(3, seed=0) == flow.sample(3, seed=0)).all())
             True
         """
-        arrays = load_arrays(path, KIND, NAMES)
-        length, n_steps, ensemble_size = arrays["counts"].tolist()
-        check_energy(path, arrays, energy, length)
-        return cls(
-            energy,
-            rebuild_target(arrays),
-            float(arrays["step_size"]),
-            torch.from_numpy(arrays["mismatches"]) if "mismatches" in arrays else None,
-            start=rebuild_law(path, arrays),
-            length=length,
-            n_steps=n_steps,
-            ensemble_size=ensemble_size,
-        )
+        parts, arrays = flow_parts(path)
+        energy = parts.get("energy") if energy is None else energy
+        if energy is None:
+            raise ValueError(
+                f"{path} holds a flow of the energy {stored_energy(arrays)} without a description of it; expected that"
+                " energy. Pass it: FrozenFlow.load(path, energy), and save the flow again to have it described."
+            )
+        check_energy(path, parts["target"], arrays, energy, int(parts["length"]))
+        return from_spec({**parts, "energy": energy}, arrays, kind=cls)

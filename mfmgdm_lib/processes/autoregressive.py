@@ -13,10 +13,12 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.specification import register
 
 __all__ = ["AR"]
 
 
+@register
 class AR(Process):
     r"""Stationary Gaussian autoregression of order p, paper eq. (4) and Section 5.1.
 

@@ -13,10 +13,12 @@ from torch.distributions import constraints
 from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes._bessel import log_kernel
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.specification import register
 
 __all__ = ["CIR"]
 
 
+@register
 class CIR(Process):
     r"""Stationary Cox–Ingersoll–Ross process, seen at equal spacings of time (paper Section 5.1).
 

@@ -12,10 +12,12 @@ from torch.nn.functional import pad
 
 from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.specification import register
 
 __all__ = ["ARGARCH", "GARCH"]
 
 
+@register
 class ARGARCH(Process):
     r"""AR(1) process whose innovations are a GARCH(1, 1), the reference model of Section 5.2.
 
@@ -168,6 +170,7 @@ class ARGARCH(Process):
         return constant - 0.5 * (nu + 1.0) * torch.log1p(squares / (nu - 2.0))
 
 
+@register
 class GARCH(ARGARCH):
     r"""GARCH(1, 1) process, without a mean of its own.
 

@@ -13,6 +13,7 @@ from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.specification import register
 
 __all__ = ["Exponential", "TruncatedGaussian", "WhiteNoise", "initial_distribution"]
 
@@ -21,6 +22,7 @@ _RARE = 1.2815515655446004
 """Cut, in standard deviations, above which less than a tenth of a Gaussian is left."""
 
 
+@register
 class WhiteNoise(Process):
     """Independent Gaussian points: the start q_0 of Sections 1 and 3.
 
@@ -72,6 +74,7 @@ class WhiteNoise(Process):
         return length * (0.5 * math.log(2 * math.pi * math.e) + math.log(self.stddev))
 
 
+@register
 class Exponential(Process):
     """Independent exponential points: the start of Section 5.1 on the half-line where mean and spread are equal.
 
@@ -120,6 +123,7 @@ class Exponential(Process):
         return length * (1.0 + math.log(self.mean))
 
 
+@register
 class TruncatedGaussian(Process):
     """Independent points of a Gaussian cut off below 0: the start of Section 5.1 where the spread is below the mean.
 

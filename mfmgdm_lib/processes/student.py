@@ -10,10 +10,12 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.specification import register
 
 __all__ = ["StudentNoise"]
 
 
+@register
 class StudentNoise(Process):
     """Independent points from Student's t distribution, shifted and scaled.
 

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
 from mfmgdm_lib.energies.scattering.layers import PHASES, Layers, TwoLayerEnergy, TwoLayerRecord, rectified
+from mfmgdm_lib.specification import register
 
 __all__ = ["ScatteringCovariance"]
 
 
+@register
 class ScatteringCovariance(TwoLayerEnergy):
     r"""Energy iii before its projection: covariances over time of rectified scattering (paper Section 5.1).
 

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
 from mfmgdm_lib.energies.scattering.layers import TwoLayerEnergy, TwoLayerRecord, moduli
+from mfmgdm_lib.specification import register
 
 __all__ = ["ScatteringMean"]
 
 
+@register
 class ScatteringMean(TwoLayerEnergy):
     r"""Energy ii: time averages of first- and second-order scattering, with moduli (paper Section 5.1).
 

@@ -22,6 +22,7 @@ from mfmgdm_lib.energies.scattering.nonlinearities import Modulus
 from mfmgdm_lib.energies.scattering.products import Products
 from mfmgdm_lib.energies.scattering.wavelets import FilterBank, battle_lemarie, check_length, check_octaves, morlet
 from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
+from mfmgdm_lib.specification import register
 
 __all__ = ["ScatteringSpectra"]
 
@@ -64,6 +65,7 @@ def _banks(
     )
 
 
+@register
 class ScatteringSpectra(RecordedEnergy):
     r"""Energy iv: scattering spectra (Morel et al. 2023; paper Section 5.1).
 

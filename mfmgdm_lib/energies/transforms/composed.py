@@ -10,10 +10,12 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import check_finite
 from mfmgdm_lib.energies.base import Energy
+from mfmgdm_lib.specification import register
 
 __all__ = ["Concatenate", "Linear"]
 
 
+@register
 class Linear(Energy):
     r"""A matrix times the values of another energy, :math:`\Phi'(x) = A\,\Phi(x)`.
 
@@ -84,6 +86,7 @@ class Linear(Energy):
         return self.energy.hessian_bands(x, self._pulled(weights))
 
 
+@register
 class Concatenate(Energy):
     """Several energies side by side: all values of the first, then all of the second, and so on.
 

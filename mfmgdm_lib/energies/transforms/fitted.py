@@ -12,9 +12,10 @@ from torch import Tensor
 
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_positive_int
-from mfmgdm_lib.energies.base import Energy
+from mfmgdm_lib.energies.base import Energy, fingerprint
 from mfmgdm_lib.energies.transforms.composed import Linear
 from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
+from mfmgdm_lib.specification import register
 
 __all__ = ["Projection", "Whitening"]
 
@@ -68,12 +69,12 @@ class _Fitted(Linear):
 
 
 def _signature(energy: Energy) -> np.ndarray:
-    """Values of an energy on one path that is always the same: what tells it from any other, and its length too."""
+    """The fingerprint of an energy, and the length of its path."""
     length = max(energy.minimum_length, 64) if energy.length is None else energy.length
-    time = torch.arange(length, dtype=torch.float64)
-    return np.append(energy(torch.sin(time * time / length) + 0.5 * torch.cos(0.3 * time)).numpy(), length)
+    return np.append(fingerprint(energy, length), length)
 
 
+@register
 class Projection(_Fitted):
     r"""Scores on the principal components of an energy: energy iii of Section 5.1, with 20 of them.
 
@@ -140,6 +141,7 @@ class Projection(_Fitted):
         return cls(energy, directions[:n_components], variances, source=moments.source)
 
 
+@register
 class Whitening(_Fitted):
     r"""An energy whose values are uncorrelated, with standard deviation 1, under some process.
 

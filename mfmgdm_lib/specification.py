@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from abc import ABC
 from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -102,10 +103,10 @@ def _parameters(cls: type, arguments: Collection[str] | None) -> tuple[tuple[str
 def spec(
     obj: object, arrays: MutableMapping[str, np.ndarray] | None = None, *, without: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Describe an object: {"type": the registered name of its class, and every argument that is not None}.
+    """Describe an object: {"type": the registered name of its class, and its arguments}.
 
-    Arguments are numbers, text, sequences of them (which come back as tuples), tensors, or such objects themselves.
-    NumPy arrays are sequences of numbers.
+    What is None by default is left out. Other arguments are numbers, text, sequences of them (which come back as
+    tuples), tensors, or such objects themselves. NumPy arrays are sequences of numbers.
 
     Args:
         obj: an object of a registered class.
@@ -132,10 +133,10 @@ def _describe(
 ) -> dict[str, Any]:
     name = next((name for name, known in _KNOWN.items() if known.value is obj or known.value is type(obj)), None)
     if name is None:
-        own, place = type(obj).__name__, f"{way.removesuffix('.')} is" if way else "this is"
+        own = type(obj).__name__
         raise TypeError(
-            f"{place} {obj!r}; expected an object of a registered class: {_names()}. Register its class first, with"
-            f" mm.register({own})."
+            f"{way.removesuffix('.') or 'the object'} is {obj!r} of the class {own}; expected one that is registered:"
+            f" {_names(*type(obj).__mro__)}. Register its class first: mm.register({own})."
         )
     names = [argument for argument in _KNOWN[name].arguments if argument not in without]
     return {"type": name, **_arguments(obj, names, arrays, way)}
@@ -149,7 +150,7 @@ def arguments_of(obj: object) -> dict[str, Any]:
 def _arguments(
     obj: object, names: Collection[str], arrays: MutableMapping[str, np.ndarray] | None, way: str
 ) -> dict[str, Any]:
-    found = {}
+    found, parameters = {}, inspect.signature(type(obj)).parameters
     for name in names:
         if not hasattr(obj, name):
             raise TypeError(
@@ -157,7 +158,8 @@ def _arguments(
                 f" with. Keep it as self.{name}, or register the class with the arguments that it needs."
             )
         value = getattr(obj, name)
-        if value is not None:  # left out, so that an argument may be added to a class later
+        # A None by default is left out, so that an argument may be added to a class later.
+        if value is not None or (name in parameters and parameters[name].default is not None):
             found[name] = _plain(value, arrays, f"{way}{name}")
     return found
 
@@ -179,8 +181,11 @@ def _plain(value: Any, arrays: MutableMapping[str, np.ndarray] | None, way: str)
     return {"array": way}
 
 
-def _names() -> str:
-    return ", ".join(sorted(_KNOWN))
+def _names(*kinds: type) -> str:
+    """Registered names, of the classes that have one of these above them, where any has."""
+    wanted = {kind for kind in kinds if kind not in (object, ABC)}
+    alike = [n for n, known in _KNOWN.items() if isinstance(known.value, type) and wanted & {*known.value.__mro__}]
+    return ", ".join(sorted(alike or _KNOWN))
 
 
 # --- building --------------------------------------------------------------------------------------------------------
@@ -208,7 +213,8 @@ def from_spec(
     known = _KNOWN.get(name) if isinstance(name, str) else None
     if known is None:
         raise ValueError(
-            f"type is {name!r}; expected one of {_names()}. Register a class of your own first, with mm.register."
+            f"type is {name!r}; expected one of {_names(*filter(None, [kind]))}. Register a class"
+            " of your own first, with mm.register."
         )
     if extra := sorted(description.keys() - {"type", *known.arguments}):
         raise ValueError(
@@ -223,7 +229,7 @@ def from_spec(
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
             raise ValueError(f"{name} cannot be built from its description ({error}). Describe it again.") from error
     if kind is not None and not isinstance(built, kind):
-        raise ValueError(f"type is {name}; expected a kind of {kind.__name__}. Describe one of those.")
+        raise ValueError(f"type is {name}; expected one of {_names(kind)}. Describe one of those.")
     return built
 
 

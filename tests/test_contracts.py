@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
@@ -16,6 +17,7 @@ from torch.distributions import constraints
 from torch.func import grad, jacrev, vjp
 
 import mfmgdm_lib as mm
+from mfmgdm_lib import specification
 from mfmgdm_lib.energies import (
     Autocovariance,
     Concatenate,
@@ -245,6 +247,15 @@ def test_process_says_what_it_is(process: Process) -> None:
     assert repr(process).startswith(type(process).__name__ + "(")
 
 
+@process_contract
+def test_process_comes_back_from_its_description(process: Process) -> None:
+    again = mm.from_spec(json.loads(json.dumps(mm.spec(process))), kind=type(process))
+    assert type(again) is type(process) and mm.spec(again) == mm.spec(process)
+    x = process.sample(3, 20, seed=4)
+    assert torch.equal(again.sample(3, 20, seed=4), x)
+    assert torch.equal(again.log_prob(x), process.log_prob(x))
+
+
 # --- energies ----------------------------------------------------------------------------------------------------
 
 
@@ -411,6 +422,43 @@ def test_energy_that_calls_its_hessians_commuting_is_made_of_quadratic_forms_tha
     commute = close(products, products.transpose(0, 1))
     homogeneous = close(energy.jacobian(x), hessians @ x)
     assert energy.commuting == (constant and commute and homogeneous)
+
+
+@every_energy_contract
+@pytest.mark.parametrize("beside", [False, True], ids=["written out", "arrays beside"])
+def test_energy_comes_back_from_its_description(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor], beside: bool
+) -> None:
+    energy = build(32)
+    arrays: dict[str, np.ndarray] | None = {} if beside else None
+    description = json.loads(json.dumps(mm.spec(energy, arrays)))
+    again, x = mm.from_spec(description, arrays, kind=Energy), noise(3, points(energy))
+    assert type(again) is type(energy) and (repr(again), again.labels) == (repr(energy), energy.labels)
+    assert torch.equal(again(x), energy(x))
+
+
+@pytest.mark.parametrize("model", [mm.Descent, mm.Model, mm.MGDM, mm.MFMGDM, mm.GradientFlow])
+def test_model_and_flow_come_back_from_their_descriptions(
+    model: type, make_target: Callable[..., mm.Target], noise: Callable[..., Tensor]
+) -> None:
+    energy, x0 = StylizedFacts(lags=3), noise(4, 16)
+    made = model(energy, make_target(energy), *([] if model is mm.GradientFlow else [0.01]))
+    again = mm.from_spec(json.loads(json.dumps(mm.spec(made))), kind=model)
+    assert type(again) is model and mm.spec(again) == mm.spec(made)
+    ends = [list(m.steps(x0, 3))[-1].paths for m in (made, again)]
+    assert torch.equal(*ends)
+    if isinstance(made, mm.Model):
+        flow = made.freeze(x0, 3)
+        twin = mm.from_spec(json.loads(json.dumps(mm.spec(flow))), kind=mm.FrozenFlow)
+        assert torch.equal(twin.sample(2, seed=1), flow.sample(2, seed=1))
+
+
+def test_every_registered_class_is_in_a_test_above() -> None:
+    energies = [build(32) for build in EVERY.values()]
+    others = {mm.Descent, mm.Model, mm.MGDM, mm.MFMGDM, mm.GradientFlow, mm.FrozenFlow, mm.Target}
+    tested = {*map(type, PROCESSES.values()), *map(type, energies), *others}
+    known = {entry.value for entry in specification._KNOWN.values() if isinstance(entry.value, type)}
+    assert {cls for cls in known if cls.__module__.startswith("mfmgdm_lib")} == tested
 
 
 # --- Jacobians ---------------------------------------------------------------------------------------------------
@@ -768,7 +816,7 @@ def test_frozen_flow_of_every_start_has_a_density_and_comes_back_from_its_file(
     model = mm.MFMGDM(energy, target, step_size=1e-3 * float(target.mean.norm()), support=process.support)
     flow = model.freeze(process.sample(64, 8, seed=1), 3, start=process)
     paths, log_prob = flow.sample_and_log_prob(5, seed=2)
-    again = mm.FrozenFlow.load(flow.save(tmp_path / "flow"), energy)
+    again = mm.FrozenFlow.load(flow.save(tmp_path / "flow"))
     assert repr(again.start) == repr(process)
     for ours, theirs in zip(again.sample_and_log_prob(5, seed=2), (paths, log_prob), strict=True):
         assert torch.equal(ours, theirs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 import mfmgdm_lib as mm
+from mfmgdm_lib import specification
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy, ScatteringMean, StylizedFacts, Whitening
 from mfmgdm_lib.errors import DivergedError, NewerFormatError, NotInvertibleError
@@ -405,7 +407,7 @@ def test_flow_comes_back_from_its_file(
     members: int | None, frozen: Callable[..., mm.FrozenFlow], tmp_path: Path
 ) -> None:
     flow = frozen(StylizedFacts(2), 16, members=members)
-    again = mm.FrozenFlow.load(flow.save(tmp_path / "flow"), StylizedFacts(2))
+    again = mm.FrozenFlow.load(flow.save(tmp_path / "flow"))
     assert repr(again) == repr(flow)
     assert torch.equal(again.sample(3, seed=1), flow.sample(3, seed=1))
     assert torch.equal(again.log_prob(again.sample(3, seed=1)), flow.log_prob(flow.sample(3, seed=1)))
@@ -428,8 +430,60 @@ def test_file_of_another_energy_is_refused(frozen: Callable[..., mm.FrozenFlow],
     with pytest.raises(ValueError, match=r"holds a flow of another energy than the Whitening"):
         mm.FrozenFlow.load(path, other)
     assert mm.FrozenFlow.load(path, ours).n_steps == 1
-    path = frozen(Bumps(), 16).save(tmp_path / "bumps")  # whose name would have its place in memory
-    assert mm.FrozenFlow.load(path, Bumps()).n_steps == 8
+
+
+def former_file(flow: mm.FrozenFlow, path: Path, **others: np.ndarray) -> Path:
+    """The file of a flow of white noise as it was before it had a description."""
+    grid = torch.from_numpy(np.sin(np.arange(1.0, flow.length + 1.0) ** 1.5))
+    arrays = {
+        "mean": flow.target.mean.numpy(),
+        "standard_error": flow.target.standard_error.numpy(),
+        "labels": np.array(flow.target.labels),
+        "source": np.array(flow.target.source),
+        "energy": np.array(repr(flow.energy)),
+        "fingerprint": flow.energy(grid).numpy(),
+        "step_size": np.array(flow.step_size),
+        "counts": np.array([flow.length, flow.n_steps, flow.ensemble_size]),
+        "start": np.array("WhiteNoise"),
+        "start mean": np.array(flow.start.mean),
+        "start stddev": np.array(flow.start.stddev),
+    }
+    if flow.mismatches is not None:
+        arrays["mismatches"] = flow.mismatches.numpy()
+    return save_arrays(path, "frozen flow", arrays | others)
+
+
+@MODELS
+def test_file_of_the_former_layout_is_read_with_its_energy(
+    members: int | None, frozen: Callable[..., mm.FrozenFlow], tmp_path: Path
+) -> None:
+    flow = frozen(StylizedFacts(2), 16, members=members, start=WhiteNoise(0.5, 2.0), pace=1e-4)
+    path = former_file(flow, tmp_path / "flow")
+    again = mm.FrozenFlow.load(path, StylizedFacts(2))
+    assert repr(again) == repr(flow) and again.ensemble_size == flow.ensemble_size
+    assert torch.equal(again.sample(3, seed=1), flow.sample(3, seed=1))
+    with pytest.raises(ValueError, match=r"of the energy StylizedFacts\(lags=2\) without a description.*Pass it"):
+        mm.FrozenFlow.load(path)
+    with pytest.raises(ValueError, match=r"StylizedFacts\(lags=2\).*StylizedFacts\(lags=3\)"):
+        mm.FrozenFlow.load(path, StylizedFacts(3))
+    other = former_file(flow, path, fingerprint=np.ones(4))
+    with pytest.raises(ValueError, match=r"another energy than the StylizedFacts"):
+        mm.FrozenFlow.load(other, StylizedFacts(2))
+
+
+def test_energy_of_the_user_s_own_is_in_the_file_once_it_is_registered(
+    frozen: Callable[..., mm.FrozenFlow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = frozen(Bumps(), 16)  # whose name would have its place in memory
+    with pytest.warns(UserWarning, match=r"of the class Bumps; expected one that is registered: .*mm.register\(Bumps"):
+        path = flow.save(tmp_path / "bumps")
+    assert torch.equal(mm.FrozenFlow.load(path, Bumps()).sample(3, seed=1), flow.sample(3, seed=1))
+    with pytest.raises(ValueError, match=r"of the energy Bumps without a description of it.*Pass it"):
+        mm.FrozenFlow.load(path)
+    monkeypatch.setattr(specification, "_KNOWN", dict(specification._KNOWN))
+    mm.register(Bumps)
+    again = mm.FrozenFlow.load(flow.save(path))
+    assert isinstance(again.energy, Bumps) and torch.equal(again.sample(3, seed=1), flow.sample(3, seed=1))
 
 
 def test_files_that_are_no_flows_are_refused(
@@ -449,11 +503,11 @@ def test_files_that_are_no_flows_are_refused(
     with pytest.raises(ValueError, match=r"holds checkpoint; expected a frozen flow"):
         load(path, Autocovariance())
     flow.save(path)
-    arrays = load_arrays(path, "frozen flow")
     for start in ({"start": np.array("Popen")}, {"start shell": np.array("true")}):
-        save_arrays(path, "frozen flow", {**arrays, **start})
-        with pytest.raises(ValueError, match=r"starts from Popen; expected one of AR|does not describe a WhiteNoise"):
+        former_file(flow, path, **start)
+        with pytest.raises(ValueError, match=r"type is 'Popen'; expected one of AR|WhiteNoise is described with shell"):
             load(path, Autocovariance())
+    flow.save(path)
     with monkeypatch.context() as patched:
         patched.setattr("mfmgdm_lib._arrays.FORMAT", 99)
         flow.save(path)
@@ -461,11 +515,50 @@ def test_files_that_are_no_flows_are_refused(
         load(path, Autocovariance())
 
 
-def test_start_of_the_user_s_own_cannot_be_saved(frozen: Callable[..., mm.FrozenFlow], tmp_path: Path) -> None:
+HOSTILE = {
+    "unknown start": ({"start": {"type": "Popen", "args": "true"}}, r"type is 'Popen'; expected one of AR, "),
+    "energy as start": ({"start": {"type": "Autocovariance"}}, r"type is Autocovariance; expected one of AR, "),
+    "start as energy": ({"energy": {"type": "AR", "coefficients": [0.1]}}, r"type is AR; expected one of Auto"),
+    "extra field": ({"start": {"type": "AR", "coefficients": [0.1], "shell": 1}}, r"AR is described with shell; exp"),
+    "wrong argument": ({"start": {"type": "WhiteNoise", "stddev": "x"}}, r"WhiteNoise cannot be built .*stddev is 'x'"),
+    "nothing": ({"start": None}, r"type is None; expected one of AR"),
+    "tensor not there": ({"mismatches": {"array": "nowhere"}}, r"tensor is described by \{'array': 'nowhere'\}"),
+    "another object": ({"type": "MGDM"}, r"MGDM is described with ensemble_size, length"),
+    "no length": ({"length": "long"}, r"length is 'long' \(str\)"),
+    "field of a flow": ({"shell": "true"}, r"FrozenFlow is described with shell"),
+}
+
+
+@pytest.mark.parametrize(("changed", "said"), HOSTILE.values(), ids=list(HOSTILE))
+def test_descriptions_of_anything_but_a_flow_are_refused(
+    changed: dict[str, object], said: str, frozen: Callable[..., mm.FrozenFlow], tmp_path: Path
+) -> None:
+    path = frozen(Autocovariance(), 16).save(tmp_path / "flow")
+    arrays = load_arrays(path, "frozen flow")
+    description = json.loads(str(arrays["spec"])) | changed
+    save_arrays(path, "frozen flow", arrays | {"spec": np.array(json.dumps(description))})
+    with pytest.raises(ValueError, match=said):
+        mm.FrozenFlow.load(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "[" * 100_000], ids=["no object", "half", "deep"])
+def test_text_that_is_no_description_is_refused(
+    text: str, frozen: Callable[..., mm.FrozenFlow], tmp_path: Path
+) -> None:
+    path = frozen(Autocovariance(), 16).save(tmp_path / "flow")
+    save_arrays(path, "frozen flow", load_arrays(path, "frozen flow") | {"spec": np.array(text)})
+    with pytest.raises(ValueError, match=r"flow.npz does not describe a flow"):
+        mm.FrozenFlow.load(path)
+
+
+def test_start_of_the_user_s_own_cannot_be_saved_before_it_is_registered(
+    frozen: Callable[..., mm.FrozenFlow], tmp_path: Path
+) -> None:
     class Own(WhiteNoise):
         pass
 
-    with pytest.raises(TypeError, match=r"start is .*expected one of AR, .*WhiteNoise, which a file can describe"):
+    said = r"start is .* of the class Own; expected one that is registered: AR, .*, WhiteNoise\. .*mm.register\(Own\)"
+    with pytest.raises(TypeError, match=said):
         frozen(Autocovariance(), 8, start=Own()).save(tmp_path / "flow")
 
 

@@ -32,7 +32,7 @@ __all__ = ["sample"]
     "--energy",
     "name",
     metavar="NAME",
-    help="Energy of the flow, such as 'StylizedFacts(lags=20)'.  [default: the one in the file]",
+    help="Energy, such as 'StylizedFacts(lags=20)'.  [default: that in the file]",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str | None, force: bool) -> None:

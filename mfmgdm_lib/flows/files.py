@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from mfmgdm_lib._arrays import load_arrays
+from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.base import fingerprint
 from mfmgdm_lib.processes import Process
@@ -25,6 +26,8 @@ KIND = "frozen flow"
 
 _SPEC = "spec"
 """The array with the description, as JSON; tensors stand beside it by the way to them."""
+
+_MEND = "Pass the energy that the model was frozen with, on the command line by --energy."
 
 _FORMER = ("mean", "standard_error", "labels", "source", "energy", "fingerprint", "step_size", "counts", "start")
 """Arrays of a file of 2026 without a description; those of MF–MGDM have `mismatches` too."""
@@ -66,6 +69,7 @@ def flow_parts(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             description = json.loads(str(arrays[_SPEC]))
         else:
             description = _describe_former(load_arrays(path, KIND, _FORMER))
+        check_positive_int("length", description["length"])
         for name, kind in (("target", Target), ("start", Process)):
             description[name] = from_spec(description[name], arrays, kind=kind)
         if "energy" in description:
@@ -88,13 +92,13 @@ def check_energy(
     if name != _name(energy) or target.labels != energy.labels:
         raise ValueError(
             f"{path} holds a flow of the energy {name} with the values {target.labels}; expected those of"
-            f" {_name(energy)}, the one given. Pass the energy that the model was frozen with."
+            f" {_name(energy)}, the one given. {_MEND}"
         )
     stored, found = arrays["fingerprint"], _values(energy, arrays, length)
     if stored.shape != found.shape or not np.allclose(found, stored, 1e-6, 1e-6 * np.abs(stored).max()):
         raise ValueError(
             f"{path} holds a flow of another energy than the {name} that was given; expected the same values at the"
-            " same path. Pass the energy that the model was frozen with."
+            f" same path. {_MEND}"
         )
 
 
@@ -120,7 +124,7 @@ def _describe_former(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         "type": "FrozenFlow",
         "target": {"type": "Target", **target},
         "step_size": float(arrays["step_size"]),
-        **({"mismatches": {"array": "mismatches"}} if "mismatches" in arrays else {}),
+        "mismatches": {"array": "mismatches"} if "mismatches" in arrays else None,
         "start": {"type": str(arrays["start"]), **start},
         "length": length,
         "n_steps": n_steps,

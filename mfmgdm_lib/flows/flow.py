@@ -471,5 +471,5 @@ class FrozenFlow(Distribution):
                 f"{path} holds a flow of the energy {stored_energy(arrays)} without a description of it; expected that"
                 " energy. Pass it: FrozenFlow.load(path, energy), and save the flow again to have it described."
             )
-        check_energy(path, parts["target"], arrays, energy, int(parts["length"]))
+        check_energy(path, parts["target"], arrays, energy, parts["length"])
         return from_spec({**parts, "energy": energy}, arrays, kind=cls)

@@ -16,6 +16,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SITE := _build/html
 PORT ?= 8000
+# A process for each core, up to four, and one thread in each; a process that is done takes tests of another.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 # What a caller's shell may carry in that would change or stop a run: other modules, other kernels, a plot window, a pager.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONINSPECT MPLBACKEND JUPYTER_PATH IPYTHONDIR PYTEST_ADDOPTS
@@ -34,7 +36,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 book: $(INSTALLED) ## Execute the notebooks, build the site, check it
-	@$(BIN)/python tools/clear_stale.py
+	@$(BIN)/python tools/execute_notebooks.py
 	@# A page is read once and its warnings are said once: after a failure every page must be read again.
 	@$(BIN)/jupyter-book build . --toc book/_toc.yml --warningiserror --keep-going --nitpick \
 		|| { rm -rf _build/.doctrees; exit 1; }
@@ -61,12 +63,11 @@ lint: $(INSTALLED) ## Ruff (rules and format) and mypy
 
 unit: $(INSTALLED) ## Unit tests, contract tests and doctests
 	@echo "== pytest: unit tests and doctests"
-	@MPLBACKEND=Agg $(BIN)/python -m pytest
+	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-validate: $(INSTALLED) ## Run the committed notebooks again and compare with their stored outputs
-	@echo "== nbval: notebooks against their stored outputs"
-	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
-		-o addopts= -o testpaths= notebooks/*.ipynb
+validate: $(INSTALLED) ## Execute the notebooks (those not just executed) and compare with the committed .ipynb
+	@echo "== notebooks against their stored outputs"
+	@$(BIN)/python tools/execute_notebooks.py --compare
 
 verify: $(INSTALLED) ## Recompute the first steps of what is stored of Table 1 and of Figures 6 to 10
 	@$(BIN)/mfmgdm verify results
@@ -76,8 +77,8 @@ format: $(INSTALLED) ## Put the Python files into their standard form
 	@$(BIN)/ruff check --fix --extend-exclude '*.ipynb'
 	@$(BIN)/ruff format
 
-notebooks: $(INSTALLED) ## Execute notebooks/*.md into the committed notebooks/*.ipynb (those out of date)
-	@$(BIN)/python tools/execute_notebooks.py
+notebooks: $(INSTALLED) ## Execute the notebooks (those not just executed) and write the committed .ipynb
+	@$(BIN)/python tools/execute_notebooks.py --write
 
 lab: $(INSTALLED) ## Open JupyterLab on notebooks/ (the .ipynb with a double click; the .md with "Open With", "Notebook")
 	@$(BIN)/jupyter lab notebooks

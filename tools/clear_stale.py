@@ -1,4 +1,4 @@
-"""Clear what the book's build keeps and would not notice to be out of date, before `make book` builds it.
+"""Clear what the book's build keeps and would not notice to be out of date, before pages are executed.
 
 The execution cache knows a notebook by its own cells, not by the library that they call or the results that they load.
 Sphinx knows a page by its own file, and copies stylesheets and images once, not when they change.
@@ -39,7 +39,7 @@ def has_changed(what: str, names: list[str]) -> bool:
     return True
 
 
-def main() -> None:
+def clear_stale() -> None:
     """Clear the site if anything behind it changed, the execution cache only with the code behind the notebooks."""
     code, site = has_changed("notebooks", BEHIND_THE_NOTEBOOKS), has_changed("site", BEHIND_THE_SITE)
     if code and (BUILD / ".jupyter_cache").exists():
@@ -49,7 +49,3 @@ def main() -> None:
     if code or site:
         for kept in [".doctrees", "html", "jupyter_execute"]:
             shutil.rmtree(BUILD / kept, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,27 +1,33 @@
-"""Execute each notebooks/*.md into the executed notebook beside it, notebooks/*.ipynb, which is committed.
+"""Execute notebooks/*.md, each once: into the cache that the book is built from, and the committed .ipynb come from.
 
-A notebook is left alone when neither its source nor the library has changed since it was executed here and the .ipynb
-still has the source's cells; `--force` executes it all the same. `make notebooks` runs this.
+A page is executed only if the cache lacks it, as many at a time as there are cores. `make book` runs this before
+it builds, `make validate` with --compare, `make notebooks` with --write.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
+import difflib
+import os
 import sys
-import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
-from clear_stale import BEHIND_THE_NOTEBOOKS, BUILD, ROOT, fingerprint
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from clear_stale import BUILD, ROOT, clear_stale
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
+from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 
-RECORD = BUILD / "executed.json"
-CELL_TIMEOUT_S = 1800
+CACHE = BUILD / ".jupyter_cache"
+CELL_TIMEOUT_S = 600
+PIXELS = ("image/png", "image/jpeg")
+MOST_AT_ONCE = 4  # each takes up to 1.5 GB
+LONGEST = ["02_sp500_first_look", "01_ar_illustration", "08_synthetic_table", "05_positivity"]
+"""Pages that are begun first, so that none of them is left running alone at the end."""
 
 
 def read_source(path: Path) -> Any:
@@ -37,60 +43,116 @@ def cells_of(notebook: Any) -> list[tuple[str, str, Any]]:
     return [(cell.cell_type, cell.source.rstrip(), dict(cell.metadata)) for cell in notebook.cells]
 
 
-def is_current(source: Path, target: Path, state: str, record: dict[str, str]) -> bool:
-    """Tell whether the executed notebook is what executing its source now would give."""
-    if record.get(source.stem) != state or not target.is_file():
-        return False
-    return cells_of(nbformat.read(target, as_version=4)) == cells_of(read_source(source))
-
-
-def execute(source: Path, target: Path) -> None:
-    """Run one notebook in its own folder and write it, whole or not at all."""
-    notebook = read_source(source)
-    NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT_S,
-        kernel_name="python3",
-        record_timing=False,  # times would differ at every run
-        resources={"metadata": {"path": str(source.parent)}},
-    ).execute()
+def executed(cache: JupyterCacheAbstract, source: Path) -> Any | None:
+    """Return a page with the outputs that the cache has for it, or None."""
+    try:
+        _, notebook = cache.merge_match_into_notebook(read_source(source))
+    except KeyError:
+        return None
     notebook.metadata.get("language_info", {}).pop("version", None)
     notebook.metadata.pop("widgets", None)
+    return notebook
+
+
+def execute(source: Path) -> ExecutionResult:
+    """Run one page in its own folder."""
+    # What is printed arrives in pieces that differ from run to run.
+    return single_nb_execution(
+        read_source(source), str(source.parent), CELL_TIMEOUT_S, allow_errors=False, coalesce_streams=True
+    )
+
+
+def execute_missing(cache: JupyterCacheAbstract, sources: list[Path], jobs: int) -> list[Path]:
+    """Execute the pages that the cache lacks and put them there; return those with a cell that failed."""
+    missing = [source for source in sources if executed(cache, source) is None]
+    missing.sort(key=lambda source: source.stem not in LONGEST)
+    failed = []
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the kernels, which share the cores
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(execute, source): source for source in missing}
+        for done in as_completed(running):
+            source, result = running[done], done.result()
+            if result.err is not None:
+                print(f"{source.stem}: a cell failed\n{result.err}", file=sys.stderr, flush=True)
+                failed.append(source)
+                continue
+            cache.cache_notebook_bundle(
+                CacheBundleIn(result.nb, str(source), data={"execution_seconds": result.time}),
+                check_validity=False,
+                overwrite=True,
+            )
+            print(f"{source.stem}: executed in {result.time:.0f} s", flush=True)
+    return failed
+
+
+def shown(outputs: list[Any]) -> list[str]:
+    """Say what a cell shows, in lines: the text of each stream and type, in order; of images only that they are there.
+
+    Pixels are left out: another processor or font moves a few.
+    """
+    parts: dict[str, list[str]] = defaultdict(list)
+    for output in outputs:
+        if output.output_type == "stream":
+            parts[output.name] = ["".join([*parts[output.name], output.text])]
+        else:
+            for kind, value in output.get("data", {"error": output.get("evalue")}).items():
+                parts[kind].append("an image" if kind in PIXELS else str(value))
+    return [f"{kind}: {line}" for kind in sorted(parts) for value in parts[kind] for line in value.splitlines()]
+
+
+def differences(stored: Any, now: Any) -> list[str]:
+    """Compare the cells of a committed notebook, and what they show, with those of the page just executed."""
+    if cells_of(stored) != cells_of(now):
+        return ["the cells of the .ipynb are not those of its source"]
+    lines: list[str] = []
+    for number, (before, after) in enumerate(zip(stored.cells, now.cells, strict=True)):
+        if before.cell_type == "code" and (was := shown(before.outputs)) != (shows := shown(after.outputs)):
+            lines += difflib.unified_diff(was, shows, f"cell {number}, stored", f"cell {number}, now", lineterm="", n=1)
+    return lines
+
+
+def compare(source: Path, now: Any) -> bool:
+    """Tell whether the committed notebook shows what the page shows now, and say where not."""
+    target = source.with_suffix(".ipynb")
+    wrong = differences(nbformat.read(target, as_version=4), now) if target.is_file() else ["there is no .ipynb"]
+    print(f"{source.stem}: {'differs from' if wrong else 'agrees with'} its stored outputs", flush=True)
+    if wrong:
+        print("\n".join([*wrong, "If this is meant: make notebooks"]), file=sys.stderr, flush=True)
+    return not wrong
+
+
+def write(source: Path, notebook: Any) -> None:
+    """Write an executed notebook beside its source, whole or not at all."""
+    target = source.with_suffix(".ipynb")
     partial = target.with_suffix(".ipynb.partial")
     nbformat.write(notebook, partial)
     partial.replace(target)
 
 
 def main() -> int:
-    """Bring the executed notebooks up to date; the exit status is 1 if a cell failed."""
+    """Execute what is missing, then compare or write if asked; the exit status is 1 if anything failed or differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="stems such as 01_ar_illustration (default: all)")
-    parser.add_argument("--force", action="store_true", help="execute also what is up to date")
+    parser.add_argument("--compare", action="store_true", help="compare the committed .ipynb with the executed pages")
+    parser.add_argument("--write", action="store_true", help="write the executed pages into the committed .ipynb")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, MOST_AT_ONCE), help="pages at a time")
     arguments = parser.parse_args()
 
-    library = fingerprint(BEHIND_THE_NOTEBOOKS)
-    record: dict[str, str] = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
-    failed = False
-    for source in sorted((ROOT / "notebooks").glob("*.md")):
-        if arguments.names and source.stem not in arguments.names:
+    clear_stale()
+    sources = sorted((ROOT / "notebooks").glob("*.md"))
+    if arguments.names:
+        sources = [source for source in sources if source.stem in arguments.names]
+    cache = get_cache(CACHE)
+    failed = execute_missing(cache, sources, arguments.jobs)
+    agree = True
+    for source in sources:
+        if source in failed:
             continue
-        target = source.with_suffix(".ipynb")
-        state = hashlib.sha256(library.encode() + source.read_bytes()).hexdigest()
-        if not arguments.force and is_current(source, target, state, record):
-            print(f"{source.stem}: up to date")
-            continue
-        start = time.perf_counter()
-        try:
-            execute(source, target)
-        except CellExecutionError as error:
-            print(f"{source.stem}: a cell failed\n{error}", file=sys.stderr)
-            failed = True
-            continue
-        record[source.stem] = state
-        BUILD.mkdir(exist_ok=True)
-        RECORD.write_text(json.dumps(record, indent=1))
-        print(f"{source.stem}: executed in {time.perf_counter() - start:.0f} s")
-    return int(failed)
+        if arguments.compare:
+            agree &= compare(source, executed(cache, source))
+        if arguments.write:
+            write(source, executed(cache, source))
+    return int(bool(failed) or not agree)
 
 
 if __name__ == "__main__":

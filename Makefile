@@ -49,7 +49,7 @@ installed: $(SITE)/index.html ## Run three downloaded notebooks in an empty fold
 	@$(BIN)/python tools/run_downloaded.py $(SITE)/_sources/notebooks
 
 browse: $(INSTALLED) ## Press through the built book in a browser (needs chromium)
-	@$(BIN)/python -m pytest tests/browser -q -o addopts=
+	@$(BIN)/python -m pytest tests/browser -q -o addopts= $(SIDE_BY_SIDE)
 
 test: lint unit validate ## Lint, types, unit tests, doctests, then the notebooks against their stored outputs
 
@@ -70,8 +70,8 @@ validate: $(INSTALLED) ## Execute the notebooks (those not just executed) and co
 	@$(BIN)/python tools/execute_notebooks.py --compare
 
 verify: $(INSTALLED) ## Recompute the first steps of what is stored of Table 1 and of Figures 6 to 10
-	@$(BIN)/mfmgdm verify results
-	@$(BIN)/mfmgdm verify market --steps 3
+	@# Both take as long: a core for each.
+	@printf '%s\n' results 'market --steps 3' | OMP_NUM_THREADS=1 xargs -P 2 -L 1 $(BIN)/mfmgdm verify
 
 format: $(INSTALLED) ## Put the Python files into their standard form
 	@$(BIN)/ruff check --fix --extend-exclude '*.ipynb'

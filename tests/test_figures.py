@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -227,24 +228,32 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
 }
 
-every_figure = pytest.mark.parametrize("draw", FIGURES.values(), ids=list(FIGURES))
+
+class Drawn(NamedTuple):
+    figure: Figure
+    settings_changed: bool
+
+
+@pytest.fixture(scope="module", params=FIGURES.values(), ids=list(FIGURES))
+def drawn(request: pytest.FixtureRequest) -> Drawn:
+    """Each figure, drawn once; warnings are errors in this suite."""
+    before = dict(mpl.rcParams)
+    figure = request.param()
+    return Drawn(figure, settings_changed=dict(mpl.rcParams) != before)
 
 
 def test_every_figure_is_tested_here() -> None:
     assert sorted(FIGURES) == sorted(figures.__all__)
 
 
-@every_figure
-def test_figure_draws_without_a_warning_and_leaves_no_window(draw: Callable[[], Figure]) -> None:
-    figure = draw()  # warnings are errors in this suite
-    assert isinstance(figure, Figure)
-    figure.canvas.draw()
+def test_figure_draws_without_a_warning_and_leaves_no_window(drawn: Drawn) -> None:
+    assert isinstance(drawn.figure, Figure)
+    drawn.figure.canvas.draw()
     assert plt.get_fignums() == []
 
 
-@every_figure
-def test_axes_say_what_they_show_and_hold_something(draw: Callable[[], Figure]) -> None:
-    figure = draw()
+def test_axes_say_what_they_show_and_hold_something(drawn: Drawn) -> None:
+    figure = drawn.figure
     assert figure.get_supxlabel() or any(axis.get_xlabel() for axis in figure.axes)
     for axis in figure.axes:
         if axis.get_label() == "<colorbar>":
@@ -257,11 +266,8 @@ def test_axes_say_what_they_show_and_hold_something(draw: Callable[[], Figure]) 
         assert axis.get_ylabel() or named or not down
 
 
-@every_figure
-def test_drawing_leaves_the_settings_of_matplotlib_alone(draw: Callable[[], Figure]) -> None:
-    before = dict(mpl.rcParams)
-    draw()
-    assert dict(mpl.rcParams) == before
+def test_drawing_leaves_the_settings_of_matplotlib_alone(drawn: Drawn) -> None:
+    assert not drawn.settings_changed
 
 
 def test_divergence_marks_the_smallest_value_and_its_step() -> None:

@@ -14,6 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mfmgdm_lib import plotting
 from mfmgdm_lib.companion import MarketCell, MarketSummary, figures, market_spreads
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.generation import Generation, generate
@@ -220,7 +221,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         ),
         pd.DataFrame({"name": ["a reference"], "held out": [0.2]}),
     ),
-    "generation_report": lambda: figures.generation_report(a_generation(), unit="log-return per trading day"),
+    "generation_report": lambda: plotting.generation_report(a_generation(), unit="log-return per trading day"),
     "energy_costs": lambda: figures.energy_costs(
         pd.DataFrame(
             {"energy": ["i", "i", "ii", "ii"], "task": ["a", "b"] * 2, "milliseconds": [0.1, 1.0, 10.0, 100.0]}
@@ -243,7 +244,7 @@ def drawn(request: pytest.FixtureRequest) -> Drawn:
 
 
 def test_every_figure_is_tested_here() -> None:
-    assert sorted(FIGURES) == sorted(figures.__all__)
+    assert sorted(FIGURES) == sorted([*figures.__all__, "generation_report"])
 
 
 def test_figure_draws_without_a_warning_and_leaves_no_window(drawn: Drawn) -> None:
@@ -294,7 +295,7 @@ def test_models_keep_their_colours() -> None:
     legend = figures.loss_curves({name: [1.0, 0.5, 0.25] for name in MODELS}).axes[0].get_legend()
     assert legend is not None
     shown = {text.get_text(): line.get_color() for text, line in zip(legend.texts, legend.get_lines(), strict=True)}
-    assert shown == {name: figures.COLOURS[name] for name in MODELS}
+    assert shown == {name: plotting.COLOURS[name] for name in MODELS}
 
 
 def test_line_of_a_scaling_figure_goes_through_values_that_scale() -> None:

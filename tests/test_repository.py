@@ -217,9 +217,30 @@ def test_site_check_reads_notebooks(tmp_path: Path) -> None:
     assert "page.ipynb: has {numref}`, which plain Jupyter does not understand" in run.stderr
 
 
-def test_the_readme_examples_print_what_they_say(tmp_path: Path) -> None:
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_examples_print_what_they_say(tmp_path: Path, page: str) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     said = [example.rstrip().rpartition("# ")[2] for example in examples]
     command = [sys.executable, "-c", "".join(examples)]  # each goes on from the one before
     run = subprocess.run(command, capture_output=True, check=True, text=True, cwd=tmp_path)
     assert run.stdout.splitlines() == said
+
+
+def test_the_readme_names_every_part_of_the_library() -> None:
+    parts = {path.name for path in (ROOT / "mfmgdm_lib").glob("[a-z]*.py")}
+    parts |= {f"{path.parent.name}/" for path in (ROOT / "mfmgdm_lib").glob("*/__init__.py")}
+    tree = (
+        (ROOT / "README.md")
+        .read_text(encoding="utf-8")
+        .partition("    mfmgdm_lib/ ")[2]
+        .partition("    notebooks/ ")[0]
+    )
+    assert set(re.findall(r"(?m)^ {6}(\S+)", tree)) == parts
+
+
+def test_every_path_that_the_contributors_guide_names_is_there() -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = re.findall(r"`((?:mfmgdm_lib|tests|book|notebooks|companion|processes|tools)/[\w./]*)`", text)
+    roots = (ROOT, ROOT / "mfmgdm_lib")
+    assert len(named) > 12
+    assert not [path for path in named if "N" not in path and not any((root / path).exists() for root in roots)]

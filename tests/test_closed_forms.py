@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
@@ -17,7 +16,6 @@ from mfmgdm_lib.companion.closed_forms import (
     EnsembleLaw,
     LinearEnergy,
     gaussian_law,
-    kernel_log_density,
     linear_descent,
     mean_field_limit,
 )
@@ -220,32 +218,6 @@ def test_divergence_of_an_ensemble_approaches_that_of_the_limit_as_one_over_its_
     assert abs(small - large) < 4 * math.hypot(error, other) + small / 4
 
 
-# --- kernels -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3])
-def test_kernel_density_is_that_of_scipy(noise: Callable[..., Tensor], dim: int) -> None:
-    sample, points = noise(500, dim) @ noise(dim, dim, seed=1) + 1.0, noise(90, dim, seed=2)
-    reference = scipy.stats.gaussian_kde(sample.numpy().T, bw_method=0.2).logpdf(points.numpy().T)
-    # Round-off of a squared distance, taken from the difference of larger squares: 10⁻¹⁵ of values up to 10⁵.
-    np.testing.assert_allclose(kernel_log_density(sample, points, bandwidth=0.2), reference, rtol=0, atol=1e-9)
-
-
-def test_kernel_density_is_the_smoothed_density(noise: Callable[..., Tensor]) -> None:
-    n, bandwidth = 40_000, 0.3
-    mixing = torch.tensor([[1.0, 0.0], [0.6, 0.8]], dtype=torch.float64)
-    sample, points = noise(n, 2) @ mixing.T, torch.tensor([[0.0, 0.0], [1.0, 0.5], [-1.5, 0.5]], dtype=torch.float64)
-    kernel = MultivariateNormal(torch.zeros(2).double(), bandwidth**2 * mixing @ mixing.T)
-    smoothed = MultivariateNormal(torch.zeros(2).double(), (1 + bandwidth**2) * mixing @ mixing.T)
-    ours = np.exp(kernel_log_density(sample, points, bandwidth=bandwidth))
-    for point, value in zip(points, ours, strict=True):
-        # A mean of n independent kernels: 4.5 of its standard errors, and as much for the sample's own covariance,
-        # which sets the kernel's shape to about 1/√n.
-        error = float(kernel.log_prob(point - sample).exp().std()) / math.sqrt(n)
-        exact = math.exp(float(smoothed.log_prob(point)))
-        assert value == pytest.approx(exact, abs=4.5 * error + 4.5 * bandwidth**2 * exact / math.sqrt(n))
-
-
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 
@@ -275,16 +247,6 @@ def test_kernel_density_is_the_smoothed_density(noise: Callable[..., Tensor]) ->
             lambda: mean_field_limit(autocovariance_model(1), INITIAL, n_steps=1, length=8),
             ValueError,
             r"start is WhiteNoise\(mean=0.5.*expected a law with mean 0. Centre",
-        ),
-        (
-            lambda: kernel_log_density(torch.zeros(4), torch.zeros(1, 2), bandwidth=0.1),
-            ValueError,
-            r"sample has shape \(4,\); expected \(n, d\)",
-        ),
-        (
-            lambda: kernel_log_density(torch.zeros(4, 2), torch.zeros(1, 2), bandwidth=0.0),
-            ValueError,
-            "bandwidth is 0.0; expected a finite number above 0",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int
+from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
@@ -22,13 +22,9 @@ __all__ = [
     "LinearEnergy",
     "MeanFieldLimit",
     "gaussian_law",
-    "kernel_log_density",
     "linear_descent",
     "mean_field_limit",
 ]
-
-_CHUNK = 64
-"""Points whose kernels are in memory at once."""
 
 
 def gaussian_law(process: AR | WhiteNoise, length: int) -> MultivariateNormal:
@@ -277,36 +273,3 @@ def _quadratic_forms(energy: Energy, length: int) -> tuple[Tensor, Tensor]:
             f"model descends by {energy!r}; expected quadratic forms whose matrices commute. Use Autocovariance."
         )
     return bends, basis
-
-
-# --- no closed form: a density from samples --------------------------------------------------------------------------
-
-
-def kernel_log_density(sample: Tensor, points: Tensor, *, bandwidth: float) -> np.ndarray:
-    """Estimate a log-density from draws, with no formula for it: a Gaussian kernel on each of them.
-
-    Args:
-        sample: independent draws (n, d), for small d.
-        points: where the density is wanted, (m, d); other draws than `sample`, or each would find its own kernel.
-        bandwidth: width of the kernels in units of the sample's spread: their covariance is its own, times the square.
-
-    Returns:
-        Log-densities at the points, nats, (m,).
-
-    Example:
-        >>> draws = WhiteNoise().sample(20_000, 2, seed=1)
-        >>> estimate = kernel_log_density(draws, torch.zeros(1, 2), bandwidth=0.2)
-        >>> bool(abs(estimate[0] + math.log(2 * math.pi)) < 0.1)
-        True
-    """
-    check_positive("bandwidth", bandwidth)
-    for name, values in (("sample", sample), ("points", points)):
-        check_finite(name, check_paths(name, values))
-        if values.ndim != 2:
-            raise ValueError(f"{name} has shape {tuple(values.shape)}; expected (n, d). Use {name}[:, None] for d = 1.")
-    root = bandwidth * torch.linalg.cholesky(torch.atleast_2d(torch.cov(sample.double().T)))
-    centres, at = (torch.linalg.solve_triangular(root, x.double().T, upper=False).T for x in (sample, points))
-    halves = 0.5 * centres.square().sum(-1)  # −½‖a − b‖² = ab − ½‖b‖² − ½‖a‖²
-    parts = [(chunk @ centres.T - halves).logsumexp(-1) - 0.5 * chunk.square().sum(-1) for chunk in at.split(_CHUNK)]
-    scale = root.diagonal().log().sum() + math.log(len(sample)) + 0.5 * root.shape[-1] * math.log(2 * math.pi)
-    return (torch.cat(parts) - scale).cpu().numpy()

@@ -1,4 +1,9 @@
-"""Logarithms of the Bessel functions in the transition density of CIR, safe from overflow and underflow."""
+"""Logarithms of the Bessel functions in the transition density of CIR, safe from overflow and underflow.
+
+`scipy.special.ive` agrees to 2e-14 where it is not 0, but it is 0 for large orders and small arguments, rounds orders
+next to −1, has no derivatives, and takes 14 to 17 times as long: a step of CIR's descents would take five times as long
+as it does.
+"""
 
 from __future__ import annotations
 

@@ -402,11 +402,7 @@ def _check_supports(model: Descent, process: Process, start: Process) -> None:
 def _not_invertible(determinant: StepDeterminant, state: State, model: Descent) -> NotInvertibleError:
     ensemble = int(determinant.non_positive.nonzero()[0])
     members = model.members(len(state.paths))
-    who = (
-        f"path {ensemble}"
-        if members == 1
-        else f"the ensemble of paths {ensemble * members} to {(ensemble + 1) * members - 1}"
-    )
+    who = "{path}" if members == 1 else f"the ensemble of paths {ensemble * members} to {(ensemble + 1) * members - 1}"
     return NotInvertibleError(
         f"the Jacobian of step {state.step} has {int(determinant.non_positive[ensemble])} eigenvalues at or below 0"
         f" for {who} with step_size {model.step_size:g}; expected all above 0, so that the step can be inverted."

@@ -1,14 +1,53 @@
-"""Errors of descents that stop before their last step, and of files of a later version."""
+"""Errors of descents that stop before their last step, of files of a later version, and what errors say."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-__all__ = ["DescentError", "DivergedError", "NewerFormatError", "NotInvertibleError", "StuckError"]
+__all__ = [
+    "DescentError",
+    "DivergedError",
+    "Message",
+    "NewerFormatError",
+    "NotInvertibleError",
+    "StuckError",
+    "renumbered",
+]
+
+
+class Message(str):
+    """What an error says, with a mend that is spelled differently in Python and on the command line.
+
+    Args:
+        said: the value and what was expected.
+        mend: the mend in Python; it ends the message.
+        option: the mend on the command line.
+
+    Attributes:
+        in_shell: the message with that mend.
+
+    Example:
+        >>> error = ValueError(Message("x is there already.", "Pass force=True.", option="Use --force."))
+        >>> str(error), error.args[0].in_shell
+        ('x is there already. Pass force=True.', 'x is there already. Use --force.')
+    """
+
+    in_shell: str
+
+    def __new__(cls, said: str, mend: str = "", *, option: str = "") -> Message:
+        """Join the parts."""
+        message = super().__new__(cls, f"{said} {mend}".rstrip())
+        message.in_shell = f"{said} {option}".rstrip()
+        return message
 
 
 class DescentError(ValueError):
     """A descent that had to stop before its last step.
+
+    Args:
+        message: what happened; "{path}" in it is the path concerned.
 
     Attributes:
         step: index t of the step at which it stopped; the paths x_0 … x_{t} were still computed.
@@ -19,6 +58,29 @@ class DescentError(ValueError):
         super().__init__(message)
         self.step = step
         self.particle = particle
+
+    def __str__(self) -> str:
+        """The message, with the path by its present number."""
+        message: str = self.args[0]
+        return message if self.particle is None else message.format(path=f"path {self.particle}")
+
+
+@contextmanager
+def renumbered(places: Sequence[int]) -> Iterator[None]:
+    """Let an error about one of some paths give its place among all of them: their numbers are `places`.
+
+    Example:
+        >>> with renumbered(range(10, 20)):
+        ...     raise DivergedError("{path} is not finite.", step=3, particle=2)
+        Traceback (most recent call last):
+        mfmgdm_lib.errors.DivergedError: path 12 is not finite.
+    """
+    try:
+        yield
+    except DescentError as error:
+        if error.particle is not None:
+            error.particle = int(places[error.particle])
+        raise
 
 
 class DivergedError(DescentError):

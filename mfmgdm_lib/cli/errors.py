@@ -7,15 +7,9 @@ from contextlib import contextmanager
 
 import click
 
-__all__ = ["reported_errors", "shell_message"]
+from mfmgdm_lib.errors import Message
 
-_AS_OPTIONS = {
-    'Use kind="difference"': "Use --returns difference",
-    "Name it as value_column": "Name it with --column",
-    "replace it with force=True": "replace it with --force",
-    'fetch(..., refresh="accept")': "--refresh --accept",
-}
-"""The command-line equivalents of the corrections that errors of the library suggest."""
+__all__ = ["reported_errors", "shell_message"]
 
 
 class _BadInputError(click.ClickException):
@@ -34,13 +28,11 @@ def reported_errors() -> Iterator[None]:
 
 
 def shell_message(error: Exception) -> str:
-    """Return the text of an error with command-line options in place of Python arguments."""
-    message = str(error)
+    """Return the text of an error with command-line options in place of Python arguments, where it has both."""
+    message = error.args[0].in_shell if error.args and isinstance(error.args[0], Message) else str(error)
     if isinstance(error, OSError) and error.strerror:
         # The system's message does not name the file.
         message = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
         message += "; expected what fits into memory. Ask for fewer or shorter paths."
-    for python, shell in _AS_OPTIONS.items():
-        message = message.replace(python, shell)
     return message

@@ -15,7 +15,7 @@ import pandas as pd
 
 from mfmgdm_lib._arrays import replace_file
 from mfmgdm_lib.data.checks import spell_date
-from mfmgdm_lib.errors import NewerFormatError
+from mfmgdm_lib.errors import Message, NewerFormatError
 
 __all__ = ["Question", "cache_folder", "cached", "check_revision", "load", "save", "verify_cache"]
 
@@ -112,11 +112,12 @@ def check_revision(question: Question, old: pd.Series, new: pd.Series) -> None:
     differing = pair[pair["old"].ne(pair["new"])]
     if len(differing):
         before, after = (_spell_value(value) for value in differing.iloc[0])
-        raise ValueError(
+        said = (
             f"{question} is {after} on {spell_date(differing.index[0])} and {len(differing)} values in all were"
-            f" revised; expected {before}, as in the copy of {old.attrs.get('retrieved')}. Accept the new values with"
-            f' fetch(..., refresh="accept"), which replaces {question.path}, or keep the old ones.'
+            f" revised; expected {before}, as in the copy of {old.attrs.get('retrieved')}, {question.path}. Keep that,"
+            " or replace it with"
         )
+        raise ValueError(Message(said, 'fetch(..., refresh="accept").', option="--refresh --accept."))
 
 
 def cached() -> pd.DataFrame:

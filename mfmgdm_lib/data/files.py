@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mfmgdm_lib.data.series import describe
+from mfmgdm_lib.errors import Message
 
 __all__ = ["read_csv"]
 
@@ -155,10 +156,9 @@ def _guess(path: Path, header: list[str], lines: Sequence[_Line], dates_at: int)
     others = [at for at in range(len(header)) if at != dates_at]
     found = [at for at in others if any(_is_number(line.cells[at]) for line in lines)]
     if len(others) > 1 and len(found) != 1:
-        raise ValueError(
-            f"{path} has {len(found)} columns of numbers beside {header[dates_at]!r}, of {_listed(header)}; expected"
-            " one. Name it as value_column."
-        )
+        columns = f"{len(found)} columns of numbers beside {header[dates_at]!r}, of {_listed(header)}"
+        said = f"{path} has {columns}; expected one."
+        raise ValueError(Message(said, "Name it as value_column.", option="Name it with --column."))
     return (found or others)[0]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib.data.checks import check_values, spell_date
+from mfmgdm_lib.errors import Message
 
 __all__ = ["describe", "returns", "standardize", "unstandardize"]
 
@@ -47,10 +48,11 @@ def returns(series: pd.Series, kind: str = "log") -> pd.Series:
         raise ValueError(f"series has {len(levels)} points; expected at least 2. Use a longer series.")
     if kind == "log" and (levels <= 0).any():
         first = int(np.argmax(levels <= 0))
-        raise ValueError(
-            f"series is {levels[first]} on {spell_date(series.index[first])}; expected prices above 0 for log-returns."
-            ' Use kind="difference", which rates need.'
+        said = (
+            f"series is {levels[first]} on {spell_date(series.index[first])}; expected prices above 0 for log-returns;"
+            " rates need differences."
         )
+        raise ValueError(Message(said, 'Use kind="difference".', option="Use --returns difference."))
     changes = np.diff(np.log(levels) if kind == "log" else levels)
     name = "log-return" if kind == "log" else "difference"
     result = pd.Series(changes, index=series.index[1:], name=name if series.name is None else f"{series.name} {name}")

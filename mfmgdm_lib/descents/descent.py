@@ -131,7 +131,7 @@ class Descent:
         if broken.any():
             particle = int(broken.nonzero()[0])
             raise DivergedError(
-                f"path {particle} has an infinite or NaN energy at step {step} with step_size {self.step_size:g};"
+                f"{{path}} has an infinite or NaN energy at step {step} with step_size {self.step_size:g};"
                 " expected finite energies all the way. Use a smaller step size.",
                 step=step,
                 particle=particle,
@@ -191,7 +191,7 @@ class Descent:
         if not stuck.any():
             return
         first = int(stuck.nonzero()[0]) * members
-        who = f"path {first}" if members == 1 else f"the ensemble of paths {first} to {first + members - 1}"
+        who = "{path}" if members == 1 else f"the ensemble of paths {first} to {first + members - 1}"
         raise StuckError(
             f"step {step} would take every entry of {who} out of the support with step_size {self.step_size:g};"
             " expected at least one that can move, for without it no step ever will. Use a smaller step size.",

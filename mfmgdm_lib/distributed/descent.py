@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.distributed.shard import Shard
-from mfmgdm_lib.errors import DescentError, DivergedError, StuckError
+from mfmgdm_lib.errors import DivergedError, StuckError, renumbered
 from mfmgdm_lib.log_determinants import StepDeterminant, choose_backend
 from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
@@ -112,12 +112,13 @@ class ShardedDescent(Descent):
                 f"paths has shape {tuple(paths.shape)}; expected the {self.rows.stop - self.rows.start} rows from"
                 f" {self.rows.start} on that are {self.shard!r} of {self.n_paths}. Take them with shard.rows(n_paths)."
             )
-        try:
-            own = super().evaluate(paths, step)
-        except DivergedError as error:
-            if self.ensemble_size is None:  # a NaN in the sum tells the others
-                self.shard.sum(torch.full((self.energy.dim,), torch.nan, device=paths.device))
-            raise self._placed(error) from None
+        with renumbered(range(self.n_paths)[self.rows]):
+            try:
+                own = super().evaluate(paths, step)
+            except DivergedError:
+                if self.ensemble_size is None:  # a NaN in the sum tells the others
+                    self.shard.sum(torch.full((self.energy.dim,), torch.nan, device=paths.device))
+                raise
         if self.ensemble_size == 1:
             return own
         mean = self.shard.sum(own.energies.double().sum(0)) / self.n_paths
@@ -144,10 +145,11 @@ class ShardedDescent(Descent):
             LostProcessError: another process is gone.
         """
         try:
-            move = super().move(state, force)
-        except StuckError as error:
+            with renumbered(range(self.n_paths)[self.rows]):
+                move = super().move(state, force)
+        except StuckError:
             if self.ensemble_size == 1:
-                raise self._placed(error) from None
+                raise
             move = Move(state.paths, torch.zeros_like(state.paths, dtype=torch.bool))
         if self.ensemble_size is None and self.support is not constraints.real:
             moving = move.moved is None or bool(move.moved.any())
@@ -159,16 +161,6 @@ class ShardedDescent(Descent):
                     step=state.step,
                 )
         return move
-
-    def _placed(self, error: DescentError) -> DescentError:
-        """The same error with the path's place in the whole ensemble."""
-        if self.shard.count == 1 or error.particle is None:
-            return error
-        return type(error)(
-            f"in process {self.shard.rank}, whose path 0 is path {self.rows.start} of all, {error}",
-            step=error.step,
-            particle=self.rows.start + error.particle,
-        )
 
     def move_with_determinant(self, state: State, determinants: str = "auto") -> tuple[Move, StepDeterminant]:
         """Take a step from `state`, and its log-determinant along with it.

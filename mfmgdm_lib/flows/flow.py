@@ -20,9 +20,9 @@ from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.errors import DivergedError
+from mfmgdm_lib.errors import DivergedError, renumbered
 from mfmgdm_lib.flows.files import KIND, check_energy, flow_arrays, flow_parts, stored_energy
-from mfmgdm_lib.flows.step import FrozenStep, named_by
+from mfmgdm_lib.flows.step import FrozenStep
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.specification import from_spec, register
@@ -190,7 +190,7 @@ class FrozenFlow(Distribution):
         )
         moved = []
         for places, chunk in self._chunks(paths):
-            with named_by(places):
+            with renumbered(places.tolist()):
                 for step in self._steps():
                     chunk = step.advance(chunk, graph=graph)
             moved.append(chunk)
@@ -247,7 +247,7 @@ class FrozenFlow(Distribution):
         shape, starts, rng = self._draw(sample_shape, seed)
         (backend, may_fold), ends = self._backend(determinants), []
         for places, chunk in self._chunks(starts):
-            with named_by(places):
+            with renumbered(places.tolist()):
                 for state in self._follow(chunk, backend, rng, may_fold=may_fold):
                     last = state
             ends.append((last.paths, last.log_prob))
@@ -320,7 +320,7 @@ class FrozenFlow(Distribution):
         points = self._check_paths("x", x).detach().double()
         origins = []
         for places, chunk in self._chunks(points):
-            with named_by(places):
+            with renumbered(places.tolist()):
                 origins.append(self._pull_back(chunk)[0])
         return torch.cat(origins).reshape(x.shape).to(x.dtype)
 
@@ -351,7 +351,7 @@ class FrozenFlow(Distribution):
         log_prob = torch.full_like(points[:, 0], -torch.inf)
         error = torch.zeros_like(log_prob)
         for places, chunk in self._chunks(points, inside.nonzero()[:, 0]):
-            with named_by(places):
+            with renumbered(places.tolist()):
                 start, change, variance = self._pull_back(chunk, backend, rng, may_fold=may_fold)
             log_prob[places], error[places] = self.start.log_prob(start) - change, variance.sqrt()
         return log_prob.reshape(x.shape[:-1]), error.reshape(x.shape[:-1])
@@ -419,7 +419,7 @@ class FrozenFlow(Distribution):
         if broken.any():
             particle = int(broken.nonzero()[0])
             raise DivergedError(
-                f"path {particle} has an infinite or NaN energy; expected a path in the units of the target."
+                "{path} has an infinite or NaN energy; expected a path in the units of the target."
                 " Standardise the series first.",
                 step=self.n_steps,
                 particle=particle,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,12 +10,12 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib.descents.descent import Descent, Move
-from mfmgdm_lib.errors import DescentError, DivergedError, NotInvertibleError
+from mfmgdm_lib.errors import DivergedError, NotInvertibleError, renumbered
 from mfmgdm_lib.flows.root_finding import find_origin
 from mfmgdm_lib.log_determinants import Backend, StepDeterminant, choose_backend
 from mfmgdm_lib.processes.base import generator
 
-__all__ = ["FrozenStep", "named_by"]
+__all__ = ["FrozenStep"]
 
 _SLACK = 2.0**10 * torch.finfo(torch.float64).eps
 """How far below 0, relative to a path's largest entry, round-off may put the origin of an entry that was there."""
@@ -154,7 +153,7 @@ class FrozenStep:
         if broken.any():
             particle = int(broken.nonzero()[0])
             raise DivergedError(
-                f"path {particle} is not finite after step {self.index} with step_size {self._model.step_size:g};"
+                f"{{path}} is not finite after step {self.index} with step_size {self._model.step_size:g};"
                 " expected finite paths all the way. Use a smaller step size.",
                 step=self.index + 1,
                 particle=particle,
@@ -167,7 +166,7 @@ class FrozenStep:
             particle = int(lost.nonzero()[0])
             kind = " in the support all of whose entries moved" if found[particle] else " that can be found"
             raise NotInvertibleError(
-                f"path {particle} has no origin{kind} at step {self.index} with step_size {self._model.step_size:g};"
+                f"{{path}} has no origin{kind} at step {self.index} with step_size {self._model.step_size:g};"
                 " expected a path like those that the flow draws, in the units of the target. Standardise the series"
                 " if it is on another scale, or use a smaller step size.",
                 step=self.index,
@@ -177,29 +176,16 @@ class FrozenStep:
     def _check_still_definite(self, paths: Tensor, places: Tensor) -> None:
         """Look at the Jacobians of those paths for which the iteration itself has not told."""
         backend = choose_backend(self._model, length=paths.shape[-1])
-        with named_by(places):
+        with renumbered(places.tolist()):
             self.determinant(paths[places], backend, generator(0))
 
     def _check_not_folded(self, determinant: StepDeterminant) -> None:
         if determinant.non_positive.any():
             particle = int(determinant.non_positive.nonzero()[0])
             raise NotInvertibleError(
-                f"the Jacobian of step {self.index} for path {particle} has {int(determinant.non_positive[particle])}"
+                f"the Jacobian of step {self.index} for {{path}} has {int(determinant.non_positive[particle])}"
                 f" eigenvalues at or below 0 with step_size {self._model.step_size:g}; expected all above 0, so that"
                 " the step can be inverted. Use a smaller step size.",
                 step=self.index,
                 particle=particle,
             )
-
-
-@contextmanager
-def named_by(places: Tensor) -> Iterator[None]:
-    """Let an error about one of some paths give its place among all of them."""
-    try:
-        yield
-    except DescentError as error:
-        if error.particle is None:
-            raise
-        particle = int(places[error.particle])
-        message = str(error).replace(f"path {error.particle} ", f"path {particle} ", 1)
-        raise type(error)(message, step=error.step, particle=particle) from error.__cause__

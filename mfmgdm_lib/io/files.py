@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mfmgdm_lib._arrays import replace_file, replacing_file, save_arrays
+from mfmgdm_lib.errors import Message
 from mfmgdm_lib.generation import Generation
 
 if TYPE_CHECKING:
@@ -101,9 +102,8 @@ def check_output(path: str | os.PathLike[str], suffixes: tuple[str, ...], force:
         raise FileExistsError(f"{target} is a folder; expected the name of a file. Name another one.")
     _check_folder(target.parent)
     if target.exists() and not force:
-        raise FileExistsError(
-            f"{target} is there already; expected a new file. Name another one, or replace it with force=True."
-        )
+        said = f"{target} is there already; expected a new file. Name another one,"
+        raise FileExistsError(Message(said, "or replace it with force=True.", option="or replace it with --force."))
     return target
 
 

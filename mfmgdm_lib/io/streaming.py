@@ -20,8 +20,8 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import check_member, check_positive_int
 from mfmgdm_lib._progress import counter
+from mfmgdm_lib.errors import renumbered
 from mfmgdm_lib.flows import FrozenFlow
-from mfmgdm_lib.flows.step import named_by
 from mfmgdm_lib.io.files import check_output, replacing
 from mfmgdm_lib.processes.base import Seed, generator
 
@@ -128,7 +128,7 @@ def _batches(flow: FrozenFlow, n_paths: int, batch: int, rng: np.random.Generato
     """Paths (n, length), n of at most `batch`, until there are n_paths."""
     done = 0
     for starts in _starts(flow, n_paths, batch, rng):
-        with named_by(torch.arange(done, done + len(starts))), torch.no_grad():
+        with renumbered(range(done, done + len(starts))), torch.no_grad():
             paths = flow.transform(starts)
         yield paths
         done += len(starts)

@@ -13,6 +13,7 @@ from torch.distributions import constraints
 from torch.func import grad, jacrev
 
 import mfmgdm_lib as mm
+from mfmgdm_lib._conjugate_gradients import conjugate_gradients
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 
@@ -553,3 +554,14 @@ def test_capacitance_that_is_all_but_singular_is_taken_from_all_members(noise: C
         found = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=12), seed=(k, 7))
         assert not found.non_positive.any()
         torch.testing.assert_close(found.capacitance, exact.capacitance, rtol=0, atol=1e-9)
+
+
+def test_system_that_is_solved_stays_so_while_others_are_not() -> None:
+    # The first matrix is indefinite, where its right-hand side hardly reaches: solved after a step, it has to stop.
+    matrices = torch.diag_embed(torch.tensor([[1.0, -1.0, 1.0], [1.0, 2.0, 3.0], [1.0, -1.0, 1.0]]).double())
+    targets = torch.tensor([[1.0, 1e-9, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)[:, None]
+    found = conjugate_gradients(lambda x: x - (matrices @ x[..., None])[..., 0], targets, tolerance=1e-6, max_steps=10)
+    assert found.sound.tolist() == [True, True, False]
+    expected = torch.linalg.solve(matrices[:2], targets[:2].mT).mT
+    torch.testing.assert_close(found.values[:2], expected, rtol=0, atol=1e-8)
+    assert not found.values[2].any()

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._conjugate_gradients import conjugate_gradients
+
 __all__ = ["Force", "Linearization", "Origin", "find_origin"]
 
 Force = Callable[[Tensor], Tensor]
@@ -104,7 +106,7 @@ def _newton(force: Force, linearize: Linearization, x: Tensor, start: Tensor) ->
         if not going.any():
             break
         left, x, here, residual = (part[going] for part in (left, x, here, residual))
-        direction = _conjugate_gradients(linearize(here)[1], residual)
+        direction = _newton_direction(linearize(here)[1], residual)
         here, residual, stuck = _line_search(force, x, here, residual, direction)
     return result, found
 
@@ -131,26 +133,11 @@ def _line_search(
     return here, residual, stuck
 
 
-def _conjugate_gradients(product: Callable[[Tensor], Tensor], target: Tensor) -> Tensor:
-    """(I − B)⁻¹ times `target`, (n, d), for each path; where I − B is not positive definite, as far as it seems so."""
-    solution, residual, direction = torch.zeros_like(target), target, target
-    power = residual.square().sum(-1, keepdim=True)
-    goal, going = _SOLVED**2 * power, power > 0
-    for products in range(_MAX_PRODUCTS):
-        image = direction - product(direction)
-        curvature = (direction * image).sum(-1, keepdim=True)
-        bent = curvature <= 0
-        if products == 0:  # along the residual at least, so that there is a direction at all
-            solution = torch.where(bent & going, target, solution)
-        going = going & ~bent
-        length = going * power / curvature.clamp(min=_TINY)
-        solution, residual = solution + length * direction, residual - length * image
-        power, last = residual.square().sum(-1, keepdim=True), power
-        going = going & (power > goal)
-        if not going.any():
-            break
-        direction = residual + power / last.clamp(min=_TINY) * direction
-    return solution
+def _newton_direction(product: Callable[[Tensor], Tensor], residual: Tensor) -> Tensor:
+    """(I − B)⁻¹ `residual`, (n, d), for each path; where I − B is not positive definite, as far as it seems so."""
+    solved = conjugate_gradients(product, residual[:, None], tolerance=_SOLVED, max_steps=_MAX_PRODUCTS)
+    direction = solved.values[:, 0]
+    return torch.where(direction.any(-1, keepdim=True), direction, residual)  # so that there is a direction at all
 
 
 def _norm(x: Tensor) -> Tensor:

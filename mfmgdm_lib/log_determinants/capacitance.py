@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._conjugate_gradients import conjugate_gradients
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.log_determinants.dense import inner_products
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, factor_symmetric
@@ -27,9 +28,6 @@ _ROUGH = 0.3
 
 _MAX_SOLVE = 100
 """Conjugate-gradient steps at most; a block that needs more is all but singular."""
-
-_TINY = 1e-300
-"""Keeps a quotient finite whose numerator is zero."""
 
 
 class Capacitance(NamedTuple):
@@ -130,26 +128,8 @@ def _expand(
 
 
 def _inner_products(product: Product, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """J (I − B)⁻¹ Jᵀ of each path, (n, K, K), and whether that is sound, (n,): whether I − B is positive definite.
-
-    By conjugate gradients, with step lengths of its own for each row.
-    """
-    solution, residual = torch.zeros_like(rows, dtype=torch.float64), rows.double()
-    direction, power = residual, residual.square().sum(-1)
-    goal, sound = _SOLVED**2 * power, torch.ones(len(rows), dtype=torch.bool, device=rows.device)
-    for _ in range(_MAX_SOLVE):
-        bent = torch.stack([product(row) for row in direction.to(rows).unbind(1)], 1)
-        image = direction - bent.double()
-        curvature = (direction * image).sum(-1)
-        sound &= ((curvature > 0) | (power <= goal)).all(-1)
-        length = power / curvature.clamp(min=_TINY) * sound[:, None]
-        solution = solution + length[..., None] * direction
-        residual = residual - length[..., None] * image
-        power, last = residual.square().sum(-1), power
-        if ((power <= goal) | ~sound[:, None]).all():
-            break
-        direction = residual + (power / last.clamp(min=_TINY))[..., None] * direction
-    sound &= (power <= goal).all(-1)
+    """J (I − B)⁻¹ Jᵀ of each path, (n, K, K), and whether that is sound, (n,): whether I − B is positive definite."""
+    solution, residual, sound = conjugate_gradients(product, rows, tolerance=_SOLVED, max_steps=_MAX_SOLVE)
     # With bᵢ = Jᵀeᵢ and A x̃ⱼ = bⱼ − rⱼ this misses bᵢᵀA⁻¹bⱼ by rᵢᵀA⁻¹rⱼ only, where bᵢᵀx̃ⱼ alone misses it by bᵢᵀA⁻¹rⱼ.
     gram = rows.double() @ solution.mT + solution @ residual.mT
     return 0.5 * (gram + gram.mT), sound

@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from IPython.core.formatters import DisplayFormatter
 
 from mfmgdm_lib.companion import paper
 from mfmgdm_lib.companion.paper import Check, Checks
@@ -140,11 +141,11 @@ def test_record_is_the_same_whatever_the_deviation_was() -> None:
     assert len(shown) == 1
 
 
-def write_page(root: Path, name: str, *htmls: str | None) -> None:
-    """Write an executed notebook: a cell for each of `htmls`, without output for None."""
+def write_page(root: Path, name: str, *shown: Checks | str) -> None:
+    """Write an executed notebook: a cell for each thing shown, checks or a table of something else."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("words")])
-    for html in htmls:
-        data = {"text/plain": "table"} if html is None else {"text/html": html}
+    for value in shown:
+        data = {"text/html": value} if isinstance(value, str) else DisplayFormatter().format(value)[0]
         cell = nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("execute_result", data)])
         notebook.cells.append(cell)
     notebook.cells.append(nbformat.v4.new_code_cell("2", outputs=[nbformat.v4.new_output("stream", text="2\n")]))
@@ -157,9 +158,9 @@ def test_checks_are_collected_from_the_outputs_of_the_pages(tmp_path: Path, chec
     checks.as_printed_fails("eq-a-lemma-4", "|off| by Σ", True, "Σ_n <here>")
     more = Checks()
     more.true("eq-2", "second page", True)
-    write_page(tmp_path, "02_second", more._repr_html_())
-    write_page(tmp_path, "01_first", None, checks._repr_html_(), "<table><tr><td>1</td></tr></table>")
-    write_page(tmp_path, "03_none", None)
+    write_page(tmp_path, "02_second", more)
+    write_page(tmp_path, "01_first", "table", checks, "<table><tr><td>1</td></tr></table>")
+    write_page(tmp_path, "03_none", "table")
     table = paper.checks(tmp_path)
     assert list(table.itertuples(index=False, name=None)) == [
         ("eq-2", 'x < "y" & z', "agrees to 1e-10", "notebooks/01_first"),
@@ -171,7 +172,7 @@ def test_checks_are_collected_from_the_outputs_of_the_pages(tmp_path: Path, chec
 
 def test_checks_shown_twice_on_a_page_count_once(tmp_path: Path, checks: Checks) -> None:
     checks.true("eq-2", "loss", True)
-    write_page(tmp_path, "01_first", checks._repr_html_(), checks._repr_html_())
+    write_page(tmp_path, "01_first", checks, checks)
     assert len(paper.checks(tmp_path)) == 1
 
 

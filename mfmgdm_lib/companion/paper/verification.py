@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from mfmgdm_lib.companion.paper.tables import contents
 
 __all__ = ["Check", "Checks", "checks"]
 
-# One row of the table that a page shows; `checks` reads back what `Checks` has written there.
-_ROW = '<tr data-paper-key="{}"><td>{}</td><td>{}</td><td>{}</td></tr>'
-_READ_ROW = re.compile(_ROW.format("([a-z0-9-]+)", "[^<]*", "([^<]*)", "([^<]*)"))
+_MIMETYPE = "application/vnd.mfmgdm.checks+json"
+"""What a cell that shows `Checks` keeps them under, beside the table, for `checks` to read."""
 
 
 @dataclass(frozen=True)
@@ -164,8 +162,12 @@ class Checks:
     def _repr_html_(self) -> str:
         lines = ["<tr><th>equation</th><th>what was checked</th><th>result</th></tr>"]
         for made in self._in_order():
-            lines.append(_ROW.format(made.key, *map(html.escape, (self._labels[made.key], made.what, made.result))))
+            cells = map(html.escape, (self._labels[made.key], made.what, made.result))
+            lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
         return '<table class="table">\n' + "\n".join(lines) + "\n</table>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {_MIMETYPE: [asdict(made) for made in self._in_order()]}
 
 
 def checks(root: Path | str) -> pd.DataFrame:
@@ -180,11 +182,11 @@ def checks(root: Path | str) -> pd.DataFrame:
         Text columns `key`, `what`, `result` and `page` (path without suffix), in the order of the pages; a check that
         a page shows twice is there once.
     """
-    rows = []
+    names, rows = ["key", "what", "result"], []
     for path in sorted(Path(root).glob("notebooks/*.ipynb")):
         page = path.relative_to(root).with_suffix("").as_posix()
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", []):
-                shown = "".join(output.get("data", {}).get("text/html", ""))
-                rows += [(*map(html.unescape, row), page) for row in _READ_ROW.findall(shown)]
-    return pd.DataFrame(rows, columns=["key", "what", "result", "page"], dtype=str).drop_duplicates(ignore_index=True)
+                shown = output.get("data", {}).get(_MIMETYPE, [])
+                rows += [(*(made[name] for name in names), page) for made in shown]
+    return pd.DataFrame(rows, columns=[*names, "page"], dtype=str).drop_duplicates(ignore_index=True)

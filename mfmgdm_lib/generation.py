@@ -100,7 +100,7 @@ def generate(
     scaled = (observed - mean) / stddev
     energy = StylizedFacts() if energy is None else energy
     target = target_from_data(energy, scaled)
-    law, notes = _law(scaled, start)
+    law, notes = _starting_law(scaled, start)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
     for state in GradientFlow(energy, target).steps(x0, duration):
         last = state
@@ -109,14 +109,14 @@ def generate(
         paths=mean + stddev * paths,
         series=observed,
         report=_compare(scaled, paths, mean, stddev),
-        notes=(*_doubts(scaled, length), *notes, *_shortfall(last.mismatch[0], target)),
+        notes=(*_series_warnings(scaled, length), *notes, *_target_warning(last.mismatch[0], target)),
         loss=float(last.loss.mean()),
         steps=last.step,
         start=law,
     )
 
 
-def _law(scaled: Tensor, start: str) -> tuple[Process, list[str]]:
+def _starting_law(scaled: Tensor, start: str) -> tuple[Process, list[str]]:
     """The law of the starting paths, and a note where it is not the one that was asked for."""
     try:
         return starting_law(scaled, start), []
@@ -154,8 +154,8 @@ _REPORTED = {
 """Rows of the report, by their labels."""
 
 
-def _doubts(scaled: Tensor, length: int) -> list[str]:
-    """Signs that the series is not what the method is made for: stationary, and long enough to say what it is like."""
+def _series_warnings(scaled: Tensor, length: int) -> list[str]:
+    """Signs that the series is not stationary, or too short to estimate its statistics."""
     found = []
     n = len(scaled)
     if n < _LONG_ENOUGH:
@@ -178,13 +178,13 @@ def _doubts(scaled: Tensor, length: int) -> list[str]:
     still = float((scaled[1:] == scaled[:-1]).double().mean())
     if still > 0.2:
         found.append(f"{100 * still:.0f} % of the values repeat the one before: coarse quotes, or filled gaps.")
-    if (season := _season(scaled)) is not None:
+    if (season := _cycle_length(scaled)) is not None:
         found.append(f"There is a cycle of {season} points, which no energy here can reproduce.")
     return found
 
 
-def _shortfall(mismatch: Tensor, target: Target) -> list[str]:
-    """Whether the mean energy is further from the target than the series tells where that is."""
+def _target_warning(mismatch: Tensor, target: Target) -> list[str]:
+    """A warning if the mean energy is more than a standard error of the target away from it."""
     away = (mismatch.double().abs() / target.standard_error).nan_to_num(0.0)
     if float(away.max()) <= 1.0:
         return []
@@ -195,11 +195,11 @@ def _shortfall(mismatch: Tensor, target: Target) -> list[str]:
 
 
 _UNLIKELY = 4.0
-"""Standard errors beyond which a difference is no accident."""
+"""Standard errors beyond which a difference is significant."""
 
 
-def _season(scaled: Tensor) -> int | None:
-    """Period of a cycle: a peak of the periodogram that noise around it would not have in a million series."""
+def _cycle_length(scaled: Tensor) -> int | None:
+    """Period of a cycle: a peak of the periodogram whose probability under noise is below one in a million; or None."""
     power = torch.fft.rfft(scaled).abs().square()[1:]
     width = 50
     padded = torch.nn.functional.pad(power[None, None], (width, width), mode="reflect")[0, 0]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import mfmgdm_lib as mm
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,6 +25,13 @@ def test_every_work_of_the_bibliography_is_cited_and_every_citation_has_a_work()
         for key in keys.split(",")
     }
     assert works == cited
+
+
+def test_names_of_the_library_in_texts_exist() -> None:
+    texts = [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.md"), *ROOT.glob("*.md")]
+    for text in texts:
+        for name in re.findall(r"(?<![\w.])mm((?:\.[A-Za-z]\w*)+)", text.read_text(encoding="utf-8")):
+            assert operator.attrgetter(name.removeprefix("."))(mm) is not None, f"{text.name}: mm{name}"
 
 
 def test_equations_have_the_letter_beside_them_and_where_they_are_referred_to(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def save_paths(generation: Generation, path: str | os.PathLike[str], *, force: b
         (64, 3)
     """
     target = check_output(path, PATHS_SUFFIXES, force)
-    with _said(target):
+    with _named_errors(target):
         _WRITERS[target.suffix](generation, target)
     return target
 
@@ -70,7 +70,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, force: bool = F
     target = check_output(path, FIGURE_SUFFIXES, force)
     drawn = io.BytesIO()
     figure.savefig(drawn, format=target.suffix[1:])
-    with _said(target):
+    with _named_errors(target):
         replace_file(target, drawn.getbuffer())
     return target
 
@@ -126,7 +126,7 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         ...     Path(folder, "numbers.bin").stat().st_size
         10
     """
-    with _said(path), replacing_file(path) as file:
+    with _named_errors(path), replacing_file(path) as file:
         yield file
         check_output(path, (path.suffix,), force)
 
@@ -218,8 +218,8 @@ def _check_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _said(path: Path) -> Iterator[None]:
-    """Name the file that could not be written."""
+def _named_errors(path: Path) -> Iterator[None]:
+    """Add the name of the file to an error of writing it."""
     try:
         yield
     except FileExistsError:  # which names it already

@@ -31,7 +31,7 @@ class StepDeterminant:
         capacitance: log|det| of each ensemble's capacitance matrix, nats, (E,).
         non_positive: eigenvalues of each ensemble's Jacobian that are not above 0, (E,). The Jacobian is symmetric;
             where there is any, the step folds space, and the change of variables no longer counts every preimage.
-            A stochastic estimate counts only those that it has come across.
+            A stochastic estimate counts only those that it has found.
         sign: sign of each ensemble's determinant, (E,).
         blocks_error: standard error of `blocks`, (N,); 0 from an exact backend, like the other two.
         capacitance_error: standard error of `capacitance`, (E,).

@@ -101,12 +101,12 @@ class Stochastic:
     def _blocks(
         self, energy: Energy, paths: Tensor, weights: Tensor, product: Product, mask: Tensor, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """log|det A_n| of each path, its standard error and the eigenvalues ≤ 0 that were come across, (N,) each."""
+        """log|det A_n| of each path, its standard error and the number of eigenvalues ≤ 0 found, (N,) each."""
 
-        def narrowed(places: Tensor) -> Product:
+        def product_of(places: Tensor) -> Product:
             return restricted(energy.linearize(paths[places], weights[places])[1], mask[places])
 
-        probed = [self._probe(restricted(product, mask), narrowed, mask, rng) for _ in range(self.probes)]
+        probed = [self._probe(restricted(product, mask), product_of, mask, rng) for _ in range(self.probes)]
         error = torch.stack([probe.error for probe in probed]).square().sum(0).sqrt() / self.probes
         folds = torch.stack([probe.folds for probe in probed]).amax(0)
         return torch.stack([probe.log_abs for probe in probed]).mean(0), error, folds
@@ -115,13 +115,13 @@ class Stochastic:
         return max(4, len(state.paths) // model.energy.dim) if self.coupling_paths is None else self.coupling_paths
 
     def _probe(
-        self, product: Product, narrowed: Callable[[Tensor], Product], mask: Tensor, rng: np.random.Generator
+        self, product: Product, product_of: Callable[[Tensor], Product], mask: Tensor, rng: np.random.Generator
     ) -> _Probe:
         """Send one probe through I − B of every path, with as many Lanczos steps as the tolerance takes.
 
         Args:
             product: the product with B of every path.
-            narrowed: the same of some paths, which it takes the places of. Most need a step or two, a few need dozens.
+            product_of: the same for the paths at given places. Most need a step or two, a few need dozens.
             mask: 1 for each entry that moves, else 0, (N, d).
             rng: draws the probes.
         """
@@ -129,13 +129,13 @@ class Stochastic:
         lanczos = _Lanczos(start, mask.sum(-1, dtype=torch.float64))
         active = torch.arange(len(mask), device=mask.device)
         found = lanczos.advance(product)
-        while (unsettled := found.missing[active] > self.tolerance).any() and lanczos.steps < self.max_products:
+        while (unsettled := found.truncation[active] > self.tolerance).any() and lanczos.steps < self.max_products:
             if 2 * int(unsettled.sum()) <= len(active):
-                active, product = active[unsettled], narrowed(active[unsettled])
+                active, product = active[unsettled], product_of(active[unsettled])
                 lanczos.keep(unsettled)
             before, probe = found.log_abs[active], lanczos.advance(product)
             if lanczos.steps == self.max_products:
-                change = (probe.log_abs - before).abs() * (probe.missing > self.tolerance)
+                change = (probe.log_abs - before).abs() * (probe.truncation > self.tolerance)
                 probe = probe._replace(error=torch.hypot(probe.error, change))
             for whole, part in zip(found, probe, strict=True):
                 whole[active] = part
@@ -148,7 +148,7 @@ class _Lanczos:
     def __init__(self, start: Tensor, size: Tensor) -> None:
         self._basis = [start / start.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(start.dtype).tiny)]
         self._diagonal: list[Tensor] = []
-        self._beside: list[Tensor] = []
+        self._off_diagonal: list[Tensor] = []
         self._size = size
 
     @property
@@ -158,7 +158,7 @@ class _Lanczos:
 
     def keep(self, chosen: Tensor) -> None:
         """Go on with the paths `chosen`, (n,) of bool, only."""
-        for vectors in (self._basis, self._diagonal, self._beside):
+        for vectors in (self._basis, self._diagonal, self._off_diagonal):
             vectors[:] = [vector[chosen] for vector in vectors]
         self._size = self._size[chosen]
 
@@ -168,12 +168,12 @@ class _Lanczos:
         self._diagonal.append(dot(image, self._basis[-1]))
         for vector in reversed(self._basis):  # against all of them, because round-off brings the early ones back
             image = image - dot(image, vector)[:, None].to(image) * vector
-        self._beside.append(dot(image, image).sqrt())
-        probe = _quadrature(torch.stack(self._diagonal, -1), torch.stack(self._beside, -1), self._size)
+        self._off_diagonal.append(dot(image, image).sqrt())
+        probe = _quadrature(torch.stack(self._diagonal, -1), torch.stack(self._off_diagonal, -1), self._size)
         # Where the probe's space is used up what is left is round-off: zero from here on, which adds nothing.
-        left = self._beside[-1] > 1e-10 * probe.radius.clamp(min=_TINY)
-        self._beside[-1] = self._beside[-1] * left
-        self._basis.append(image * (left / self._beside[-1].clamp(min=_TINY))[:, None].to(image))
+        left = self._off_diagonal[-1] > 1e-10 * probe.radius.clamp(min=_TINY)
+        self._off_diagonal[-1] = self._off_diagonal[-1] * left
+        self._basis.append(image * (left / self._off_diagonal[-1].clamp(min=_TINY))[:, None].to(image))
         return probe
 
 
@@ -203,26 +203,28 @@ class _Probe(NamedTuple):
     radius: Tensor
     """Spectral radius of B, from above while only the Frobenius norm is known."""
     folds: Tensor
-    """Eigenvalues of I − B at or below 0 that the probe has come across."""
-    missing: Tensor
-    """Bound of what the cut series leaves out, nats."""
+    """Eigenvalues of I − B at or below 0 that the probe has found."""
+    truncation: Tensor
+    """Bound of the error of truncating the series, nats."""
 
 
-def _quadrature(diagonal: Tensor, beside: Tensor, size: Tensor) -> _Probe:
+def _quadrature(diagonal: Tensor, off_diagonal: Tensor, size: Tensor) -> _Probe:
     """Read Lanczos coefficients (N, k) of B for paths of `size` moving entries, (N,).
 
     With k = 1 the second moment α² + β² is known too, so the series goes to second order. With k > 1 it is the Gauss
     quadrature of k nodes, exact for the first 2k − 1 powers of B.
     """
     k = diagonal.shape[-1]
-    square = diagonal[:, 0].square() + beside[:, 0].square()  # ‖Bv‖² of a unit probe: tr B² / d on average
+    square = diagonal[:, 0].square() + off_diagonal[:, 0].square()  # ‖Bv‖² of a unit probe: tr B² / d on average
     if k == 1:
         mean = -diagonal[:, 0] - 0.5 * square
-        variance = beside[:, 0].square()
+        variance = off_diagonal[:, 0].square()
         radius, folds, order = (size * square).sqrt(), torch.zeros_like(size, dtype=torch.int64), 3
     else:
         tridiagonal = torch.diag_embed(diagonal)
-        tridiagonal = tridiagonal + torch.diag_embed(beside[:, :-1], 1) + torch.diag_embed(beside[:, :-1], -1)
+        tridiagonal = (
+            tridiagonal + torch.diag_embed(off_diagonal[:, :-1], 1) + torch.diag_embed(off_diagonal[:, :-1], -1)
+        )
         nodes, vectors = torch.linalg.eigh(tridiagonal)
         weights, logs = vectors[:, 0].square(), (1.0 - nodes).abs().clamp(min=_TINY).log()
         mean = (weights * logs).sum(-1)
@@ -230,7 +232,7 @@ def _quadrature(diagonal: Tensor, beside: Tensor, size: Tensor) -> _Probe:
         # Nodes lie inside the spectrum and reach its ends quickly; a tenth allows for what they still lack.
         radius = torch.minimum(1.1 * nodes.abs().amax(-1), (size * square).sqrt())
         folds, order = ((nodes >= 1.0) & (weights > 1e-20)).sum(-1), 2 * k
-    missing = size * square * radius ** (order - 2) / (order * (1.0 - radius).clamp(min=0.0))
-    missing = torch.where(radius > 0, missing, torch.zeros_like(missing))
+    truncation = size * square * radius ** (order - 2) / (order * (1.0 - radius).clamp(min=0.0))
+    truncation = torch.where(radius > 0, truncation, torch.zeros_like(truncation))
     error = (2.0 * size * variance).sqrt()
-    return _Probe(size * mean, error, radius, folds, missing)
+    return _Probe(size * mean, error, radius, folds, truncation)

@@ -143,8 +143,13 @@ def _describe(
 
 
 def arguments_of(obj: object) -> dict[str, Any]:
-    """The arguments of an object as `spec` writes them, whether or not its class is registered."""
-    return _arguments(obj, _parameters(type(obj), None)[0], None, "")
+    """The arguments of an object as `spec` writes them; its own class need not be registered.
+
+    Where an argument has got another name, a mapping `former_names` of the class keeps the one that files have.
+    """
+    found = _arguments(obj, _parameters(type(obj), None)[0], None, "")
+    former: Mapping[str, str] = getattr(obj, "former_names", {})
+    return {former.get(name, name): value for name, value in found.items()}
 
 
 def _arguments(

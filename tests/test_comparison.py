@@ -94,7 +94,7 @@ def test_stored_cells_are_cells_of_the_table() -> None:
         assert isinstance(cell, Cell) and "ended" not in result.provenance
         assert table.index[0] == 0 and table.index[-1] == cell.n_steps
         np.testing.assert_allclose(-table["entropy"] - table["log_likelihood"], table["reverse_kl"], rtol=0, atol=1e-5)
-        assert len(result.provenance["best_paths"]) == cell.n_particles
+        assert len(result.provenance["best_paths"]) == cell.n_paths
         # Four decimals are kept of each path.
         assert np.mean(result.provenance["best_paths"]) == pytest.approx(table["reverse_kl"].min(), abs=1e-4)
         assert {"wall_time", "peak_memory_mb", "versions", "machine", "date", "device"} <= set(result.provenance)

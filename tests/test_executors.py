@@ -21,7 +21,7 @@ from mfmgdm_lib.companion import TABLE_1, Cell
 from mfmgdm_lib.runs import ResultStore, complete, executors, run_cells
 
 SMALL = tuple(
-    dataclasses.replace(cell, n_steps=8, n_particles=4, target_samples=50) for cell in TABLE_1 if cell.energy == "acf"
+    dataclasses.replace(cell, n_steps=8, n_paths=4, target_samples=50) for cell in TABLE_1 if cell.energy == "acf"
 )[:3]
 """Cells of a tenth of a second."""
 
@@ -128,7 +128,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 def test_cells_of_a_worker_that_is_killed_are_taken_over(cluster: Cluster, store: ResultStore, tmp_path: Path) -> None:
     cells = tuple(
-        dataclasses.replace(TABLE_1[k % 2], n_steps=100, n_particles=32, target_samples=50, initial_seed=(k,))
+        dataclasses.replace(TABLE_1[k % 2], n_steps=100, n_paths=32, target_samples=50, initial_seed=(k,))
         for k in range(4)
     )
     states: list[str] = []

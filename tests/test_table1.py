@@ -21,10 +21,10 @@ from mfmgdm_lib.runs.store import Progress, Result, ResultStore
 
 CELLS = {cell.key: cell for cell in TABLE_1}
 
-EXACT = dataclasses.replace(CELLS["ar01-acf-mgdm"], n_steps=12, n_particles=4, target_samples=50)
+EXACT = dataclasses.replace(CELLS["ar01-acf-mgdm"], n_steps=12, n_paths=4, target_samples=50)
 """A fraction of a second, with exact determinants in float64."""
 
-ESTIMATED = dataclasses.replace(CELLS["ar01-scatmean-mf"], n_steps=6, n_particles=4, target_samples=50)
+ESTIMATED = dataclasses.replace(CELLS["ar01-scatmean-mf"], n_steps=6, n_paths=4, target_samples=50)
 """A second, with estimated determinants and paths in float32."""
 
 INTERPOLATED = dataclasses.replace(EXACT, n_steps=115, determinant_every=5)
@@ -85,7 +85,7 @@ def test_step_size_and_steps_are_the_paper_s_for_both_models(
 
 
 def test_sizes_and_seeds_are_the_paper_s() -> None:
-    shared = {(c.n_particles, c.length, c.target_samples, c.initial_seed, c.target_seed) for c in TABLE_1}
+    shared = {(c.n_paths, c.length, c.target_samples, c.initial_seed, c.target_seed) for c in TABLE_1}
     assert shared == {(128, 1024, 10_000, (2, 12345), (3, 12345))}
     # What has exact determinants keeps float64.
     assert {cell.dtype for cell in TABLE_1 if cell.energy == "acf"} == {"float64"}
@@ -98,7 +98,7 @@ def test_run_has_the_cell_s_ensembles_paths_and_backend() -> None:
         assert (trace.members, trace.determinants) == (members, backend)
         assert trace.paths.shape == (4, 1024) and trace.paths.dtype == (dtype or torch.float32)
         assert {*trace.observed} == {"log_p_approximate"}
-    assert {*dataclasses.replace(CELLS["cir-exp-acf-mf"], n_particles=2).run(n_steps=0).trace().observed} == set()
+    assert {*dataclasses.replace(CELLS["cir-exp-acf-mf"], n_paths=2).run(n_steps=0).trace().observed} == set()
 
 
 def test_quick_profile_has_the_same_cells_and_less_of_everything() -> None:
@@ -106,8 +106,8 @@ def test_quick_profile_has_the_same_cells_and_less_of_everything() -> None:
     assert table_1() == TABLE_1 and [cell.key for cell in quick] == [cell.key for cell in TABLE_1]
     for small, cell in zip(quick, TABLE_1, strict=True):
         assert small.n_steps == max(25, cell.n_steps // 10) and small.n_steps < cell.n_steps
-        assert (small.n_particles, small.target_samples) == (16, 500)
-        sizes = {name: getattr(cell, name) for name in ("n_steps", "n_particles", "target_samples")}
+        assert (small.n_paths, small.target_samples) == (16, 500)
+        sizes = {name: getattr(cell, name) for name in ("n_steps", "n_paths", "target_samples")}
         assert dataclasses.replace(small, **sizes) == cell
     with pytest.raises(ValueError, match=r"profile is 'slow'.*'paper', 'quick'"):
         table_1("slow")
@@ -209,7 +209,7 @@ def test_result_is_computed_once_and_found_afterwards(store: ResultStore) -> Non
     assert "ended" not in result.provenance and result.provenance["wall_time"] >= 0
     paths = result.provenance["best_paths"]
     # They are kept to four digits after the point, each off by half a unit of the last.
-    assert len(paths) == EXACT.n_particles and abs(np.mean(paths) - result.table["reverse_kl"].min()) <= 0.5e-4
+    assert len(paths) == EXACT.n_paths and abs(np.mean(paths) - result.table["reverse_kl"].min()) <= 0.5e-4
 
 
 def test_cell_that_another_holds_is_busy(store: ResultStore) -> None:
@@ -307,7 +307,7 @@ def test_two_processes_on_one_store_share_the_cells(store: ResultStore, tmp_path
         assert table_bytes(store, cell) == table_bytes(ResultStore(tmp_path / "alone"), cell)
 
 
-DIVERGING = dataclasses.replace(CELLS["ar01-acf-mf"], step_size=1e3, n_steps=30, n_particles=4, target_samples=50)
+DIVERGING = dataclasses.replace(CELLS["ar01-acf-mf"], step_size=1e3, n_steps=30, n_paths=4, target_samples=50)
 """Grows beyond all bounds within 15 steps, and not so fast that the square of a divergence would before."""
 
 

@@ -37,7 +37,7 @@ ROUGH_STEPS, PASSES = 250, 6
 def starting_paths(cell: Cell) -> Tensor:
     """Those of the cell, in its precision."""
     experiment = cell.experiment()
-    return experiment.start.sample(cell.n_particles, cell.length, cell.initial_seed).to(getattr(torch, cell.dtype))
+    return experiment.start.sample(cell.n_paths, cell.length, cell.initial_seed).to(getattr(torch, cell.dtype))
 
 
 def determinants() -> Iterator[dict[str, float]]:

@@ -107,14 +107,15 @@ def descend(
     paths from each process. A run that was stopped goes on from its last checkpoint when the command is given again.
     """
     from mfmgdm_lib.distributed import Checkpoints, LostProcessError, join
+    from mfmgdm_lib.specification import arguments_of
 
     with reported_errors(), join(device, timeout=timeout) as shard, _reported_stop(shard):
         cell = _cell(
             initial_seed=tuple(seeds), **{name: value for name, value in which.items() if name != "determinants"}
         )
-        shard.rows(cell.n_particles)
+        shard.rows(cell.n_paths)
         _check_outputs(folder, shard, force)
-        settings = dataclasses.asdict(cell) | {"determinants": which["determinants"], "device": device}
+        settings = arguments_of(cell) | {"determinants": which["determinants"], "device": device}
         checkpoints = Checkpoints(folder, shard, settings, report=lambda text: click.echo(text, err=True))
         kept = checkpoints.load(force=force)
         try:
@@ -136,7 +137,7 @@ def _cell(
     (cell,) = select(TABLE_1, [f"{process}-{energy}-{model}"])
     return dataclasses.replace(
         cell,
-        n_particles=paths,
+        n_paths=paths,
         n_steps=cell.n_steps if steps is None else steps,
         step_size=cell.step_size if step_size is None else step_size,
         dtype="float64",
@@ -169,8 +170,8 @@ def _start(cell: Cell, shard: Shard, determinants: bool) -> ShardedRun:
     from mfmgdm_lib.distributed import ShardedDescent, ShardedRun
 
     experiment = cell.experiment()
-    model = ShardedDescent(experiment.model(table1.MODELS[cell.model]), shard, cell.n_particles)
-    x0 = shard.draw(experiment.start, cell.n_particles, cell.length, cell.initial_seed).to(shard.device)
+    model = ShardedDescent(experiment.model(table1.MODELS[cell.model]), shard, cell.n_paths)
+    x0 = shard.draw(experiment.start, cell.n_paths, cell.length, cell.initial_seed).to(shard.device)
     return ShardedRun(model, x0, cell.n_steps, determinants=determinants)
 
 

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from mfmgdm_lib.companion.comparison import (
         ENERGY_NAMES,
         MODEL_NAMES,
-        PROCESS_NAMES,
         cell_number,
         cell_row,
         compare_cells,
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
         AR_ILLUSTRATION,
         CIR_EXPONENTIAL,
         CIR_TRUNCATED,
+        PROCESS_NAMES,
         SyntheticExperiment,
         final_slope,
         replicate_summary,
@@ -129,7 +129,7 @@ __all__ = [
 _HOMES = {
     "ENERGY_NAMES": "comparison",
     "MODEL_NAMES": "comparison",
-    "PROCESS_NAMES": "comparison",
+    "PROCESS_NAMES": "synthetic",
     "first_bound_step": "comparison",
     "cell_number": "comparison",
     "cell_row": "comparison",

@@ -13,13 +13,13 @@ from scipy.stats import chi2
 
 from mfmgdm_lib.companion.paper import OurNumber, numbers, verdict
 from mfmgdm_lib.companion.results import result_store
+from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
 from mfmgdm_lib.companion.table1 import ENERGIES, MODELS, PROCESSES, TABLE_1, Cell
 from mfmgdm_lib.runs.store import Result
 
 __all__ = [
     "ENERGY_NAMES",
     "MODEL_NAMES",
-    "PROCESS_NAMES",
     "cell_number",
     "cell_row",
     "compare_cells",
@@ -29,14 +29,6 @@ __all__ = [
     "pass_errors",
     "stored_cells",
 ]
-
-PROCESS_NAMES = {
-    "ar01": "AR(0.1)",
-    "ar02": "AR(0.2, −0.1)",
-    "arm01": "AR(−0.1, 0.2, 0.1)",
-    "cir-exp": "CIR(1/2, 1, 1)",
-    "cir-trunc": "CIR(2^−½, 2^½, 1)",
-}
 
 ENERGY_NAMES = {
     "acf": "i. autocovariance",

@@ -6,8 +6,9 @@ import html
 
 import pandas as pd
 
-from mfmgdm_lib.companion.comparison import ENERGY_NAMES, MODEL_NAMES, PROCESS_NAMES
+from mfmgdm_lib.companion.comparison import ENERGY_NAMES, MODEL_NAMES
 from mfmgdm_lib.companion.paper import to_html, verdict_html
+from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
 from mfmgdm_lib.companion.table1 import TABLE_1, Cell
 
 __all__ = ["bounds_table", "cell_details", "cell_name", "cells_html", "copies_table"]

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mfmgdm_lib import data
 from mfmgdm_lib.companion.results import projected_covariance
+from mfmgdm_lib.companion.synthetic import PROCESS_NAMES, PROCESSES
 from mfmgdm_lib.energies import Energy, Projection, ScatteringCovariance, ScatteringMean, ScatteringSpectra
-from mfmgdm_lib.processes import AR, CIR, GARCH, WhiteNoise
+from mfmgdm_lib.processes import GARCH, WhiteNoise
 from mfmgdm_lib.statistics import separation
 
 __all__ = [
@@ -23,11 +24,7 @@ __all__ = [
 ]
 
 _LAWS = {
-    "AR(0.1)": AR([0.1]),
-    "AR(0.2, −0.1)": AR([0.2, -0.1]),
-    "AR(−0.1, 0.2, 0.1)": AR([-0.1, 0.2, 0.1]),
-    "CIR(1/2, 1, 1)": CIR(0.5, 1.0, 1.0),
-    "CIR(2^−½, 2^½, 1)": CIR(2**-0.5, 2**0.5, 1.0),
+    **{PROCESS_NAMES[name]: process for name, process in PROCESSES.items()},
     "GARCH": GARCH(0.03, 0.1, 0.87),
 }
 """The processes of Section 5.1, and the GARCH that Appendix C projects with."""

@@ -24,11 +24,32 @@ __all__ = [
     "AR_ILLUSTRATION",
     "CIR_EXPONENTIAL",
     "CIR_TRUNCATED",
+    "PROCESSES",
+    "PROCESS_NAMES",
     "SyntheticExperiment",
     "final_slope",
     "replicate_summary",
     "summarize",
 ]
+
+
+PROCESSES: dict[str, Process] = {
+    "ar01": AR([0.1]),
+    "ar02": AR([0.2, -0.1]),
+    "arm01": AR([-0.1, 0.2, 0.1]),
+    "cir-exp": CIR(0.5, 1.0, 1.0),
+    "cir-trunc": CIR(2**-0.5, 2**0.5, 1.0),
+}
+"""The rows of Table 1, by the names that keys are made of."""
+
+PROCESS_NAMES = {
+    "ar01": "AR(0.1)",
+    "ar02": "AR(0.2, −0.1)",
+    "arm01": "AR(−0.1, 0.2, 0.1)",
+    "cir-exp": "CIR(1/2, 1, 1)",
+    "cir-trunc": "CIR(2^−½, 2^½, 1)",
+}
+"""What figures and tables call them."""
 
 
 @renamed(n_particles="n_paths")
@@ -163,11 +184,11 @@ def summarize(trace: DivergenceTrace) -> pd.DataFrame:
     ).rename_axis("step")
 
 
-AR_ILLUSTRATION = SyntheticExperiment(AR([0.1]), Autocovariance(), step_size=10.0, n_steps=200)
+AR_ILLUSTRATION = SyntheticExperiment(PROCESSES["ar01"], Autocovariance(), step_size=10.0, n_steps=200)
 """Figures 1, 3 and 4: AR(0.1), its sufficient statistics, and 200 steps."""
 
-CIR_EXPONENTIAL = SyntheticExperiment(CIR(0.5, 1.0, 1.0), Autocovariance(), step_size=10.0, n_steps=500)
+CIR_EXPONENTIAL = SyntheticExperiment(PROCESSES["cir-exp"], Autocovariance(), step_size=10.0, n_steps=500)
 """Table 1: CIR(1/2, 1, 1), whose mean and standard deviation are equal, from an exponential start."""
 
-CIR_TRUNCATED = SyntheticExperiment(CIR(2**-0.5, 2**0.5, 1.0), Autocovariance(), step_size=10.0, n_steps=2000)
+CIR_TRUNCATED = SyntheticExperiment(PROCESSES["cir-trunc"], Autocovariance(), step_size=10.0, n_steps=2000)
 """Table 1: CIR(2^−½, 2^½, 1), from a Gaussian cut off below 0."""

@@ -7,19 +7,20 @@ import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 
 from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
+from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.companion.results import projected_covariance
-from mfmgdm_lib.companion.synthetic import SyntheticExperiment, summarize
+from mfmgdm_lib.companion.synthetic import PROCESSES, SyntheticExperiment, summarize
 from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace
 from mfmgdm_lib.energies import Autocovariance, Energy, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.log_determinants import Determinants
-from mfmgdm_lib.processes import AR, CIR, Process
+from mfmgdm_lib.processes import AR, CIR
 from mfmgdm_lib.runs.store import Result, Specification
 
 __all__ = [
@@ -34,15 +35,6 @@ __all__ = [
     "table_1",
     "tabulate",
 ]
-
-PROCESSES: dict[str, Process] = {
-    "ar01": AR([0.1]),
-    "ar02": AR([0.2, -0.1]),
-    "arm01": AR([-0.1, 0.2, 0.1]),
-    "cir-exp": CIR(0.5, 1.0, 1.0),
-    "cir-trunc": CIR(2**-0.5, 2**0.5, 1.0),
-}
-"""The rows of Table 1, by the names that keys are made of."""
 
 ENERGIES = ("acf", "scatmean", "scatcov", "spectra")
 """The columns of Table 1: energies i to iv."""
@@ -64,6 +56,7 @@ _SCHEDULES: dict[str, dict[str, tuple[float, int]]] = {
 """Step size and number of steps of each cell, the same for both models."""
 
 
+@renamed(n_particles="n_paths")
 @dataclass(frozen=True)
 class Cell:
     """One number of Table 1, and the curve of Figure 5 that it is the minimum of.
@@ -74,7 +67,7 @@ class Cell:
         model: a key of `MODELS`.
         step_size: s.
         n_steps: T.
-        n_particles: N, paths in the estimate of the divergence.
+        n_paths: N, paths in the estimate of the divergence.
         length: d, points of each path.
         target_samples: paths that α, and the scale of energy iv, are averaged over.
         initial_seed: seed of the starting paths, and of the random probes after them.
@@ -90,7 +83,7 @@ class Cell:
     model: str
     step_size: float
     n_steps: int
-    n_particles: int = 128
+    n_paths: int = 128
     length: int = 1024
     target_samples: int = 10_000
     initial_seed: tuple[int, ...] = (2, 12345)
@@ -98,6 +91,8 @@ class Cell:
     dtype: str = "float64"
     step_error: float = 0.02
     determinant_every: int | None = None
+
+    former_names: ClassVar = {"n_paths": "n_particles"}
 
     def __post_init__(self) -> None:
         for name in ("step_size", "step_error"):  # 10 and 10.0 are one cell
@@ -142,7 +137,7 @@ class Cell:
     @property
     def size(self) -> int:
         """Paths times steps."""
-        return self.n_steps * self.n_particles
+        return self.n_steps * self.n_paths
 
     def value(self, run: DivergenceRun) -> float:
         """The present divergence, nats per path."""
@@ -169,7 +164,7 @@ _OF_A_RUN = ("model", "initial_seed", "dtype", "step_error", "determinant_every"
 def _experiment(
     process: str,
     energy: str,
-    n_particles: int,
+    n_paths: int,
     target_samples: int,
     target_seed: tuple[int, ...],
     length: int,
@@ -185,7 +180,7 @@ def _experiment(
     return SyntheticExperiment(
         law,
         make[energy](),
-        n_paths=n_particles,
+        n_paths=n_paths,
         length=length,
         target_samples=target_samples,
         target_seed=target_seed,
@@ -227,7 +222,7 @@ def table_1(profile: str = "paper") -> tuple[Cell, ...]:
     if profile == "paper":
         return TABLE_1
     return tuple(
-        dataclasses.replace(cell, n_steps=max(25, cell.n_steps // 10), n_particles=16, target_samples=500)
+        dataclasses.replace(cell, n_steps=max(25, cell.n_steps // 10), n_paths=16, target_samples=500)
         for cell in TABLE_1
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
@@ -23,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from mfmgdm_lib._arrays import load_arrays, replace_file, save_arrays
 from mfmgdm_lib.errors import NewerFormatError
+from mfmgdm_lib.specification import arguments_of
 
 __all__ = ["Progress", "Result", "ResultStore", "Specification", "provenance"]
 
@@ -36,7 +36,7 @@ _CHECKPOINT, _ABOUT = "checkpoint of a run", "about"
 
 
 class Specification(Protocol):
-    """What to run: a frozen dataclass of numbers and text with a `key`, a name that a file may have."""
+    """What to run: an object that `mfmgdm_lib.spec` could describe, with a `key`, a name that a file may have."""
 
     @property
     def key(self) -> str:
@@ -48,7 +48,7 @@ class Result:
     """What is kept of a run.
 
     Attributes:
-        specification: the fields of the specification.
+        specification: the arguments of the specification, as `arguments_of` writes them.
         provenance: how it came about: versions, machine, wall time in seconds, and whatever else the run says.
         table: numbers, a row for each step that was kept, or for whatever its index says.
     """
@@ -78,7 +78,7 @@ class Progress:
 class ResultStore:
     """A folder of results: one CSV file for each specification, below lines that say where it comes from.
 
-    A file's name is the specification's `key` and a digest of all its fields: another step size is another file. Its
+    A file's name is the specification's `key` and a digest of all its arguments: another step size is another file. Its
     first line is a checksum of the rest. A file that does not match it is renamed to `….damaged`, reported, and counts
     as missing. Several processes may share a store, on one machine or on a file system that all of them see.
 
@@ -128,7 +128,7 @@ class ResultStore:
         return self.folder / _WORK / f"{self._name(specification)}.npz"
 
     def _name(self, specification: Specification) -> str:
-        digest = hashlib.sha256(_canonical(_fields(specification)).encode()).hexdigest()
+        digest = hashlib.sha256(_canonical(arguments_of(specification)).encode()).hexdigest()
         return f"{specification.key}-{digest[:8]}"
 
     # --- results ---
@@ -143,7 +143,7 @@ class ResultStore:
         """
         path = self._found_at(specification)
         result = _parse(path.read_bytes(), path)
-        if result.specification != _fields(specification):
+        if result.specification != arguments_of(specification):
             raise ValueError(f"{path} is of another specification; expected that of its name. Run it again.")
         return result
 
@@ -181,7 +181,7 @@ class ResultStore:
         """
         path = self.path(specification)
         with self._writing(path):
-            replace_file(path, _format(_fields(specification), {**facts, **provenance()}, table))
+            replace_file(path, _format(arguments_of(specification), {**facts, **provenance()}, table))
             self.checkpoint_path(specification).unlink(missing_ok=True)
         return path
 
@@ -301,12 +301,6 @@ def provenance() -> dict[str, Any]:
         "versions": {"Python": platform.python_version(), **versions},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
-
-
-def _fields(specification: Specification) -> dict[str, Any]:
-    """The fields of a frozen dataclass, as JSON gives them back; None is left out, so that one may be added later."""
-    fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(specification)))  # type: ignore[call-overload]
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _canonical(fields: Any) -> str:

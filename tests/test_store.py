@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from mfmgdm_lib import _arrays as _archive
-from mfmgdm_lib.companion import TABLE_1
+from mfmgdm_lib.companion import MARKET, TABLE_1, results_folder
 from mfmgdm_lib.errors import NewerFormatError
 from mfmgdm_lib.runs.store import Progress, ResultStore
 
@@ -291,7 +291,7 @@ def test_claim_ends_with_an_error(store: ResultStore) -> None:
 
 HOLDER = """
 import sys, time
-from mfmgdm_lib.companion import TABLE_1
+from mfmgdm_lib.companion import MARKET, TABLE_1, results_folder
 from mfmgdm_lib.runs.store import ResultStore
 with ResultStore(sys.argv[1]).claim(TABLE_1[0]) as mine:
     print(mine, flush=True)
@@ -334,3 +334,11 @@ def test_progress_says_each_state_and_changes_nothing(store: ResultStore) -> Non
     assert store.progress(THROW) == PROGRESS
     store.save(THROW, TABLE, FACTS)
     assert look() == ("done", 0)
+
+
+def test_names_of_the_results_that_are_stored_stay(tmp_path: Path) -> None:
+    """The digest is of the former spelling `n_particles`, which `n_paths` has in files for good."""
+    found = {ResultStore(tmp_path).path(cell).name for cell in (*TABLE_1, *MARKET)}
+    assert {"ar01-acf-mf-d4142520.csv", "eur-10y-reference-95b946df.csv"} <= found
+    kept = {path.name for name in ("table1", "market") for path in (results_folder() / name).glob("*.csv")}
+    assert len(found & kept) == len(TABLE_1) + len(MARKET)

@@ -5,8 +5,8 @@ from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.processes.cir import CIR
 from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student, starting_law, starting_paths
 from mfmgdm_lib.processes.garch import ARGARCH, GARCH
-from mfmgdm_lib.processes.maximum_entropy import Exponential, TruncatedGaussian, WhiteNoise, initial_distribution
-from mfmgdm_lib.processes.student import StudentNoise
+from mfmgdm_lib.processes.maximum_entropy import Exponential, TruncatedGaussian, initial_distribution
+from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
 
 __all__ = [
     "AR",

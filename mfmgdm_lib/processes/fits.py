@@ -13,8 +13,7 @@ from torch import Tensor
 from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib.processes.base import Process, Seed
 from mfmgdm_lib.processes.garch import ARGARCH
-from mfmgdm_lib.processes.maximum_entropy import WhiteNoise
-from mfmgdm_lib.processes.student import StudentNoise
+from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
 
 __all__ = ["STARTS", "Fit", "fit_argarch", "fit_student", "starting_law", "starting_paths"]
 

@@ -13,65 +13,14 @@ from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.processes.noise import WhiteNoise
 from mfmgdm_lib.specification import register
 
-__all__ = ["Exponential", "TruncatedGaussian", "WhiteNoise", "initial_distribution"]
+__all__ = ["Exponential", "TruncatedGaussian", "initial_distribution"]
 
 
 _RARE = 1.2815515655446004
 """Cut, in standard deviations, above which less than a tenth of a Gaussian is left."""
-
-
-@register
-class WhiteNoise(Process):
-    """Independent Gaussian points: the start q_0 of Sections 1 and 3.
-
-    Args:
-        mean: marginal mean, in the units of the path.
-        stddev: marginal standard deviation, above 0.
-
-    Example:
-        >>> noise = WhiteNoise()
-        >>> noise.sample(1, 3, seed=(2, 12345)).shape
-        torch.Size([1, 3])
-        >>> round(noise.entropy(1024), 2)
-        1452.99
-    """
-
-    def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:
-        if not math.isfinite(mean):
-            raise ValueError(f"mean is {mean!r}; expected a finite number. Use one such as 0.0.")
-        self._mean, self._stddev = float(mean), check_positive("stddev", stddev)
-
-    def __repr__(self) -> str:
-        return f"WhiteNoise(mean={self.mean:g}, stddev={self.stddev:g})"
-
-    @property
-    def mean(self) -> float:
-        """Marginal mean."""
-        return self._mean
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation."""
-        return self._stddev
-
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent paths: a float64 tensor (n, length)."""
-        n, length = check_positive_int("n", n), check_positive_int("length", length)
-        return torch.from_numpy(self.mean + self.stddev * generator(seed).standard_normal((n, length)))
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Log-density, in nats, of paths (*, length): a tensor (*,)."""
-        check_paths("x", x)
-        standardised = (x - self.mean) / self.stddev
-        return -0.5 * torch.linalg.vecdot(standardised, standardised) - x.shape[-1] * math.log(
-            self.stddev * math.sqrt(2 * math.pi)
-        )
-
-    def entropy(self, length: int) -> float:
-        """Differential entropy, in nats, of a path of `length` points."""
-        return length * (0.5 * math.log(2 * math.pi * math.e) + math.log(self.stddev))
 
 
 @register

@@ -1,4 +1,4 @@
-"""Independent Student t draws: density against SciPy, moments by quadrature and from draws, and refusals."""
+"""White noise and Student t noise: density against SciPy, moments by quadrature and from draws, and refusals."""
 
 from __future__ import annotations
 
@@ -18,6 +18,24 @@ PROCESSES = [
 ]
 
 every_process = pytest.mark.parametrize("process", PROCESSES, ids=repr)
+
+
+def test_papers_seed_gives_the_draws_of_numpy() -> None:
+    expected = np.random.default_rng((2, 12345)).standard_normal((128, 1024))
+    np.testing.assert_array_equal(WhiteNoise().sample(128, 1024, seed=(2, 12345)).numpy(), expected)
+
+
+def test_log_prob_is_the_sum_of_normal_log_densities() -> None:
+    law = WhiteNoise(mean=-1.5, stddev=2.5)
+    x = law.sample(3, 17, seed=0)
+    expected = torch.distributions.Normal(torch.tensor(-1.5).double(), 2.5).log_prob(x).sum(-1)
+    torch.testing.assert_close(law.log_prob(x), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("stddev", [0.3, 1.0, 4.0])
+def test_entropy_is_that_of_independent_normals(stddev: float) -> None:
+    one = float(torch.distributions.Normal(0.0, torch.tensor(stddev, dtype=torch.float64)).entropy())
+    assert WhiteNoise(2.0, stddev).entropy(10) == pytest.approx(10 * one, abs=1e-12)
 
 
 def scale(process: StudentNoise) -> float:

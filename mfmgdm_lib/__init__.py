@@ -1,4 +1,9 @@
-"""The public names of the library, each loaded when it is first used."""
+"""The public names of the library, each loaded when it is first used.
+
+To import it sets the environment variable GOMP_SPINCOUNT, unless that is set, so that waiting threads of OpenMP do not
+keep cores from other programs; and tells GNU's allocator to keep half a GB of freed memory, unless a variable MALLOC_…
+is set. `MFMGDM_TUNE=0` in the environment leaves both alone.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -9,20 +9,22 @@ and where OpenMP is not GNU's the variable means nothing.
 each time, and every page of the next one then costs a fault: up to half the time of a Hessian-vector product. So it is
 told to keep half a GB for the next round, unless the caller's environment has told it something already. Other
 allocators are left as they are.
+
+With MFMGDM_TUNE=0 in the environment neither is touched.
 """
 
 import ctypes
 import os
 
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # the names M_… of malloc.h
 
-if not any(name.startswith("MALLOC_") for name in os.environ):
-    try:
-        _mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another allocator, or another system
-        pass
-    else:
-        _mallopt(_MMAP_THRESHOLD, 2**25)
-        _mallopt(_TRIM_THRESHOLD, 2**29)
+if os.environ.get("MFMGDM_TUNE") != "0":
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if not any(name.startswith("MALLOC_") for name in os.environ):
+        try:
+            _mallopt = ctypes.CDLL(None).mallopt
+        except (AttributeError, OSError, TypeError):  # another allocator, or another system
+            pass
+        else:
+            _mallopt(_MMAP_THRESHOLD, 2**25)
+            _mallopt(_TRIM_THRESHOLD, 2**29)

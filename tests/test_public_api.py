@@ -9,12 +9,13 @@ import inspect
 import os
 import pkgutil
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -167,7 +168,13 @@ def test_no_imports_go_round_in_a_circle() -> None:
 
 HEAVY = ["arch", "kymatio", "matplotlib", "numpy", "pandas", "scipy", "statsmodels", "sympy", "torch"]
 
-EVERY_HELP = """
+WITHOUT_NUMBERS = """
+import os
+import mfmgdm_lib
+assert {*mfmgdm_lib.__all__} < {*dir(mfmgdm_lib)}
+assert not hasattr(mfmgdm_lib, "nothing_of_the_kind")
+assert os.environ["GOMP_SPINCOUNT"]  # before torch, which reads it once
+
 import click
 from click.testing import CliRunner
 from mfmgdm_lib.cli import main
@@ -183,21 +190,33 @@ assert len(asked) > 12, asked
 """
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import mfmgdm_lib; assert {*mfmgdm_lib.__all__} < {*dir(mfmgdm_lib)}",
-        "import mfmgdm_lib; assert not hasattr(mfmgdm_lib, 'nothing_of_the_kind')",
-        "import mfmgdm_lib, os; assert os.environ['GOMP_SPINCOUNT']",  # before torch, which reads it once
-        EVERY_HELP,
-    ],
-    ids=["import", "another name", "environment", "help"],
-)
-def test_no_numerical_package_is_loaded_by(code: str) -> None:
-    code += f"\nimport sys\nloaded = sys.modules.keys() & set({HEAVY})\nassert not loaded, loaded"
-    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+def test_no_numerical_package_is_loaded_by_the_import_of_the_library_nor_by_help() -> None:
+    code = f"{WITHOUT_NUMBERS}\nimport sys\nloaded = sys.modules.keys() & set({HEAVY})\nassert not loaded, loaded"
+    environment = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "MFMGDM_TUNE")}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "spins", "settings"),
+    [
+        ({}, "10000", [(-3, 2**25), (-1, 2**29)]),
+        ({"MFMGDM_TUNE": "0"}, None, []),
+        ({"GOMP_SPINCOUNT": "7", "MALLOC_ARENA_MAX": "2"}, "7", []),
+    ],
+)
+def test_import_leaves_environment_and_allocator_alone_where_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], spins: str | None, settings: list[tuple[int, int]]
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "MFMGDM_TUNE", *(name for name in os.environ if name.startswith("MALLOC_"))):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    made: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda *setting: made.append(setting))
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
+    runpy.run_path(str(ROOT / "_environment.py"))
+    assert (os.environ.get("GOMP_SPINCOUNT"), made) == (spins, settings)
 
 
 def test_each_public_name_is_loaded_when_it_is_first_used() -> None:

@@ -54,20 +54,16 @@ class MarketSummary:
         """Whether a quantity was kept."""
         return quantity in self.result.table.index
 
-    def quantile(self, statistic: str, share: float) -> float:
-        """The value of a statistic of paths that a share of the paths is below."""
-        curve = self.curve(statistic)
-        return float(np.interp(share, curve.index.to_numpy(), curve.to_numpy()))
-
     def moments(self, statistic: str) -> tuple[float, float]:
         """Mean and standard deviation over paths of a statistic, from its quantiles by the trapezoidal rule."""
         curve = self.curve(statistic)
         mean = float(np.trapezoid(curve, curve.index))
         return mean, float(np.sqrt(np.trapezoid((curve - mean) ** 2, curve.index)))
 
-    def band(self, kind: str, share: float) -> np.ndarray:
-        """The quantiles at a share of the autocorrelations "acf" or "squares" at lags 1 to 20: (20,)."""
-        return np.array([self.quantile(f"{kind} {lag}", share) for lag in _LAGS])
+    def band(self, kind: str, share: float | np.ndarray) -> np.ndarray:
+        """The quantiles at a share, or several, of the autocorrelations "acf" or "squares" at lags 1 to 20: (20, *)."""
+        curves = [self.curve(f"{kind} {lag}") for lag in _LAGS]
+        return np.array([np.interp(share, curve.index.to_numpy(), curve.to_numpy()) for curve in curves])
 
     def observed(self, statistic: str) -> float:
         """A statistic of the whole series."""

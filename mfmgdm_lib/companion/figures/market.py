@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mfmgdm_lib.companion.figures.series import draw_violins
 from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
 
 __all__ = ["market_bands", "market_entropies", "market_losses", "market_spread", "market_violins"]
@@ -170,9 +171,7 @@ def market_spread(table: pd.DataFrame, models: Sequence[str]) -> Figure:
 def _violins(axis: Axes, summary: Any, kind: str, colour: str) -> None:
     """A violin for each lag with whiskers to the extremes, from quantiles at even shares; the series as dots."""
     shares = np.linspace(0.5 / 128, 1 - 0.5 / 128, 128)
-    sample = [[summary.quantile(f"{kind} {lag}", share) for share in shares] for lag in _LAGS]
-    for body in axis.violinplot(sample, _LAGS, widths=0.85, showextrema=False)["bodies"]:  # type: ignore[attr-defined]
-        body.set(facecolor=colour, alpha=0.6, edgecolor="none")
+    draw_violins(axis, summary.band(kind, shares).T, _LAGS, colour)
     axis.vlines(_LAGS, summary.band(kind, 0.0), summary.band(kind, 1.0), color=colour, lw=0.6)
     axis.plot(_LAGS, summary.observed_band(kind), "o", color=COLOURS["true"], ms=2.5)
     axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)

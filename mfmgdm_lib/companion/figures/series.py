@@ -66,7 +66,7 @@ def violins(models: Mapping[str, Tensor], series: Tensor, *, lags: int = 20) -> 
     at = np.arange(1, lags + 1)
     for axis, power, title in zip(axes, (1, 2), ("autocorrelation of x", "autocorrelation of x²"), strict=True):
         for i, (name, paths) in enumerate(models.items()):
-            _half_violin(axis, autocorrelation(paths**power, lags).numpy(), at, "high" if i else "low", COLOURS[name])
+            draw_violins(axis, autocorrelation(paths**power, lags).numpy(), at, COLOURS[name], "high" if i else "low")
         axis.plot(at, autocorrelation(series**power, lags).numpy(), "o", color=COLOURS["true"], markersize=3.5)
         axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)
         axis.set(title=title, ylabel="correlation")
@@ -105,7 +105,10 @@ def marginals(models: Mapping[str, Tensor], series: Tensor, *, width: float = 0.
     return figure
 
 
-def _half_violin(axis: Axes, values: np.ndarray, at: np.ndarray, side: Literal["low", "high"], colour: str) -> None:
+def draw_violins(
+    axis: Axes, values: np.ndarray, at: np.ndarray, colour: str, side: Literal["low", "high", "both"] = "both"
+) -> None:
+    """A violin, or half of one, of each column of `values` (n, K), at K places."""
     parts: dict[str, Any] = dict(axis.violinplot(values, at, widths=0.85, side=side, showextrema=False))
     for body in parts["bodies"]:
         body.set(facecolor=colour, alpha=0.6, edgecolor="none")

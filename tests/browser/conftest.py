@@ -19,13 +19,22 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 QUIET += ["--disable-component-update", "--disable-sync"]
 
 
+PAGES = sorted(path for folder in ("book", "notebooks") for path in (SITE / folder).glob("*.html"))
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def pytest_sessionstart() -> None:
+    """Say what is missing before processes are started that could not say it."""
+    if not PAGES:
+        pytest.exit(f"no page of the book in {SITE}: run `make book` first", returncode=2)
+    if CHROMIUM is None:
+        pytest.exit("no chromium on the PATH: apt-get install chromium, or set CHROMIUM to one", returncode=2)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test that asks for a page every page of the book."""
     if "name" in metafunc.fixturenames:
-        pages = sorted(path for folder in ("book", "notebooks") for path in (SITE / folder).glob("*.html"))
-        if not pages:
-            pytest.exit(f"no page of the book in {SITE}: run `make book` first", returncode=2)
-        metafunc.parametrize("name", ["search.html", *(path.relative_to(SITE).as_posix() for path in pages)])
+        metafunc.parametrize("name", ["search.html", *(path.relative_to(SITE).as_posix() for path in PAGES)])
 
 
 class Silent(SimpleHTTPRequestHandler):
@@ -48,11 +57,8 @@ def address() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A Chromium of this machine: none is downloaded."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.exit("no chromium on the PATH: apt-get install chromium, or set CHROMIUM to one", returncode=2)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield started
         started.close()
 

@@ -12,7 +12,7 @@ from mfmgdm_lib._lazy import lazy_names
 
 if TYPE_CHECKING:
     from mfmgdm_lib import companion, data, distributed, energies, errors, io, plotting, processes, runs, statistics
-    from mfmgdm_lib.descents import Descent, FlowState, GradientFlow, Move, State
+    from mfmgdm_lib.descents import Descent, FlowState, GradientFlow, State
     from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
     from mfmgdm_lib.flows import FrozenFlow, FrozenState
     from mfmgdm_lib.generation import Generation, generate
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mfmgdm_lib.models import MFMGDM, MGDM, Model, from_spec, register, spec
     from mfmgdm_lib.processes import Fit, fit_argarch, fit_student, initial_distribution, starting_law
     from mfmgdm_lib.runs import ResultStore
+    from mfmgdm_lib.support import Interval, Move, Support
     from mfmgdm_lib.target import Target, estimate_target, target_from_data
 
 __version__ = "0.1.0"
@@ -38,12 +39,14 @@ __all__ = [
     "FrozenState",
     "Generation",
     "GradientFlow",
+    "Interval",
     "Model",
     "Move",
     "ResultStore",
     "State",
     "StepDeterminant",
     "Stochastic",
+    "Support",
     "Target",
     "companion",
     "data",
@@ -74,7 +77,6 @@ _HOMES = {
     "Descent": "descents",
     "FlowState": "descents",
     "GradientFlow": "descents",
-    "Move": "descents",
     "State": "descents",
     "DivergenceRun": "divergence",
     "DivergenceTrace": "divergence",
@@ -100,6 +102,9 @@ _HOMES = {
     "initial_distribution": "processes",
     "starting_law": "processes",
     "ResultStore": "runs",
+    "Interval": "support",
+    "Move": "support",
+    "Support": "support",
     "Target": "target",
     "estimate_target": "target",
     "target_from_data": "target",

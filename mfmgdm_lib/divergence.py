@@ -13,7 +13,6 @@ from typing import Literal, ParamSpec, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._deprecated import renamed
@@ -23,6 +22,7 @@ from mfmgdm_lib.errors import DescentError, DivergedError, NotInvertibleError, S
 from mfmgdm_lib.log_determinants import Backend, Determinants, ProbingBackend, StepDeterminant, choose_backend
 from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error, quadrature_nodes
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.support import as_support
 
 __all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
 
@@ -390,7 +390,8 @@ def reverse_kl_trace(run: DivergenceRun) -> DivergenceTrace:  # noqa: D417 -- th
 
 
 def _check_supports(model: Descent, process: Process, start: Process) -> None:
-    if process.support is constraints.real or model.support is process.support is start.support:
+    support = as_support(process.support)
+    if support.whole_line or model.support == support == as_support(start.support):
         return
     raise ValueError(
         f"{process!r} lives on {process.support}, the model on {model.support} and the start on {start.support};"

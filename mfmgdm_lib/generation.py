@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from mfmgdm_lib._checks import as_series, as_windows, check_member, check_positive, check_positive_int
 from mfmgdm_lib.descents.gradient_flow import GradientFlow
 from mfmgdm_lib.energies import Energy, StylizedFacts
-from mfmgdm_lib.processes import Process, WhiteNoise
+from mfmgdm_lib.processes import Exponential, Process, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.processes.fits import STARTS, starting_law, starting_paths
+from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
 from mfmgdm_lib.statistics import autocorrelation, path_statistics
+from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
 from mfmgdm_lib.target import Target, target_from_data
 
 __all__ = ["Generation", "generate"]
@@ -41,7 +44,7 @@ class Generation:
         notes: reasons to doubt the result, in sentences; empty where none was found.
         loss: L of the mean energy at the end, relative to the target.
         steps: steps that the flow took.
-        start: the law that the paths started from, standardised.
+        start: the law that the paths started from, in the units of the standardised series.
     """
 
     paths: Tensor
@@ -60,13 +63,20 @@ def generate(
     seed: Seed = 0,
     *,
     energy: Energy | None = None,
-    start: str = "argarch",
+    start: str | None = None,
     duration: float = 1e6,
+    support: constraints.Constraint = REAL_LINE,
 ) -> Generation:
     """Generate paths like one observed series: MF–MGDM, Section 5.2, in one call.
 
     The series is standardised, its energy taken as the target, and an ensemble of at least 128 paths moved to where its
     mean energy is the target, along the flow that the paper's descent approximates.
+
+    On the half-line, for rates, volumes or volatilities, the series is divided by its root mean square and not shifted,
+    paths start from independent values of the largest entropy with its mean and spread (Section 5.1), and the flow
+    keeps them at or above 0 (App. B; see `GradientFlow`). It is certain that no value is below 0. It is not that the
+    mean energy gets to the target, for values may come to rest at 0, nor that the mean is that of the series: among the
+    stylised facts, which are not centred, it is not. The report and the notes say what came of it.
 
     Args:
         series: one stationary series (points,), such as daily returns: a pandas Series, an array or a tensor. At least
@@ -75,15 +85,17 @@ def generate(
         length: points of each.
         seed: whatever `numpy.random.default_rng` takes.
         energy: Φ; without it the stylised facts of Section 5.2.
-        start: law of the starting paths, as `starting_law` explains. An AR(1)–GARCH(1, 1) fitted to the series has
-            clusters already; the paper starts from "noise".
+        start: law of the starting paths, as `starting_law` explains; None for "argarch", an AR(1)–GARCH(1, 1) fitted
+            to the series, which has clusters already. The paper starts from "noise", the only one on the half-line.
         duration: step size times number of steps that the flow stands for; the paper's for the S&P 500 is 50 · 20 000.
+        support: where values of the series and the paths lie: the real line, or `constraints.nonnegative` for [0, ∞).
 
     Returns:
         Paths in the units of the series, a report and notes; see `Generation`.
 
     Raises:
-        ValueError: a series that is too short, constant or not finite, or settings out of range.
+        ValueError: a series that is too short, constant, not finite or not in the support, another support, a start
+            that is not for it, or settings out of range.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -92,24 +104,34 @@ def generate(
         >>> made.paths.shape, bool(made.loss < 1e-6)
         (torch.Size([20, 512]), True)
     """
-    check_member("start", start, STARTS)
+    support, start = _check_support(support, start)
     n_paths, length = check_positive_int("n_paths", n_paths), check_positive_int("length", length, minimum=64)
     check_positive("duration", duration)
     observed = as_series("series", series, minimum_length=250).double().cpu()
     mean, stddev = float(observed.mean()), float(observed.std(correction=0))
+    if not support.whole_line:
+        mend = "Leave support out, or pass levels in place of their returns."
+        option = "Leave --support out, or use --returns none."
+        check_inside("series", observed, support, "the paths", mend, option=option)
+        mean, stddev = 0.0, float(observed.square().mean().sqrt())
     scaled = (observed - mean) / stddev
     energy = StylizedFacts() if energy is None else energy
     target = target_from_data(energy, scaled)
-    law, notes = _starting_law(scaled, start)
+    law, notes = _starting_law(scaled, start) if support.whole_line else _half_line_law(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
-    for state in GradientFlow(energy, target).steps(x0, duration):
+    for state in GradientFlow(energy, target, support=support).steps(x0, duration):
         last = state
     paths = last.paths[:n_paths]
     return Generation(
         paths=mean + stddev * paths,
         series=observed,
         report=_compare(scaled, paths, mean, stddev),
-        notes=(*_series_warnings(scaled, length), *notes, *_target_warning(last.mismatch[0], target)),
+        notes=(
+            *_series_warnings(scaled, length),
+            *notes,
+            *_zero_warning(scaled, paths),
+            *_target_warning(last.mismatch[0], target),
+        ),
         loss=float(last.loss.mean()),
         steps=last.step,
         start=law,
@@ -122,6 +144,43 @@ def _starting_law(scaled: Tensor, start: str) -> tuple[Process, list[str]]:
         return starting_law(scaled, start), []
     except ValueError as error:
         return WhiteNoise(), [f"The paths started from white noise: {error}"]
+
+
+def _half_line_law(scaled: Tensor) -> tuple[Process, list[str]]:
+    """The maximum-entropy law on the half-line with the series' mean and spread, or a note where there is none."""
+    mean, stddev = float(scaled.mean()), float(scaled.std(correction=0))
+    if stddev <= mean:
+        return maximum_entropy(mean, stddev, HALF_LINE, name="the series"), []
+    return Exponential(mean), [
+        f"The paths started from exponential values with a spread of {mean:.2f} in place of {stddev:.2f}: no law on the"
+        " half-line has the largest entropy where the spread is above the mean."
+    ]
+
+
+def _zero_warning(scaled: Tensor, paths: Tensor) -> list[str]:
+    """Whether paths are at 0, the end of the half-line, where the series is not."""
+    share, expected = (float((values == 0.0).double().mean()) for values in (paths, scaled))
+    if share <= expected + 0.001:
+        return []
+    return [f"{100 * share:.1f} % of the values of the paths are 0, where the flow would take them below."]
+
+
+def _check_support(support: constraints.Constraint, start: str | None) -> tuple[Support, str]:
+    """The support and the law to start from, if they go together."""
+    chosen = as_support(support)
+    if chosen not in (REAL_LINE, HALF_LINE):
+        raise ValueError(
+            f"support is {support!r}; expected the real line or the half-line from 0 on, whose units can be changed."
+            " Use GradientFlow for another."
+        )
+    if start is None:
+        return chosen, "argarch" if chosen.whole_line else STARTS[0]
+    if check_member("start", start, STARTS) != STARTS[0] and not chosen.whole_line:
+        raise ValueError(
+            f"start is {start!r} on the half-line; expected {STARTS[0]!r}, since laws fitted to a series have values"
+            f" below 0. Leave it out, or use {STARTS[0]!r}."
+        )
+    return chosen, start
 
 
 def _compare(scaled: Tensor, paths: Tensor, mean: float, stddev: float) -> pd.DataFrame:

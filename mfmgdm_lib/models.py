@@ -10,6 +10,7 @@ from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.flows import FrozenFlow, freeze
 from mfmgdm_lib.processes import Process
 from mfmgdm_lib.specification import from_spec, register, spec
+from mfmgdm_lib.support import REAL_LINE
 from mfmgdm_lib.target import Target
 
 __all__ = ["MFMGDM", "MGDM", "Model", "from_spec", "register", "spec"]  # where all of the library is registered
@@ -68,7 +69,7 @@ class MGDM(Model):
         target: Target,
         step_size: float,
         *,
-        support: constraints.Constraint = constraints.real,
+        support: constraints.Constraint = REAL_LINE,
         inner_steps: int = 1,
     ) -> None:
         super().__init__(energy, target, step_size, ensemble_size=1, support=support, inner_steps=inner_steps)

@@ -131,7 +131,8 @@ def spec(
 def _describe(
     obj: object, arrays: MutableMapping[str, np.ndarray] | None, way: str, without: Collection[str] = ()
 ) -> dict[str, Any]:
-    name = next((name for name, known in _KNOWN.items() if known.value is obj or known.value is type(obj)), None)
+    single = (name for name, known in _KNOWN.items() if not isinstance(known.value, type) and known.value == obj)
+    name = next(single, None) or next((name for name, known in _KNOWN.items() if known.value is type(obj)), None)
     if name is None:
         own = type(obj).__name__
         raise TypeError(

@@ -133,3 +133,12 @@ def test_damaged_file_in_the_cache_is_named_with_exit_code_1(cache: Path) -> Non
     (cache_folder() / "fred-DGS10.csv").write_text("# sha256: 00\ndate,value\n", encoding="utf-8")
     result = invoke("data", "verify")
     assert result.exit_code == 1 and "fred-DGS10.csv" in result.output
+
+
+def test_levels_on_the_half_line_give_paths_from_zero_on(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "paths.csv"
+    asked = ("generate", file, *FEW, "--support", "nonnegative", "--out", out)
+    refused = invoke(*asked)
+    assert refused.exit_code == 2 and "Leave --support out, or use --returns none" in refused.output
+    assert invoke(*asked, "--returns", "none").exit_code == 0
+    assert (pd.read_csv(out) >= 0).all(axis=None)

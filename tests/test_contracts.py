@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 from torch.func import grad, jacrev, vjp
 
 import mfmgdm_lib as mm
@@ -41,6 +40,7 @@ from mfmgdm_lib.processes import (
     TruncatedGaussian,
     WhiteNoise,
 )
+from mfmgdm_lib.support import HALF_LINE, REAL_LINE
 
 PROCESSES: dict[str, Process] = {
     "AR(0.1)": AR([0.1]),
@@ -132,7 +132,7 @@ WITHOUT_CLOSED_FORMS: dict[str, Callable[[int], Energy]] = {
 }
 
 BACKENDS = ["banded", "dense"]
-SUPPORTS = {"real line": constraints.real, "half-line": constraints.nonnegative}
+SUPPORTS = {"real line": REAL_LINE, "half-line": HALF_LINE}
 
 LENGTHS = [5, 8, 16, 64]
 ENSEMBLES = {"MGDM": (3, 1), "MF-MGDM": (3, 3), "ensembles of 2": (4, 2)}  # paths, and paths in an ensemble
@@ -214,7 +214,7 @@ def test_log_prob_is_the_law_that_sample_draws_from(process: Process) -> None:
     # line. From 0 on, w(x) = x: f has to vanish at 0, and with it the products have a variance where the score is as
     # large as 1/x_i.
     x, ones = x.detach(), torch.ones(n, 1, dtype=torch.float64)
-    weight, slope = (torch.ones_like(x), 0.0) if process.support is constraints.real else (x, 1.0)
+    weight, slope = (torch.ones_like(x), 0.0) if process.support is REAL_LINE else (x, 1.0)
     factors = torch.cat([ones, x - process.mean], dim=1)
     products = (weight * score + slope)[:, :, None] * factors[:, None, :]
     products[:, :, 1:] += torch.diag_embed(weight)
@@ -226,7 +226,7 @@ def test_log_prob_is_the_law_that_sample_draws_from(process: Process) -> None:
 def test_log_prob_is_minus_infinity_off_the_support(process: Process) -> None:
     x = process.sample(3, 7, seed=9)
     x[1, 4] = -1e-3
-    outside = torch.tensor([False, process.support is constraints.nonnegative, False])
+    outside = torch.tensor([False, process.support is HALF_LINE, False])
     assert torch.equal(process.log_prob(x) == -torch.inf, outside)
 
 
@@ -455,7 +455,7 @@ def test_model_and_flow_come_back_from_their_descriptions(
 
 def test_every_registered_class_is_in_a_test_above() -> None:
     energies = [build(32) for build in EVERY.values()]
-    others = {mm.Descent, mm.Model, mm.MGDM, mm.MFMGDM, mm.GradientFlow, mm.FrozenFlow, mm.Target}
+    others = {mm.Descent, mm.Model, mm.MGDM, mm.MFMGDM, mm.GradientFlow, mm.FrozenFlow, mm.Target, mm.Interval}
     tested = {*map(type, PROCESSES.values()), *map(type, energies), *others}
     known = {entry.value for entry in specification._KNOWN.values() if isinstance(entry.value, type)}
     assert {cls for cls in known if cls.__module__.startswith("mfmgdm_lib")} == tested
@@ -470,7 +470,7 @@ def step_by_autodiff(model: mm.Descent, x: Tensor, members: int) -> Tensor:
     energies, pull_back = vjp(model.energy, x)
     mismatch = energies.unflatten(0, (-1, members)).mean(1).repeat_interleave(members, 0) - target
     proposal = x - model.step_size / (target @ target) * pull_back(mismatch)[0]
-    return proposal if model.support is constraints.real else torch.where(proposal >= 0, proposal, x)
+    return proposal if model.support is REAL_LINE else torch.where(proposal >= 0, proposal, x)
 
 
 def full_jacobian(model: mm.Descent, x: Tensor, members: int) -> Tensor:
@@ -548,7 +548,7 @@ def test_every_backend_has_the_determinant_of_the_whole_step(
 
 
 def inside_case(
-    energy: Energy, support: constraints.Constraint, step: float, shape: tuple[int, int, int], noise: Callable
+    energy: Energy, support: mm.Support, step: float, shape: tuple[int, int, int], noise: Callable
 ) -> tuple[mm.Descent, mm.State]:
     """Return a model and a state of (paths, paths in an ensemble, length) that a step size step · length moves.
 
@@ -556,7 +556,7 @@ def inside_case(
     """
     n_paths, members, length = shape
     x = noise(n_paths, length)
-    if support is constraints.nonnegative:
+    if support is HALF_LINE:
         x = x.abs()
         x[:, ::4] *= 0.01
     mean = energy(1.3 * noise(length, seed=99)).abs() + 0.1
@@ -572,7 +572,7 @@ def inside_case(
 @pytest.mark.parametrize("ensemble", ENSEMBLES.values(), ids=list(ENSEMBLES))
 def test_every_backend_has_the_determinant_of_the_step_that_stays_inside_the_support(
     build: Callable[[int], Energy],
-    support: constraints.Constraint,
+    support: mm.Support,
     length: int,
     step: float,
     ensemble: tuple[int, int],
@@ -605,10 +605,10 @@ def test_every_backend_has_the_determinant_of_the_step_that_stays_inside_the_sup
 @support_contract
 @pytest.mark.parametrize("members", [1, 2], ids=["MGDM", "MF-MGDM"])
 def test_filtered_energy_has_the_determinant_of_the_whole_step(
-    build: Callable[[int], Energy], support: constraints.Constraint, members: int, noise: Callable[..., Tensor]
+    build: Callable[[int], Energy], support: mm.Support, members: int, noise: Callable[..., Tensor]
 ) -> None:
     model, state = inside_case(build(256), support, 0.03, (2, members, 256), noise)
-    assert (model.move(state).moved is None) == (support is constraints.real)
+    assert (model.move(state).moved is None) == (support is REAL_LINE)
     exact = mm.log_determinant(model, state, "dense")
     for whole, ensemble in zip(full_jacobian(model, state.paths, members), exact.per_path.split(members), strict=True):
         # As above, d · ε · (condition number) is far below 10⁻¹⁰.
@@ -628,7 +628,7 @@ def test_filtered_energy_has_the_determinant_of_the_whole_step(
 def test_cases_on_the_half_line_have_entries_that_stay_and_entries_that_move(
     build: Callable[[int], Energy], step: float, ensemble: tuple[int, int], noise: Callable[..., Tensor]
 ) -> None:
-    model, state = inside_case(build(64), constraints.nonnegative, step, (*ensemble, 64), noise)
+    model, state = inside_case(build(64), HALF_LINE, step, (*ensemble, 64), noise)
     moved = model.move(state).moved
     assert moved is not None and moved.any() and not moved.all()
 
@@ -720,7 +720,7 @@ def test_stochastic_estimate_is_the_exact_value_within_its_standard_error(
     for case, (members, support) in enumerate(itertools.product((1, 2, 16), SUPPORTS.values())):
         model, state = inside_case(build(6), support, 0.01, (16, members, 64), noise)
         exact = mm.log_determinant(model, state, backends_for(model)[0])
-        assert (model.move(state).moved is None) == (support is constraints.real)
+        assert (model.move(state).moved is None) == (support is REAL_LINE)
         for k in range(50):  # seeds other than that of the paths: the same would make the probes the paths
             estimate = mm.log_determinant(model, state, mm.Stochastic(coupling_paths=16), seed=(k, case, 7))
             blocks.append((estimate.blocks - exact.blocks, estimate.blocks_error))
@@ -740,7 +740,7 @@ def test_stochastic_estimate_is_the_exact_value_within_its_standard_error(
 def test_stochastic_capacitance_from_half_of_the_paths_is_right_within_its_error(
     build: Callable[[int], Energy], members: int, noise: Callable[..., Tensor]
 ) -> None:
-    model, state = inside_case(build(6), constraints.real, 0.003, (64, members, 16), noise)
+    model, state = inside_case(build(6), REAL_LINE, 0.003, (64, members, 16), noise)
     exact = mm.log_determinant(model, state, backends_for(model)[0]).capacitance.mean()
     deviations, errors = [], []
     for k in range(50):
@@ -757,11 +757,11 @@ def test_stochastic_capacitance_from_half_of_the_paths_is_right_within_its_error
 
 
 def freeze_case(
-    energy: Energy, members: int | None, support: constraints.Constraint, noise: Callable[..., Tensor]
+    energy: Energy, members: int | None, support: mm.Support, noise: Callable[..., Tensor]
 ) -> mm.FrozenFlow:
     """Three small steps, with a target that is the energy of another path."""
     length = points(energy, 8)
-    start = WhiteNoise() if support is constraints.real else Exponential(1.0)
+    start = WhiteNoise() if support is REAL_LINE else Exponential(1.0)
     mean = energy(1.3 * noise(length, seed=99)).abs() + 0.1
     target = mm.Target(mean, torch.zeros_like(mean), energy.labels, "a test")
     model = mm.Model(energy, target, 0.002 * length, ensemble_size=members, support=support)
@@ -774,7 +774,7 @@ def freeze_case(
 def test_frozen_flow_of_every_energy_has_the_density_of_its_map_and_an_inverse(
     build: Callable[[int], Energy],
     members: int | None,
-    support: constraints.Constraint,
+    support: mm.Support,
     noise: Callable[..., Tensor],
 ) -> None:
     flow = freeze_case(build(8), members, support, noise)
@@ -788,7 +788,7 @@ def test_frozen_flow_of_every_energy_has_the_density_of_its_map_and_an_inverse(
     # On the half-line the origin that is counted is the one drawn where every entry moved.
     states = list(flow.steps(x0))
     moved = torch.stack([after.paths != before.paths for before, after in itertools.pairwise(states)])
-    own = torch.tensor(support is constraints.real) | moved.all(-1).all(0)
+    own = torch.tensor(support is REAL_LINE) | moved.all(-1).all(0)
     assert own.any()
     exact(flow.inverse(paths[own]), x0[own])
     exact(flow.log_prob(paths[own]), log_prob[own])
@@ -799,7 +799,7 @@ def test_frozen_flow_of_every_energy_has_the_density_of_its_map_and_an_inverse(
 def test_frozen_flow_of_a_filtered_energy_leads_back_to_where_its_inverse_came_from(
     build: Callable[[int], Energy], members: int | None, noise: Callable[..., Tensor]
 ) -> None:
-    flow = freeze_case(build(256), members, constraints.real, noise)
+    flow = freeze_case(build(256), members, REAL_LINE, noise)
     paths, log_prob = flow.sample_and_log_prob(2, seed=3, determinants="stochastic")
     assert torch.isfinite(log_prob).all()
     # A modulus bends without bound at 0, so there may be an origin on either side of it, and the drawn one is not

@@ -241,7 +241,7 @@ def inner_problem(model: mm.Descent, x: Tensor) -> tuple[Tensor, Callable[[Tenso
         leaf = xi.clone().requires_grad_()
         (slope,) = torch.autograd.grad(0.5 * (model.energy(leaf) - wanted).square().sum(), leaf)
         proposal = xi - model.rate * slope
-        return proposal if model.support is constraints.real else torch.where(proposal >= 0, proposal, xi)
+        return torch.where(model.support.contains(proposal), proposal, xi)
 
     return wanted, iterate
 

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 from mfmgdm_lib.generation import Generation, generate
-from mfmgdm_lib.processes import AR, ARGARCH, WhiteNoise
+from mfmgdm_lib.processes import AR, ARGARCH, Exponential, TruncatedGaussian, WhiteNoise
 
 N, LENGTH = 5, 128
 
@@ -322,3 +323,62 @@ def test_energy_of_another_length_is_said(series: Tensor) -> None:
     with pytest.raises(ValueError, match="256"):
         make(series, energy=mm.energies.ScatteringMean(256))
     assert make(series, 2, 256, energy=mm.energies.ScatteringMean(256)).paths.shape == (2, 256)
+
+
+# --- the half-line -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def volatility() -> Tensor:
+    """A positive series with memory, of a size such as daily volatilities have."""
+    return 0.01 * torch.exp(AR([0.7], innovation_std=0.3).sample(1, 2048, seed=2)[0])
+
+
+def test_positive_series_has_positive_paths_with_its_energy(volatility: Tensor) -> None:
+    made = make(volatility, 128, support=constraints.nonnegative)
+    unit = volatility.square().mean().sqrt()
+    assert made.paths.shape == (128, LENGTH) and (made.paths > 0).all()
+    assert isinstance(made.start, TruncatedGaussian) and made.loss < 1e-5
+    target = StylizedFacts()(volatility / unit)
+    energies = StylizedFacts()(made.paths / unit).mean(0)
+    # The loss is half the square of the relative mismatch.
+    assert float((energies - target).norm() / target.norm()) == pytest.approx((2 * made.loss) ** 0.5, rel=1e-6)
+    report = made.report.loc[["mean", "standard deviation"], ["series", "paths"]]
+    assert report["series"].tolist() == pytest.approx([float(volatility.mean()), float(volatility.std(correction=0))])
+    assert report["paths"].tolist() == pytest.approx([float(made.paths.mean()), report["paths"].iloc[1]])
+    assert made.start.mean * unit == pytest.approx(float(volatility.mean()))
+
+
+def test_paths_on_the_half_line_scale_with_the_series(volatility: Tensor) -> None:
+    plain, scaled = (make(factor * volatility, support=constraints.nonnegative) for factor in (1.0, 2.0**9))
+    assert torch.equal(scaled.paths, 2.0**9 * plain.paths) and scaled.notes == plain.notes
+
+
+def test_start_is_exponential_with_a_note_where_no_law_has_the_most_entropy(volatility: Tensor) -> None:
+    made = make(volatility**4, support=constraints.nonnegative)
+    assert isinstance(made.start, Exponential)
+    assert any("started from exponential values" in note for note in made.notes)
+    assert (made.paths >= 0).all()
+
+
+def test_values_that_come_to_rest_at_zero_are_noted() -> None:
+    # Neighbours that are never large together, which independent values have to be brought to.
+    odd = Exponential(1.0).sample(1, 2048, seed=0)[0] * (torch.arange(2048) % 2) + 0.01
+    made = make(odd, energy=Autocovariance(), support=constraints.nonnegative)
+    assert (made.paths == 0).any() and any("% of the values of the paths are 0" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"support": mm.Interval(0.0, 1.0)}, r"support is Interval\(0, 1\); expected the real line or the half-line"),
+        ({"support": constraints.nonnegative, "start": "garch"}, "start is 'garch' on the half-line; expected 'noise'"),
+        ({"support": constraints.nonnegative}, r"series has the value -\d.*Leave support out"),
+    ],
+    ids=["interval", "fitted law", "returns"],
+)
+def test_settings_that_do_not_go_with_a_support_are_refused(
+    series: Tensor, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(series, **settings)

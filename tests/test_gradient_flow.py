@@ -436,3 +436,58 @@ def test_ensembles_that_do_not_divide_the_paths_are_said(make_flow: MakeFlow, no
 
 def test_repr_says_energy_and_tolerance(make_flow: MakeFlow) -> None:
     assert repr(make_flow(Autocovariance(), tolerance=0.005)) == "GradientFlow(Autocovariance(), tolerance=0.005)"
+
+
+# --- supports ----------------------------------------------------------------------------------------------------
+
+
+def half_line_case(mean: list[float]) -> tuple[Autocovariance, mm.Target, Tensor]:
+    values = torch.tensor(mean, dtype=torch.float64)
+    energy = Autocovariance()
+    x0 = mm.processes.Exponential(1.0).sample(8, 32, seed=1)
+    return energy, mm.Target(values, torch.zeros_like(values), energy.labels, "a test"), x0
+
+
+@pytest.mark.parametrize("mean", [[0.6, 2.0], [0.2, 1.5]], ids=["fewer neighbours alike", "far fewer"])
+@pytest.mark.parametrize("size", [1, None], ids=["MGDM", "MF-MGDM"])
+def test_flow_on_the_half_line_is_the_descent_of_small_steps(mean: list[float], size: int | None) -> None:
+    energy, target, x0 = half_line_case(mean)
+    settings = {"ensemble_size": size, "support": mm.Interval(0.0)}
+    duration = 80.0
+    ends = []
+    for step_size in (0.4, 0.1):
+        descent = mm.Descent(energy, target, step_size, **settings)
+        ends.append(descent.sample(x0, round(duration / step_size)))
+    *_, rough = GradientFlow(energy, target, tolerance=1e-3, **settings).steps(x0, duration)
+    *_, last = GradientFlow(energy, target, tolerance=1e-6, **settings).steps(x0, duration)
+    assert (last.paths == 0).double().mean() > 0.05 and (last.paths >= 0).all()  # so that the rule has a say
+    # The descent's error goes with its step, so at the smaller it is a third of what the two are apart by; the flow's
+    # goes with the root of the tolerance, so at the smaller it is a thirtieth of that.
+    allowed = (ends[1] - ends[0]).abs().max() / 2 + (last.paths - rough.paths).abs().max() / 10
+    assert (last.paths - ends[1]).abs().max() < allowed < 0.01
+
+
+def test_entry_rests_at_the_end_while_its_force_points_out_and_leaves_when_that_points_in() -> None:
+    energy, x0 = Waves(), mm.processes.Exponential(0.5).sample(8, D, seed=1)
+    # The mean is too high, and gets down fast; the slow wave is too low, and lifts what has come down too far.
+    mean = energy(x0).mean(0) + torch.tensor([-0.2, 0.1, 0.0, 0.0])
+    target = mm.Target(mean, torch.zeros_like(mean), energy.labels, "a test")
+    states = list(GradientFlow(energy, target, tolerance=1e-5, support=mm.Interval(0.0)).steps(x0, 100.0))
+    resting = torch.stack([state.paths == 0.0 for state in states])
+    left = resting[:-1] & ~resting[1:]
+    assert left.any()
+    for state, after, gone in zip(states[:-1], states[1:], left, strict=True):
+        force = energy.gradient(state.paths, state.mismatch)
+        still = (state.paths == 0.0) & (force > 0.0)
+        assert (after.paths[still] == 0.0).all()
+        assert (force[gone] <= 0.0).all()
+
+
+def test_flow_in_an_interval_touches_both_of_its_ends() -> None:
+    energy, target, _ = half_line_case([-0.3, 3.0])
+    x0 = torch.from_numpy(np.random.default_rng(0).uniform(-1.0, 2.0, (8, 32)))
+    *_, last = GradientFlow(energy, target, support=mm.Interval(-1.0, 2.0)).steps(x0, 1e4)
+    assert last.paths.min() == -1.0 and last.paths.max() == 2.0
+    assert last.loss[0] > 1e-3  # the mean square cannot get to 3 in there with neighbours unlike
+    with pytest.raises(ValueError, match="x0 has the value 3; expected values from -1 to 2"):
+        GradientFlow(energy, target, support=mm.Interval(-1.0, 2.0)).sample(torch.full((1, 32), 3.0), 1.0)

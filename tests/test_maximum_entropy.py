@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from torch.distributions import constraints
 
 from mfmgdm_lib.processes import (
     AR,
@@ -19,6 +18,7 @@ from mfmgdm_lib.processes import (
     WhiteNoise,
     initial_distribution,
 )
+from mfmgdm_lib.support import Interval
 
 ROUND_OFF = 1e-12  # of sums of some ten numbers of order 1 to 100 in float64
 TRUNCATED = [  # from hardly cut off to nearly exponential, on both sides of each change of method
@@ -165,11 +165,11 @@ def test_start_has_more_entropy_than_the_points_of_the_process(process: CIR) -> 
 
 
 def test_start_is_refused_where_the_support_is_not_known() -> None:
-    class Positive(WhiteNoise):
-        support = constraints.positive
+    class Share(WhiteNoise):
+        support = Interval(0.0, 1.0)
 
     with pytest.raises(ValueError, match=r"WhiteNoise.*support.*expected the real line.*Build the starting law"):
-        initial_distribution(Positive())
+        initial_distribution(Share())
 
 
 def test_start_is_refused_where_no_law_has_the_most_entropy() -> None:

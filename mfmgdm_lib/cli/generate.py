@@ -42,9 +42,14 @@ _generation_options = option_group(
     click.option(
         "--start",
         type=click.Choice(STARTS),
-        default="argarch",
+        help="Law that the paths start from.  [default: argarch; noise with --support nonnegative]",
+    ),
+    click.option(
+        "--support",
+        type=click.Choice(["real", "nonnegative"]),
+        default="real",
         show_default=True,
-        help="Law that the paths start from.",
+        help="Where values lie: from 0 on for rates, volumes and volatilities, with --returns none.",
     ),
 )
 
@@ -79,7 +84,8 @@ def generate(
     n_paths: int,
     length: int,
     seed: int,
-    start: str,
+    start: str | None,
+    support: str,
     out: Path,
     plot: Path | None,
     force: bool,
@@ -89,6 +95,8 @@ def generate(
     SERIES.csv has a line of column names, and then one for each date, written as 2024-03-01. The last lines of the
     answer say what speaks against trusting the paths.
     """
+    from torch.distributions import constraints
+
     from mfmgdm_lib import generation
     from mfmgdm_lib.io.files import report_text, save_figure, save_paths
 
@@ -96,7 +104,7 @@ def generate(
         _check_outputs(file, out, plot, force)
         series = _read(file, date, column, kind)
         click.echo(_summary(series))
-        made = generation.generate(series, n_paths, length, seed, start=start)
+        made = generation.generate(series, n_paths, length, seed, start=start, support=getattr(constraints, support))
         figure = None
         if plot is not None:
             from mfmgdm_lib.plotting import generation_report

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,12 +14,10 @@ from mfmgdm_lib._progress import progress
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.errors import DivergedError, StuckError
 from mfmgdm_lib.specification import register
+from mfmgdm_lib.support import REAL_LINE, Move, as_support, check_inside
 from mfmgdm_lib.target import Target
 
 __all__ = ["Descent", "Move", "State"]
-
-register(constraints.real, "real line")
-register(constraints.nonnegative, "half-line")
 
 
 @dataclass(frozen=True)
@@ -42,15 +39,6 @@ class State:
     loss: Tensor
 
 
-class Move(NamedTuple):
-    """Where one step leads."""
-
-    paths: Tensor
-    """The paths after the step, (N, time)."""
-    moved: Tensor | None
-    """Which entries moved, (N, time) of bool; None where all did. The others would have left the support."""
-
-
 @register
 class Descent:
     """Gradient descent of ensembles of paths by their mean energy, paper eqs. (3) and (6).
@@ -58,15 +46,15 @@ class Descent:
     One rule covers both models: a path moves by −γ J_Φᵀ times the mismatch Φ − α averaged over its ensemble.
     With ensembles of one path that is MGDM, eq. (3); with all paths in one ensemble it is MF–MGDM, eq. (6).
 
-    On the support [0, ∞) an entry that a step would make negative keeps its value (App. B).
+    An entry that a step would take out of the support keeps its value (App. B).
 
     Args:
         energy: Φ.
         target: α, of the same K energies.
         step_size: s, dimensionless; the rate of eqs. (3) and (6) is γ = s / ‖α‖², because the loss is relative.
         ensemble_size: paths in each ensemble, taken in order; None puts all in one.
-        support: where the values of a path lie: `constraints.real` or `constraints.nonnegative` of
-            `torch.distributions`, best passed on as `process.support`.
+        support: where the values of a path lie, best passed on as `process.support`: an `Interval`, a `Support` of your
+            own, or `constraints.real`, `constraints.nonnegative` or `constraints.interval` of `torch.distributions`.
         inner_steps: iterations, at the rate γ, of the inner problem of Section 4: to bring Φ(x') to Φ(x) less the
             mismatch. The paper's models have one, and so must a model whose divergence is wanted.
 
@@ -81,7 +69,7 @@ class Descent:
         step_size: float,
         *,
         ensemble_size: int | None = None,
-        support: constraints.Constraint = constraints.real,
+        support: constraints.Constraint = REAL_LINE,
         inner_steps: int = 1,
     ) -> None:
         if target.labels != energy.labels:
@@ -93,12 +81,7 @@ class Descent:
         self.target = target
         self.step_size = check_positive("step_size", step_size)
         self.ensemble_size = None if ensemble_size is None else check_positive_int("ensemble_size", ensemble_size)
-        if support is not constraints.real and support is not constraints.nonnegative:
-            raise ValueError(
-                f"support is {support!r}; expected constraints.real or constraints.nonnegative of torch.distributions."
-                " Map the series to one of them first."
-            )
-        self.support = support
+        self.support = as_support(support)
         self.inner_steps = check_positive_int("inner_steps", inner_steps)
 
     def __repr__(self) -> str:
@@ -156,7 +139,7 @@ class Descent:
         for _ in range(self.inner_steps - 1):
             residual = self.energy(move.paths) - wanted
             force = self.energy.gradient(move.paths, self.rate * residual)
-            move = self.stay_inside(move.paths, move.paths - force)
+            move = self.support.keep_inside(move.paths, move.paths - force)
         return move.paths
 
     def move(self, state: State, force: Tensor | None = None) -> Move:
@@ -171,19 +154,10 @@ class Descent:
         """
         if force is None:
             force = self.energy.gradient(state.paths, self.rate * state.mismatch)
-        move = self.stay_inside(state.paths, state.paths - force)
+        move = self.support.keep_inside(state.paths, state.paths - force)
         if move.moved is not None:
             self._check_not_stuck(move.moved, state.step)
         return move
-
-    def stay_inside(self, paths: Tensor, proposal: Tensor) -> Move:
-        """Keep the value of each entry that the proposal takes out of the support (App. B)."""
-        if self.support is constraints.real:
-            return Move(proposal, None)
-        inside = proposal >= 0
-        if inside.all():
-            return Move(proposal, None)
-        return Move(torch.where(inside, proposal, paths), inside)
 
     def _check_not_stuck(self, moved: Tensor, step: int) -> None:
         members = self.members(len(moved))
@@ -226,11 +200,9 @@ class Descent:
             raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected (paths, time). Use x0[None] for one path.")
         if len(x0) == 0:
             raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected at least one path. Use x0[None] for one path.")
-        if self.support is constraints.nonnegative and (x0 < 0).any():
-            raise ValueError(
-                f"x0 has the value {float(x0.min()):g}; expected values of at least 0, the support of the model."
-                " Start from `initial_distribution(process)`, or leave the model's support at the real line."
-            )
+        if not self.support.whole_line:
+            mend = "Start from `initial_distribution(process)`, or give the model another support."
+            check_inside("x0", x0, self.support, "the model", mend)
         state = self.evaluate(x0, start)
         yield state
         later = range(start + 1, start + n_steps + 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._progress import counter
@@ -14,6 +15,7 @@ from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.errors import DivergedError
 from mfmgdm_lib.specification import register
+from mfmgdm_lib.support import REAL_LINE
 from mfmgdm_lib.target import Target
 
 __all__ = ["FlowState", "GradientFlow"]
@@ -55,15 +57,23 @@ class GradientFlow:
     :math:`G^{-1/2}`, anew each time. h is chosen so that the mean mismatch after the step is where
     the formula says it is, up to `tolerance` times ‖α‖. No determinants come with these steps.
 
+    On a support with ends the flow is what App. B's rule becomes for small steps, where an entry that a step would take
+    out keeps its value: it runs on to the end of the support, rests there while its own force points out, and leaves
+    when that points in. So a step leaves the entries that rest out of G, and sets those that would get out to the end.
+    No entry is ever outside, and with the tolerance the paths tend to those of a descent whose steps get smaller. The
+    mean energy need not get to the target: where all that could lead there is at rest, the flow is at rest too, and its
+    loss says how far away. Many entries may end exactly at the end of the support.
+
     Args:
         energy: Φ.
         target: α, of the same K energies.
         tolerance: error of one step in the mean mismatch (in MGDM: its average over paths), relative to ‖α‖. Steps are
             of the first order: the error of the paths goes with the square root of it.
         ensemble_size: paths in each ensemble: 1 is MGDM, None puts all in one.
+        support: where the values of a path lie, as for `Descent`.
 
     Raises:
-        ValueError: a tolerance that is not above 0, or a target of other energies.
+        ValueError: a tolerance that is not above 0, a target of other energies, or another support.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -76,9 +86,16 @@ class GradientFlow:
     """
 
     def __init__(
-        self, energy: Energy, target: Target, *, tolerance: float = 0.02, ensemble_size: int | None = None
+        self,
+        energy: Energy,
+        target: Target,
+        *,
+        tolerance: float = 0.02,
+        ensemble_size: int | None = None,
+        support: constraints.Constraint = REAL_LINE,
     ) -> None:
-        self._descent = Descent(energy, target, 1.0, ensemble_size=ensemble_size)
+        self._descent = Descent(energy, target, 1.0, ensemble_size=ensemble_size, support=support)
+        self.support = self._descent.support
         self.energy, self.target, self.ensemble_size = energy, target, ensemble_size
         self.tolerance = check_positive("tolerance", tolerance)
 
@@ -131,7 +148,8 @@ class GradientFlow:
     def _step(self, state: FlowState, length: float, norm: float) -> tuple[FlowState, float, float]:
         """Take a step of at most `length`: the state after it, how long it was, and how long the next may be."""
         members = self._descent.members(len(state.paths))
-        values, vectors = torch.linalg.eigh(self._gram(state.paths, members))
+        resting = self._resting(state, length)
+        values, vectors = torch.linalg.eigh(self._gram(state.paths, members, resting))
         values = values.clamp(min=0.0)  # which round-off alone can make negative
         mismatch = state.mismatch.double()[::members]
         rotated = _apply(vectors.mT, mismatch)
@@ -139,7 +157,7 @@ class GradientFlow:
             weights = _apply(vectors, _mean_decay(length, values) * length * rotated)
             aim = _apply(vectors, torch.exp(-length * values) * rotated)
             each = weights.repeat_interleave(members, 0).to(state.paths)
-            after = self._evaluate(state.paths - self.energy.gradient(state.paths, each), state.step + 1)
+            after = self._evaluate(self._moved(state.paths, each, resting), state.step + 1)
             miss = torch.inf
             if after is not None:
                 miss = float((after.mismatch[::members] - aim).norm(dim=-1).mean()) / norm**0.5
@@ -161,11 +179,25 @@ class GradientFlow:
         except DivergedError:
             return None
 
-    def _gram(self, paths: Tensor, members: int) -> Tensor:
-        """G of each ensemble: (N / members, K, K), float64."""
+    def _resting(self, state: State, length: float) -> Tensor | None:
+        """Which entries, (N, time), are at an end of the support with a force that points out; None without ends."""
+        if self.support.whole_line:
+            return None
+        proposal = state.paths - length * self.energy.gradient(state.paths, state.mismatch)
+        return ~self.support.contains(proposal) & (self.support.nearest(proposal) == state.paths)
+
+    def _moved(self, paths: Tensor, weights: Tensor, resting: Tensor | None) -> Tensor:
+        """Paths less the force with these weights (N, K), inside the support."""
+        force = self.energy.gradient(paths, weights)
+        return paths - force if resting is None else self.support.nearest(paths - force.masked_fill(resting, 0.0))
+
+    def _gram(self, paths: Tensor, members: int, resting: Tensor | None) -> Tensor:
+        """G of each ensemble, of the entries that do not rest: (N / members, K, K), float64."""
         grams = []
-        for chunk in paths.split(_CHUNK):
-            rows = self.energy.jacobian(chunk)
+        for places in torch.arange(len(paths), device=paths.device).split(_CHUNK):
+            rows = self.energy.jacobian(paths[places])
+            if resting is not None:
+                rows = rows.masked_fill(resting[places, None], 0.0)
             grams.append((rows @ rows.mT).double())
         return torch.cat(grams).unflatten(0, (-1, members)).mean(1)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.distributed.shard import Shard
@@ -151,7 +150,7 @@ class ShardedDescent(Descent):
             if self.ensemble_size == 1:
                 raise
             move = Move(state.paths, torch.zeros_like(state.paths, dtype=torch.bool))
-        if self.ensemble_size is None and self.support is not constraints.real:
+        if self.ensemble_size is None and not self.support.whole_line:
             moving = move.moved is None or bool(move.moved.any())
             if self.shard.sum(torch.tensor([float(moving)])) == 0:
                 raise StuckError(

@@ -26,6 +26,7 @@ from mfmgdm_lib.flows.step import FrozenStep
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.specification import from_spec, register
+from mfmgdm_lib.support import check_inside
 from mfmgdm_lib.target import Target
 
 __all__ = ["FrozenFlow", "FrozenState"]
@@ -67,9 +68,10 @@ class FrozenFlow(Distribution):
     Of MGDM only the model is kept: a path has its own mismatch, and the Jacobian the term :math:`-\gamma J_\Phi^\top
     J_\Phi` besides.
 
-    It is a `torch.distributions.Distribution` of paths with `event_shape` (d,). On the support [0, ∞) an entry that a
-    step would make negative keeps its value, so a path may have several origins; log-densities count one of them and
-    are lower bounds there: `log_prob` the one all of whose entries moved, `sample_and_log_prob` the one drawn.
+    It is a `torch.distributions.Distribution` of paths with `event_shape` (d,). On a support other than the real
+    line an entry that a step would take out of it keeps its value, so a path may have several origins; log-densities
+    count one of them and are lower bounds there: `log_prob` the one all of whose entries moved, `sample_and_log_prob`
+    the one drawn.
     Energies with moduli, those of Section 5.1 with wavelets, bend without bound where a modulus is 0, and may have an
     origin on either side: one is counted there too.
 
@@ -146,7 +148,7 @@ class FrozenFlow(Distribution):
 
     @property
     def support(self) -> constraints.Constraint:
-        """Where paths lie: all real vectors, or those of numbers from 0 on."""
+        """Where paths lie: all vectors whose entries are in the support of the start."""
         return constraints.independent(self._model.support, 1)
 
     # --- forwards ----------------------------------------------------------------------------------------------------
@@ -396,16 +398,14 @@ class FrozenFlow(Distribution):
                 " length. Cut the series into windows of that length, or freeze a model for paths of another."
             )
         check_finite(name, x.detach())
-        if inside and not self._inside(x).all():
-            raise ValueError(
-                f"{name} has the value {float(x.min()):g}; expected values of at least 0, the support of the flow."
-                " Freeze a model whose support is the real line for paths with negative values."
-            )
+        if inside:
+            mend = "Freeze a model with a wider support for such paths."
+            check_inside(name, x, self._model.support, "the flow", mend)
         return x.reshape(-1, self.length)
 
     def _inside(self, x: Tensor) -> Tensor:
         """Whether each path of x (*, d) is in the support, (*,)."""
-        return x.amin(-1) >= (0.0 if self._model.support is constraints.nonnegative else -math.inf)
+        return self._model.support.contains(x).all(-1)
 
     def _chunks(self, paths: Tensor, places: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """The places of paths, all or those given, a chunk at a time, and the paths that are there."""

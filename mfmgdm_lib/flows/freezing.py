@@ -6,11 +6,11 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.flows.flow import FrozenFlow
 from mfmgdm_lib.processes import Process, WhiteNoise
+from mfmgdm_lib.support import as_support
 
 __all__ = ["freeze"]
 
@@ -21,7 +21,7 @@ _ENOUGH = 32
 def freeze(model: Descent, x0: Tensor, n_steps: int, start: Process | None = None) -> FrozenFlow:
     """Run a descent once, and keep the path of its mean mismatch; see `Descent.freeze`."""
     if start is None:
-        if model.support is not constraints.real:
+        if not model.support.whole_line:
             raise ValueError(
                 f"start is None for a model on {model.support}; expected the law that x0 was drawn from."
                 " Pass start=initial_distribution(process)."
@@ -32,7 +32,7 @@ def freeze(model: Descent, x0: Tensor, n_steps: int, start: Process | None = Non
             f"the model has inner_steps={model.inner_steps}; expected 1 where it is frozen, for the sake of its"
             " density (Section 4). Use inner_steps=1."
         )
-    if start.support is not model.support:
+    if as_support(start.support) != model.support:
         raise ValueError(
             f"{start!r} lives on {start.support}, the model on {model.support}; expected the same for both."
             " Pass support=start.support to the model, or another start."

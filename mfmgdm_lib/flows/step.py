@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 
 from mfmgdm_lib.descents.descent import Descent, Move
 from mfmgdm_lib.errors import DivergedError, NotInvertibleError, renumbered
@@ -18,7 +17,7 @@ from mfmgdm_lib.processes.base import generator
 __all__ = ["FrozenStep"]
 
 _SLACK = 2.0**10 * torch.finfo(torch.float64).eps
-"""How far below 0, relative to a path's largest entry, round-off may put the origin of an entry that was there."""
+"""How far outside the support, relative to a path's largest entry, round-off may put an origin at its edge."""
 
 
 class FrozenStep:
@@ -43,7 +42,7 @@ class FrozenStep:
             DivergedError: a path stopped being finite.
         """
         if graph:
-            move = self._model.stay_inside(paths, paths - self._differentiable_force(paths))
+            move = self._model.support.keep_inside(paths, paths - self._differentiable_force(paths))
         elif self._mismatch is None:
             move = self._model.move(self._model.evaluate(paths, self.index))
         else:
@@ -69,7 +68,7 @@ class FrozenStep:
         return self._check_not_diverged(move.paths), determinant
 
     def _move(self, paths: Tensor) -> Move:
-        return self._model.stay_inside(paths, paths - self._energy.gradient(paths, self._weights(paths)))
+        return self._model.support.keep_inside(paths, paths - self._energy.gradient(paths, self._weights(paths)))
 
     def _weights(self, paths: Tensor) -> Tensor:
         """γ times the mismatch, for each path (N, K), with no graph."""
@@ -104,9 +103,10 @@ class FrozenStep:
         """
         origin = find_origin(self._force, self._linearize, points)
         paths, outside = origin.paths, torch.zeros_like(origin.found)
-        if self._model.support is constraints.nonnegative:
-            outside = (paths < -_SLACK * points.amax(-1, keepdim=True)).any(-1)
-            paths = paths.clamp(min=0.0)
+        if not self._model.support.whole_line:
+            inside = self._model.support.nearest(paths)
+            outside = ((paths - inside).abs() > _SLACK * points.abs().amax(-1, keepdim=True)).any(-1)
+            paths = inside
         self._check_found(origin.found, outside)
         if examine and not origin.contracting.all():
             self._check_still_definite(paths, (~origin.contracting).nonzero()[:, 0])

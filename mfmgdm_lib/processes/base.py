@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib._progress import progress
+from mfmgdm_lib.support import REAL_LINE
 
 __all__ = ["Process", "Seed", "draw_in_chunks", "generator"]
 
@@ -30,8 +31,8 @@ class Process(ABC):
     `tests/test_contracts.py`, which puts it through the checks that every process has to pass.
     """
 
-    support: constraints.Constraint = constraints.real
-    """Where the values of a path lie."""
+    support: constraints.Constraint = REAL_LINE
+    """Where the values of a path lie: a `Support`, or a constraint of `torch.distributions` that stands for one."""
 
     draws_path_by_path: bool = True
     """Whether paths are drawn one after the other, so that chunks from one generator are the same as one draw."""

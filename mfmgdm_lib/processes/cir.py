@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes._bessel import log_kernel
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.specification import register
+from mfmgdm_lib.support import HALF_LINE
 
 __all__ = ["CIR"]
 
@@ -44,7 +44,7 @@ class CIR(Process):
         torch.Size([2, 4])
     """
 
-    support = constraints.nonnegative
+    support = HALF_LINE
     draws_path_by_path = False
 
     def __init__(self, kappa: float, theta: float, sigma: float, dt: float = 1.0) -> None:

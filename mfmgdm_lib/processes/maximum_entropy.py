@@ -9,14 +9,14 @@ import scipy.optimize
 import scipy.special
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.processes.noise import WhiteNoise
 from mfmgdm_lib.specification import register
+from mfmgdm_lib.support import HALF_LINE, Support, as_support
 
-__all__ = ["Exponential", "TruncatedGaussian", "initial_distribution"]
+__all__ = ["Exponential", "TruncatedGaussian", "initial_distribution", "maximum_entropy"]
 
 
 _RARE = 1.2815515655446004
@@ -38,7 +38,7 @@ class Exponential(Process):
         16.9315
     """
 
-    support = constraints.nonnegative
+    support = HALF_LINE
 
     def __init__(self, mean: float) -> None:
         self._mean = check_positive("mean", mean)
@@ -88,7 +88,7 @@ class TruncatedGaussian(Process):
         TruncatedGaussian(location=0.916139, scale=1.3696)
     """
 
-    support = constraints.nonnegative
+    support = HALF_LINE
     draws_path_by_path = False
 
     def __init__(self, location: float, scale: float) -> None:
@@ -226,19 +226,23 @@ def initial_distribution(process: Process) -> Process:
         >>> initial_distribution(CIR(0.5, 1.0, 1.0))
         Exponential(mean=1)
     """
-    mean, stddev = process.mean, process.stddev
-    if process.support is constraints.real:
+    return maximum_entropy(process.mean, process.stddev, as_support(process.support), name=repr(process))
+
+
+def maximum_entropy(mean: float, stddev: float, support: Support, *, name: str) -> Process:
+    """Return the maximum-entropy law with these moments; `name` says in messages whose they are."""
+    if support.whole_line:
         return WhiteNoise(mean, stddev)
-    if process.support is not constraints.nonnegative:
+    if support != HALF_LINE:
         raise ValueError(
-            f"{process!r} has support {process.support}; expected the real line or all numbers from 0 on."
+            f"{name} has support {support!r}; expected the real line or all numbers from 0 on."
             " Build the starting law yourself and pass it where an initial distribution is asked for."
         )
     if math.isclose(mean, stddev, rel_tol=1e-9):
         return Exponential(mean)
     if stddev > mean:
         raise ValueError(
-            f"{process!r} has stddev {stddev:g} and mean {mean:g}; expected a stddev of at most the mean, as no law on"
+            f"{name} has stddev {stddev:g} and mean {mean:g}; expected a stddev of at most the mean, as no law on"
             " the numbers from 0 on has the largest entropy otherwise. Build the starting law yourself, such as"
             f" Exponential({mean:g}), and pass it where an initial distribution is asked for."
         )

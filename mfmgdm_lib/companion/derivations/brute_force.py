@@ -14,6 +14,7 @@ from mfmgdm_lib.descents import Descent, State
 from mfmgdm_lib.energies import BandedEnergy, StylizedFacts
 from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.models import MFMGDM
+from mfmgdm_lib.support import as_support
 from mfmgdm_lib.target import Target
 
 __all__ = [
@@ -54,7 +55,7 @@ def random_step(
         (3, (4, 12))
     """
     rng, energy = np.random.default_rng(seed), StylizedFacts(lags=1)
-    inside = support is constraints.nonnegative
+    inside = not as_support(support).whole_line
     paths = rng.exponential(1.5, (n_paths, length)) if inside else rng.standard_normal((n_paths, length))
     mean = torch.from_numpy(rng.uniform(0.5, 1.5, energy.dim))
     target = Target(mean, torch.zeros_like(mean), energy.labels, source=f"seed {seed}")
@@ -79,7 +80,7 @@ def ensemble_step(model: Descent, paths: Tensor) -> Tensor:
     mismatch = (mean - model.target.mean).repeat_interleave(members, 0)
     force = torch.func.grad(lambda x: (model.energy(x) * mismatch).sum())(paths)
     proposal = paths - model.rate * force
-    return proposal if model.support is constraints.real else torch.where(proposal >= 0, proposal, paths)
+    return torch.where(model.support.contains(proposal), proposal, paths)
 
 
 def full_jacobian(model: Descent, paths: Tensor) -> Tensor:

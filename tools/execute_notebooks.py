@@ -62,6 +62,13 @@ def execute(source: Path) -> ExecutionResult:
     )
 
 
+def keep(cache: JupyterCacheAbstract, source: Path, result: ExecutionResult) -> None:
+    """Put an executed page into the cache."""
+    bundle = CacheBundleIn(result.nb, str(source), data={"execution_seconds": result.time})
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    print(f"{source.stem}: executed in {result.time:.0f} s", flush=True)
+
+
 def execute_missing(cache: JupyterCacheAbstract, sources: list[Path], jobs: int) -> list[Path]:
     """Execute the pages that the cache lacks and put them there; return those with a cell that failed."""
     missing = [source for source in sources if executed(cache, source) is None]
@@ -70,18 +77,17 @@ def execute_missing(cache: JupyterCacheAbstract, sources: list[Path], jobs: int)
     os.environ["OMP_NUM_THREADS"] = "1"  # for the kernels, which share the cores
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(execute, source): source for source in missing}
-        for done in as_completed(running):
-            source, result = running[done], done.result()
-            if result.err is not None:
-                print(f"{source.stem}: a cell failed\n{result.err}", file=sys.stderr, flush=True)
-                failed.append(source)
-                continue
-            cache.cache_notebook_bundle(
-                CacheBundleIn(result.nb, str(source), data={"execution_seconds": result.time}),
-                check_validity=False,
-                overwrite=True,
-            )
-            print(f"{source.stem}: executed in {result.time:.0f} s", flush=True)
+        try:
+            for done in as_completed(running):
+                source, result = running[done], done.result()
+                if result.err is None:
+                    keep(cache, source, result)
+                else:
+                    print(f"{source.stem}: a cell failed\n{result.err}", file=sys.stderr, flush=True)
+                    failed.append(source)
+        except BaseException:  # such as Ctrl-C: the pages that wait are not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return failed
 
 

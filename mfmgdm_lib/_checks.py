@@ -15,10 +15,18 @@ __all__ = [
     "as_windows",
     "check_finite",
     "check_member",
+    "check_number",
     "check_paths",
     "check_positive",
     "check_positive_int",
 ]
+
+
+def check_number(name: str, value: float) -> float:
+    """Return `value` as a float if it is finite."""
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value!r}; expected a finite number. Use one such as 0.0.")
+    return float(value)
 
 
 def check_positive(name: str, value: float) -> float:

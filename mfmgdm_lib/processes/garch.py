@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
+from mfmgdm_lib._checks import check_number, check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.specification import register
 
@@ -62,8 +62,6 @@ class ARGARCH(Process):
     ) -> None:
         if not abs(phi) < 1:
             raise ValueError(f"phi is {phi!r}; expected a number between -1 and 1. Difference the series first.")
-        if not math.isfinite(mean):
-            raise ValueError(f"mean is {mean!r}; expected a finite number. Use one such as 0.0.")
         for name, value in (("alpha", alpha), ("beta", beta)):
             if not value >= 0:
                 raise ValueError(f"{name} is {value!r}; expected a number of at least 0. Use 0.0 to leave it out.")
@@ -77,7 +75,7 @@ class ARGARCH(Process):
                 f"degrees_of_freedom is {degrees_of_freedom!r}; expected a finite number above 2, where the variance"
                 " is finite. Use more of them, or None for Gaussian innovations."
             )
-        self.phi, self._mean = float(phi), float(mean)
+        self.phi, self._mean = float(phi), check_number("mean", mean)
         self.omega, self.alpha, self.beta = check_positive("omega", omega), float(alpha), float(beta)
         self.degrees_of_freedom = None if degrees_of_freedom is None else float(degrees_of_freedom)
 

@@ -10,7 +10,7 @@ import scipy.special
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
+from mfmgdm_lib._checks import check_number, check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.processes.noise import WhiteNoise
 from mfmgdm_lib.specification import register
@@ -92,9 +92,7 @@ class TruncatedGaussian(Process):
     draws_path_by_path = False
 
     def __init__(self, location: float, scale: float) -> None:
-        if not math.isfinite(location):
-            raise ValueError(f"location is {location!r}; expected a finite number. Use one such as 0.0.")
-        self.location, self.scale = float(location), check_positive("scale", scale)
+        self.location, self.scale = check_number("location", location), check_positive("scale", scale)
         self._cut = -self.location / self.scale
         self._hazard, self._excess, self._variance = _standard_moments(self._cut)
 

@@ -8,15 +8,32 @@ import scipy.special
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
+from mfmgdm_lib._checks import check_number, check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.specification import register
 
 __all__ = ["StudentNoise", "WhiteNoise"]
 
 
+class _Noise(Process):
+    """Independent points with a mean and a standard deviation that are given."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:
+        self._mean, self._stddev = check_number("mean", mean), check_positive("stddev", stddev)
+
+    @property
+    def mean(self) -> float:
+        """Marginal mean."""
+        return self._mean
+
+    @property
+    def stddev(self) -> float:
+        """Marginal standard deviation."""
+        return self._stddev
+
+
 @register
-class WhiteNoise(Process):
+class WhiteNoise(_Noise):
     """Independent Gaussian points: the start q_0 of Sections 1 and 3.
 
     Args:
@@ -31,23 +48,8 @@ class WhiteNoise(Process):
         1452.99
     """
 
-    def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:
-        if not math.isfinite(mean):
-            raise ValueError(f"mean is {mean!r}; expected a finite number. Use one such as 0.0.")
-        self._mean, self._stddev = float(mean), check_positive("stddev", stddev)
-
     def __repr__(self) -> str:
         return f"WhiteNoise(mean={self.mean:g}, stddev={self.stddev:g})"
-
-    @property
-    def mean(self) -> float:
-        """Marginal mean."""
-        return self._mean
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation."""
-        return self._stddev
 
     def sample(self, n: int, length: int, seed: Seed) -> Tensor:
         """Draw `n` independent paths: a float64 tensor (n, length)."""
@@ -68,7 +70,7 @@ class WhiteNoise(Process):
 
 
 @register
-class StudentNoise(Process):
+class StudentNoise(_Noise):
     """Independent points from Student's t distribution, shifted and scaled.
 
     Args:
@@ -91,23 +93,11 @@ class StudentNoise(Process):
                 f"degrees_of_freedom is {degrees_of_freedom!r}; expected a finite number above 2, where the variance"
                 " is finite. Use more of them, or WhiteNoise."
             )
-        if not math.isfinite(mean):
-            raise ValueError(f"mean is {mean!r}; expected a finite number. Use one such as 0.0.")
-        self.degrees_of_freedom, self._mean = float(degrees_of_freedom), float(mean)
-        self._stddev = check_positive("stddev", stddev)
+        super().__init__(mean, stddev)
+        self.degrees_of_freedom = float(degrees_of_freedom)
 
     def __repr__(self) -> str:
         return f"StudentNoise({self.degrees_of_freedom:g}, mean={self.mean:g}, stddev={self.stddev:g})"
-
-    @property
-    def mean(self) -> float:
-        """Marginal mean."""
-        return self._mean
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation."""
-        return self._stddev
 
     @property
     def _scale(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,8 @@ def cell_values(cells: pd.DataFrame) -> Figure:
     Args:
         cells: what `experiments.compare_cells` returns.
     """
-    figure, axes, processes = _panels(cells, height=3.4)
-    for axis, (_, panel) in zip(axes, cells.groupby("energy", sort=False), strict=True):
+    figure, panels, processes = _panels(cells, height=3.4)
+    for axis, panel in panels:
         for _, pair in panel.groupby("process", sort=False):
             ends = [processes.index(row["process"]) + _OFFSET[row["model"]] for _, row in pair.iterrows()]
             axis.plot(pair["least"], ends, color="0.8", lw=3, zorder=0)
@@ -51,8 +52,8 @@ def cell_agreement(cells: pd.DataFrame) -> Figure:
     Args:
         cells: what `experiments.compare_cells` returns.
     """
-    figure, axes, processes = _panels(cells, height=3.2)
-    for axis, (_, panel) in zip(axes, cells.groupby("energy", sort=False), strict=True):
+    figure, panels, processes = _panels(cells, height=3.2)
+    for axis, panel in panels:
         axis.axvline(0.0, color="0.7", lw=1, zorder=0)
         for model, row, at in _by_model(panel, processes):
             _dots(axis, row["difference"], at, 2 * row["determinant_error"], COLOURS[model], row["bound"])
@@ -70,8 +71,8 @@ def cell_gains(pairs: pd.DataFrame) -> Figure:
     Args:
         pairs: what `experiments.gains` returns.
     """
-    figure, axes, processes = _panels(pairs, height=2.9)
-    for axis, (_, panel) in zip(axes, pairs.groupby("energy", sort=False), strict=True):
+    figure, panels, processes = _panels(pairs, height=2.9)
+    for axis, panel in panels:
         at = np.array([processes.index(name) for name in panel["process"]])
         axis.barh(at, panel["gain"], color=COLOURS["MF–MGDM"], alpha=0.35, height=0.6)
         _dots(axis, panel["gain"], at, 2 * panel["standard_error"], COLOURS["MF–MGDM"], ~panel["holds"])
@@ -94,8 +95,8 @@ def cell_rises(cells: pd.DataFrame) -> Figure:
     Args:
         cells: what `experiments.compare_cells` returns.
     """
-    figure, axes, processes = _panels(cells, height=3.2)
-    for axis, (_, panel) in zip(axes, cells.groupby("energy", sort=False), strict=True):
+    figure, panels, processes = _panels(cells, height=3.2)
+    for axis, panel in panels:
         for model, row, at in _by_model(panel, processes):
             hatches = ["////" if bound else "" for bound in row["ends_bound"]]
             axis.barh(at, row["rise"], height=0.28, color=COLOURS[model], hatch=hatches, edgecolor="white", lw=0)
@@ -120,8 +121,8 @@ def cell_costs(cells: pd.DataFrame) -> Figure:
     Args:
         cells: what `experiments.compare_cells` returns.
     """
-    figure, axes, processes = _panels(cells, height=2.9)
-    for axis, (_, panel) in zip(axes, cells.groupby("energy", sort=False), strict=True):
+    figure, panels, processes = _panels(cells, height=2.9)
+    for axis, panel in panels:
         for model, row, at in _by_model(panel, processes):
             axis.plot(row["wall_time"], at, "o", color=COLOURS[model], ms=5)
         axis.set(xscale="log", xlim=(0.5, 8000))
@@ -141,13 +142,13 @@ def replicate_spread(copies: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         cells: what `experiments.compare_cells` returns.
     """
     rows = cells.loc[[key for key in cells.index if key in set(copies["cell"])]]
-    figure, axes, processes = _panels(rows, height=3.4)
-    for axis, (_, panel) in zip(axes, rows.groupby("energy", sort=False), strict=True):
+    figure, panels, processes = _panels(rows, height=3.4)
+    for axis, panel in panels:
         axis.axvline(0.0, color="0.7", lw=1, zorder=0)
         for key, row in panel.iterrows():
             least = copies.loc[copies["cell"] == key, "least"]
             place = processes.index(row["process"]) + _OFFSET[row["model"]]
-            style = {"color": COLOURS[row["model"]], "ms": 3.5, "alpha": 0.55}
+            style: dict[str, Any] = {"color": COLOURS[row["model"]], "ms": 3.5, "alpha": 0.55}
             if row["bound"]:
                 style["mfc"] = "white"
             axis.plot(least - least.mean(), np.full(len(least), place), "o", **style)
@@ -159,17 +160,18 @@ def replicate_spread(copies: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panels(rows: pd.DataFrame, *, height: float) -> tuple[Figure, np.ndarray, list[str]]:
-    """A panel for each energy, side by side, with the processes from top to bottom; and the processes' names."""
+def _panels(rows: pd.DataFrame, *, height: float) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]], list[str]]:
+    """A panel and the rows of each energy, side by side, with the processes from top to bottom; and their names."""
     processes = list(dict.fromkeys(rows["process"]))
-    energies = list(dict.fromkeys(rows["energy"]))
-    figure, axes = subplots(1, len(energies), height=height, sharey=True)
-    for axis, energy in zip(axes, energies, strict=True):
+    groups = dict(list(rows.groupby("energy", sort=False)))
+    figure, axes = subplots(1, len(groups), height=height, sharey=True)
+    for axis, energy in zip(axes, groups, strict=True):
         axis.set_title(energy, fontsize=8)
         axis.tick_params(labelsize=7.5)
         axis.margins(y=0.08)
-    _name_rows(axes[0], processes)
-    return figure, axes, processes
+    axes[0].set_yticks(range(len(processes)), [with_powers(name) for name in processes])
+    axes[0].set_ylim(len(processes) - 0.45, -0.55)
+    return figure, list(zip(axes, groups.values(), strict=True)), processes
 
 
 def _by_model(panel: pd.DataFrame, processes: list[str]) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
@@ -186,11 +188,6 @@ def _dots(
     axis.errorbar(values, at, xerr=bars, fmt="none", color=colour, capsize=2, lw=1)
     filling = [("white" if bound else colour) for bound in is_open]
     axis.scatter(values, at, s=22, c=filling, edgecolors=colour, linewidths=1, zorder=3)
-
-
-def _name_rows(axis: Axes, names: Sequence[str]) -> None:
-    axis.set_yticks(range(len(names)), [with_powers(name) for name in names])
-    axis.set_ylim(len(names) - 0.45, -0.55)
 
 
 def _legend(figure: Figure, more: Sequence[Line2D | Patch], *, bars: bool = False) -> None:

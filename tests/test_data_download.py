@@ -348,6 +348,7 @@ ODD = {
     "date of another form": ("riksbank", '[{"date":"02/01/2024","value":1}]'),
     "another column": ("fred", "observation_date,DGS5\n2024-01-02,1\n"),
     "text in a column": ("fred", FRED.replace("3.91", "abc")),
+    "time of day": ("fred", FRED.replace("2024-01-03,", "2024-01-03 10:00,")),
     "no columns": ("fred", "hello\nworld\n"),
     "short row": ("fred", FRED + "2024-01-08\n"),
     "no such column": ("ecb", ECB.replace("OBS_VALUE", "VALUE")),

@@ -3,9 +3,8 @@
 from mfmgdm_lib.data.cache import cached, verify_cache
 from mfmgdm_lib.data.checks import check_series
 from mfmgdm_lib.data.files import read_csv
-from mfmgdm_lib.data.lookup import fetch
 from mfmgdm_lib.data.series import returns, standardize, unstandardize
-from mfmgdm_lib.data.sources import ecb, fred, riksbank, sp500, yahoo
+from mfmgdm_lib.data.sources import ecb, fetch, fred, riksbank, sp500, yahoo
 
 __all__ = [
     "cached",

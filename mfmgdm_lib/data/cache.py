@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import os
@@ -15,19 +14,18 @@ import pandas as pd
 
 from mfmgdm_lib._arrays import replace_file
 from mfmgdm_lib.data.checks import spell_date
-from mfmgdm_lib.errors import Message, NewerFormatError
+from mfmgdm_lib.data.files import Table
+from mfmgdm_lib.errors import NewerFormatError
 
-__all__ = ["Question", "cache_folder", "cached", "check_revision", "load", "save", "verify_cache"]
+__all__ = ["Query", "cache_folder", "cached", "load", "save", "verify_cache"]
 
-FORMAT = 1
-"""Version of the layout; a file with a higher one is from a later library."""
-
+FORMAT = 1  # of the layout; a file with a higher one is from a later library
 _COLUMNS = ["source", "id", "first", "last", "rows", "retrieved", "sha256", "path"]
 _log = logging.getLogger("mfmgdm_lib")
 
 
-class Question(NamedTuple):
-    """What was asked of whom; no `end` means whatever there was by then."""
+class Query(NamedTuple):
+    """A series of a source in a window of dates; no `end` means whatever there was by then."""
 
     source: str
     identifier: str
@@ -39,7 +37,7 @@ class Question(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Where the answer is kept, or will be; names that look the same on some disks differ by their digests."""
+        """Where the series is kept, or will be; names that look the same on some disks differ by their digests."""
         window = "_".join(filter(None, [self.start, self.end]))
         words = re.sub(r"[^\w.=-]+", "-", "-".join(filter(None, [self.source, self.identifier, window])), flags=re.A)
         return cache_folder() / f"{words}-{hashlib.sha256(json.dumps(self).encode()).hexdigest()[:8]}.csv"
@@ -54,8 +52,8 @@ def cache_folder() -> Path:
     return user_cache_path("mfmgdm", appauthor=False) / "data"
 
 
-def save(question: Question, series: pd.Series) -> pd.Series:
-    """Keep the answer to a question, and return it with the `sha256` of its lines of dates and values.
+def save(query: Query, series: pd.Series) -> pd.Series:
+    """Keep the answer to a query, and return it with the `sha256` of its lines of dates and values.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full.
@@ -63,9 +61,9 @@ def save(question: Question, series: pd.Series) -> pd.Series:
     lines = (f"{date:%Y-%m-%d},{value!r}\n" for date, value in zip(series.index, series.tolist(), strict=True))
     body = ("date,value\n" + "".join(lines)).encode()
     series.attrs["sha256"] = hashlib.sha256(body).hexdigest()
-    about = {"format": FORMAT, **question._asdict(), "name": series.name, "attrs": series.attrs}
+    about = {"format": FORMAT, **query._asdict(), "name": series.name, "attrs": series.attrs}
     rest = f"# about: {json.dumps(about, ensure_ascii=False)}\n".encode() + body
-    path = question.path
+    path = query.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, _checksum(rest) + b"\n" + rest)
@@ -78,46 +76,27 @@ def save(question: Question, series: pd.Series) -> pd.Series:
     return series
 
 
-def load(question: Question) -> pd.Series | None:
+def load(query: Query) -> pd.Series | None:
     """Return the answer that was kept, or None; a damaged file is renamed, reported and counts as none.
 
     Raises:
         NewerFormatError: a file that a newer version of the library wrote.
     """
-    path = question.path
+    path = query.path
     try:
         about, series = _read(path)
-        if Question(*(about[field] for field in Question._fields)) != question:
-            raise ValueError(f"{path} answers another question; expected {question}.")
+        if Query(*(about[field] for field in Query._fields)) != query:
+            raise ValueError(f"{path} answers another query; expected {query}.")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except NewerFormatError:
-        raise
     except ValueError as error:
+        if isinstance(error, NewerFormatError):
+            raise
         aside = path.with_name(f"{path.name}.damaged")
         path.replace(aside)
         _log.warning("Set aside a damaged file as %s, and asking for the series again: %s", aside, error)
         return None
     return series
-
-
-def check_revision(question: Question, old: pd.Series, new: pd.Series) -> None:
-    """Refuse an answer that differs from an earlier one on a date between the first and the last of both.
-
-    Raises:
-        ValueError: it does.
-    """
-    first, last = max(old.index[0], new.index[0]), min(old.index[-1], new.index[-1])
-    pair = pd.concat([old.loc[first:last], new.loc[first:last]], axis=1, keys=["old", "new"])
-    differing = pair[pair["old"].ne(pair["new"])]
-    if len(differing):
-        before, after = (_spell_value(value) for value in differing.iloc[0])
-        said = (
-            f"{question} is {after} on {spell_date(differing.index[0])} and {len(differing)} values in all were"
-            f" revised; expected {before}, as in the copy of {old.attrs.get('retrieved')}, {question.path}. Keep that,"
-            " or replace it with"
-        )
-        raise ValueError(Message(said, 'fetch(..., refresh="accept").', option="--refresh --accept."))
 
 
 def cached() -> pd.DataFrame:
@@ -126,12 +105,6 @@ def cached() -> pd.DataFrame:
     Returns:
         A row for each file: `source`, `id`, `first` and `last` date (YYYY-MM-DD), `rows`, `retrieved` (ISO time, UTC),
         `sha256` of the lines of dates and values, and `path`. A damaged file has a row with its path alone.
-
-    Example:
-        >>> import os, tempfile, unittest.mock
-        >>> with tempfile.TemporaryDirectory() as folder, unittest.mock.patch.dict(os.environ, MFMGDM_CACHE_DIR=folder):
-        ...     list(cached().columns)
-        ['source', 'id', 'first', 'last', 'rows', 'retrieved', 'sha256', 'path']
     """
     return verify_cache()[_COLUMNS]
 
@@ -145,31 +118,21 @@ def verify_cache() -> pd.DataFrame:
     Example:
         >>> import os, tempfile, unittest.mock
         >>> with tempfile.TemporaryDirectory() as folder, unittest.mock.patch.dict(os.environ, MFMGDM_CACHE_DIR=folder):
-        ...     len(verify_cache())
-        0
+        ...     list(verify_cache().columns)
+        ['source', 'id', 'first', 'last', 'rows', 'retrieved', 'sha256', 'path', 'state']
     """
     rows = [_row(path) for path in sorted(cache_folder().glob("*.csv"))]
     return pd.DataFrame(rows, columns=[*_COLUMNS, "state"])
 
 
-def _row(path: Path) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS, "") | {"rows": 0, "path": str(path)}
+def _row(path: Path) -> list[Any]:
     try:
         about, series = _read(path)
-    except NewerFormatError:
-        return row | {"state": "newer"}
-    except ValueError:
-        return row | {"state": "damaged"}
-    return row | {
-        "source": about["source"],
-        "id": about["identifier"],
-        "first": spell_date(series.index[0]),
-        "last": spell_date(series.index[-1]),
-        "rows": len(series),
-        "retrieved": series.attrs["retrieved"],
-        "sha256": series.attrs["sha256"],
-        "state": "ok",
-    }
+    except ValueError as error:
+        return [*[""] * 4, 0, "", "", str(path), "newer" if isinstance(error, NewerFormatError) else "damaged"]
+    dates = [spell_date(date) for date in series.index[[0, -1]]]
+    kept = [len(series), series.attrs["retrieved"], series.attrs["sha256"]]
+    return [about["source"], about["identifier"], *dates, *kept, str(path), "ok"]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], pd.Series]:
@@ -180,15 +143,10 @@ def _read(path: Path) -> tuple[dict[str, Any], pd.Series]:
     about: dict[str, Any] = json.loads(line.removeprefix(b"# about: "))
     if about["format"] > FORMAT:
         raise NewerFormatError(path, about["format"], FORMAT)
-    table = pd.read_csv(io.BytesIO(body), float_precision="round_trip", parse_dates=["date"], index_col="date")
-    series = table["value"].astype("float64").rename(about["name"])
+    series = Table(str(path), body).series(0, 1).rename(about["name"])
     series.attrs = about["attrs"]
     return about, series
 
 
 def _checksum(rest: bytes) -> bytes:
     return b"# sha256: " + hashlib.sha256(rest).hexdigest().encode()
-
-
-def _spell_value(value: float) -> str:
-    return "no value" if pd.isna(value) else repr(float(value))

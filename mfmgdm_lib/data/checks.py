@@ -10,13 +10,10 @@ import pandas as pd
 
 __all__ = ["check_series", "check_values", "parse_window", "spell_date"]
 
+# From one price to the next; a larger one is more often a split that was not adjusted for than a market's doing.
 LARGEST_FACTOR = 2.0
-"""From one price to the next; a larger one is more often a split that was not adjusted for than a market's doing."""
+RATES = (-5.0, 30.0)  # percent per annum; rates have been below zero, but a price or an error code is no rate
 
-RATES = (-5.0, 30.0)
-"""Percent per annum; rates have been below zero, but a price or an error code is no rate."""
-
-_DAY = pd.Timedelta(days=1)
 _CHECK = "Check the source; if the values are right, save them as a CSV file and use read_csv."
 
 
@@ -45,22 +42,24 @@ def check_series(
     """
     if not isinstance(series.index, pd.DatetimeIndex) or series.index.tz is not None:
         raise TypeError(f"{name} is not indexed by dates without time zone; expected a DatetimeIndex. Convert it.")
-    check_values(name, series)
+    values = check_values(name, series)
     _check_dates(name, series.index)
-    if kind is not None:
-        {"price": _check_prices, "rate": _check_rates}[kind](name, series)
-    inside = np.ones(len(series), dtype=bool)
-    if start is not None:
-        inside &= series.index >= pd.Timestamp(start)
-    if end is not None:
-        inside &= series.index < pd.Timestamp(end) + _DAY
-    if inside.sum() < 2:
+    if kind == "rate":
+        low, high = RATES
+        _refuse(name, series, (values < low) | (values > high), f"{low:g} to {high:g} percent per annum")
+    if kind == "price":
+        _refuse(name, series, values <= 0, "a price above 0")
+        before, after = values[:-1], values[1:]
+        jumps = (after / LARGEST_FACTOR >= before) | (before / LARGEST_FACTOR >= after)
+        _refuse(name, series, np.append(False, jumps), f"less than a factor of {LARGEST_FACTOR:g}", change=True)
+    inside = series.loc[start:end]
+    if len(inside) < 2:
         there = f"{spell_date(series.index[0])} to {spell_date(series.index[-1])}" if len(series) else "no date"
         raise ValueError(
-            f"{name} has {inside.sum()} rows from {start or 'the first'} to {end or 'the last'}; expected at least 2,"
+            f"{name} has {len(inside)} rows from {start or 'the first'} to {end or 'the last'}; expected at least 2,"
             f" and it covers {there}. Widen the window."
         )
-    return series[inside]
+    return inside
 
 
 def check_values(name: str, series: pd.Series) -> np.ndarray:
@@ -89,10 +88,6 @@ def parse_window(start: str | datetime.date | None, end: str | datetime.date | N
 
     Raises:
         ValueError: no date, or an end before the start.
-
-    Example:
-        >>> parse_window(datetime.date(2024, 1, 2), None)
-        ('2024-01-02', None)
     """
     first, last = _parse_date("start", start), _parse_date("end", end)
     if first is not None and last is not None and last < first:
@@ -122,43 +117,24 @@ def _parse_date(name: str, value: str | datetime.date | None) -> str | None:
 
 
 def _check_dates(name: str, index: pd.DatetimeIndex) -> None:
-    if index.has_duplicates:
-        twice = spell_date(index[index.duplicated()][0])
-        raise ValueError(f"{name} has {twice} more than once; expected each date once. {_CHECK}")
-    if not index.is_monotonic_increasing:
-        at = int(np.argmax(np.diff(index.to_numpy()) < np.timedelta64(0))) + 1
-        raise ValueError(
-            f"{name} has {spell_date(index[at])} after {spell_date(index[at - 1])}; expected ascending dates. {_CHECK}"
-        )
     # Where the day begins first, it is tomorrow for half of the world.
-    tomorrow = pd.Timestamp(datetime.datetime.now(datetime.UTC).date()) + 2 * _DAY
-    if len(index) and index[-1] >= tomorrow:
-        raise ValueError(f"{name} has {spell_date(index[-1])}, in the future; expected dates up to today. {_CHECK}")
+    after_tomorrow = pd.Timestamp.now("UTC").tz_localize(None).normalize() + pd.Timedelta(days=2)
+    if index.has_duplicates:
+        fault, expected = f"{spell_date(index[index.duplicated()][0])} more than once", "each date once"
+    elif not index.is_monotonic_increasing:
+        at = int(np.argmax(index[1:] < index[:-1])) + 1
+        fault, expected = f"{spell_date(index[at])} after {spell_date(index[at - 1])}", "ascending dates"
+    elif len(index) and index[-1] >= after_tomorrow:
+        fault, expected = f"{spell_date(index[-1])}, in the future", "dates up to today"
+    else:
+        return
+    raise ValueError(f"{name} has {fault}; expected {expected}. {_CHECK}")
 
 
-def _check_prices(name: str, series: pd.Series) -> None:
-    values = series.to_numpy()
-    if (values <= 0).any():
-        at = int(np.argmax(values <= 0))
-        raise ValueError(
-            f"{name} is {values[at]} on {spell_date(series.index[at])}; expected a price above 0. {_CHECK}"
-        )
-    before, after = values[:-1], values[1:]
-    jumps = (after / LARGEST_FACTOR >= before) | (before / LARGEST_FACTOR >= after)
-    if jumps.any():
-        at = int(np.argmax(jumps))
-        raise ValueError(
-            f"{name} goes from {before[at]} on {spell_date(series.index[at])} to {after[at]} on"
-            f" {spell_date(series.index[at + 1])}; expected less than a factor of {LARGEST_FACTOR:g}. {_CHECK}"
-        )
-
-
-def _check_rates(name: str, series: pd.Series) -> None:
-    low, high = RATES
-    outside = ((series < low) | (series > high)).to_numpy()
-    if outside.any():
-        at = int(np.argmax(outside))
-        raise ValueError(
-            f"{name} is {series.iloc[at]} on {spell_date(series.index[at])}; expected {low:g} to {high:g} percent per"
-            f" annum. {_CHECK}"
-        )
+def _refuse(name: str, series: pd.Series, bad: np.ndarray, expected: str, *, change: bool = False) -> None:
+    if not bad.any():
+        return
+    at = int(np.argmax(bad))
+    found = [f"{series.iloc[i]} on {spell_date(series.index[i])}" for i in range(max(at - 1, 0), at + 1)]
+    told = f"goes from {found[0]} to {found[1]}" if change else f"is {found[-1]}"
+    raise ValueError(f"{name} {told}; expected {expected}. {_CHECK}")

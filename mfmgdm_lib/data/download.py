@@ -11,23 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["get"]
 
-TRIES = 5
-"""How often to ask while the answer is 429 or a passing failure of the server."""
-
-BACKOFF = 1.0
-"""Seconds; the waits are 0, 2, 4, 8, … times this, unless the server says how long to wait."""
-
-LONGEST_WAIT = 120.0
-"""Seconds to wait in all; where a server asks for more, the caller gets an error at once."""
-
-TIMEOUT = (10.0, 60.0)
-"""Seconds without a connection, and without a byte."""
-
-LARGEST = 50 * 2**20
-"""Bytes; the longest daily series is below a hundredth of that."""
-
-_AGENT = "Mozilla/5.0 (compatible; mfmgdm_lib)"
-_PASSING = (429, 500, 502, 503, 504)
+TRIES = 5  # while the answer is 429 or a passing failure of the server
+BACKOFF = 1.0  # seconds; the waits are 0, 2, 4, 8, … times this, unless the server says how long to wait
+LONGEST_WAIT = 120.0  # seconds in all; where a server asks for more, the caller gets an error at once
+TIMEOUT = (10.0, 60.0)  # seconds without a connection, and without a byte
+LARGEST = 50 * 2**20  # bytes; the longest daily series is below a hundredth of that
 _MEND = (
     "Try again later, or put the series into a folder as a CSV file, and name the folder in the environment variable"
     " MFMGDM_DATA_DIR."
@@ -36,9 +24,6 @@ _MEND = (
 
 def get(url: str) -> bytes:
     """Return the body of what an address answers, which is empty where there is nothing to be had.
-
-    Args:
-        url: the address.
 
     Raises:
         ConnectionError: no answer, one that breaks off, or one that asks for patience or forgiveness for too long.
@@ -50,28 +35,24 @@ def get(url: str) -> bytes:
         ConnectionError: http://127.0.0.1:9/nothing-listens-here could not be read (...
     """
     import requests
-
-    try:
-        with (
-            _session(url) as session,
-            session.get(url, headers={"User-Agent": _AGENT}, timeout=TIMEOUT, stream=True) as response,
-        ):
-            return b"" if response.status_code == 204 else _read(url, response)
-    except requests.RequestException as error:
-        raise ConnectionError(f"{url} could not be read ({_why(error)}); expected a whole answer. {_MEND}") from error
-
-
-def _session(url: str) -> requests.Session:
-    import requests
     from requests.adapters import HTTPAdapter
 
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=_patience(url)))
-    return session
+    try:
+        with requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(max_retries=_retries(url)))
+            agent = {"User-Agent": "Mozilla/5.0 (compatible; mfmgdm_lib)"}
+            with session.get(url, headers=agent, timeout=TIMEOUT, stream=True) as response:
+                return _read(url, response)
+    except requests.RequestException as error:
+        # The reason is below the layers that only say that there was one.
+        why = (getattr(error.args[0], "reason", None) if error.args else None) or error
+        raise ConnectionError(
+            f"{url} could not be read ({type(why).__name__}: {str(why)[:300]}); expected a whole answer. {_MEND}"
+        ) from error
 
 
-def _patience(url: str) -> Retry:
+def _retries(url: str) -> Retry:
     """A policy that gives up, with the last answer, as soon as it would have to wait for too long."""
     from urllib3.exceptions import MaxRetryError
     from urllib3.util import Retry
@@ -87,42 +68,38 @@ def _patience(url: str) -> Retry:
                 raise MaxRetryError(named["_pool"], url)
             return after
 
+    # Who is not connected should not wait to be told, hence one try more in these cases.
+    statuses = (429, 500, 502, 503, 504)
     return Patience(
-        total=TRIES - 1,
-        connect=1,  # who is not connected should not wait to be told
-        read=1,
-        status_forcelist=_PASSING,
-        backoff_factor=BACKOFF,
-        raise_on_status=False,
+        TRIES - 1, connect=1, read=1, status_forcelist=statuses, backoff_factor=BACKOFF, raise_on_status=False
     )
 
 
 def _read(url: str, response: requests.Response) -> bytes:
+    if response.status_code == 204:
+        return b""
     if response.status_code != 200:
         raise _refusal(url, response)
-    kind = response.headers.get("Content-Type", "")
-    body = _collect(url, response)
-    if "html" in kind.lower() or body.lstrip()[:1] == b"<":
-        raise ValueError(f"{url} answered with a web page ({kind or 'of no stated kind'}); expected data. {_MEND}")
-    return body
-
-
-def _collect(url: str, response: requests.Response) -> bytes:
-    parts, size = [], 0
+    body = bytearray()
     for part in response.iter_content(2**16):
-        parts.append(part)
-        if (size := size + len(part)) > LARGEST:
+        body += part
+        if len(body) > LARGEST:
             raise ValueError(f"{url} answered with more than {LARGEST} bytes; expected a series of numbers. {_MEND}")
     # What the connection carried, before unpacking; not every version of urllib3 compares by itself.
     length, carried = response.headers.get("Content-Length", ""), response.raw.tell()
     if length.isdigit() and int(length) != carried:
         raise ConnectionError(f"{url} broke off after {carried} bytes; expected {length}. {_MEND}")
-    return b"".join(parts)
+    kind = response.headers.get("Content-Type", "of no stated kind")
+    if "html" in kind.lower() or body.lstrip()[:1] == b"<":
+        raise ValueError(f"{url} answered with a web page ({kind}); expected data. {_MEND}")
+    return bytes(body)
 
 
 def _refusal(url: str, response: requests.Response) -> Exception:
     """What to raise for an answer that is none, with what it says."""
-    answer = f"{url} answered {response.status_code} {response.reason}{_excerpt(response)}"
+    text = " ".join(next(response.iter_content(300), b"").decode("utf-8", errors="replace").split())
+    said = f" ({text})" if text and not text.startswith("<") else ""
+    answer = f"{url} answered {response.status_code} {response.reason}{said}"
     if response.status_code in (400, 404):
         return ValueError(
             f"{answer}; expected a series by that name, with data in the window. Check the identifier and the window."
@@ -130,14 +107,3 @@ def _refusal(url: str, response: requests.Response) -> Exception:
     wait = response.headers.get("Retry-After")
     asked = f", asking to wait for {wait} s" if wait else ""
     return ConnectionError(f"{answer}{asked}; expected 200 OK within {TRIES} tries and {LONGEST_WAIT:g} s. {_MEND}")
-
-
-def _excerpt(response: requests.Response) -> str:
-    text = " ".join(next(response.iter_content(300), b"").decode("utf-8", errors="replace").split())
-    return "" if not text or text.startswith("<") else f" ({text})"
-
-
-def _why(error: requests.RequestException) -> str:
-    """The reason below the layers that only say that there was one."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return f"{type(reason or error).__name__}: {str(reason or error)[:300]}"

@@ -1,4 +1,4 @@
-"""Series read from CSV files, with errors that give the line."""
+"""Series from CSV text by one strict parser, with errors that give the line."""
 
 from __future__ import annotations
 
@@ -6,34 +6,43 @@ import csv
 import datetime
 import hashlib
 import io
-import itertools
-import math
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from mfmgdm_lib.data.series import describe
 from mfmgdm_lib.errors import Message
 
-__all__ = ["read_csv"]
+__all__ = ["Table", "parse_dates", "read_csv"]
 
-_COMMENTS = re.compile(r"([ \t]*(#[^\r\n]*)?(\r\n|\r|\n))+")
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?")
-_ZONED = re.compile(r"\d{4}-\d{2}-\d{2}[T ][\d:.]+ ?(Z|UTC|[+-]\d{2}:?\d{2})")
-_DAY_OR_MONTH_FIRST = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(\d{2}|\d{4})( .*)?")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_GROUPED = re.compile(r"[+-]?\d{1,3}(([,' \u00a0\u202f])\d{3})(\2\d{3})*(\.\d*)?", re.ASCII)
+_COMMENTS = re.compile(r"([ \t]*(#[^\r\n]*)?(\r\n?|\n))+")
+_LINE_BREAK = r"\r\n?|\n"
+_ISO = r"(?a)\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?"
+_NUMBER = r"(?a)[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_GROUPED = r"(?a)[+-]?\d{1,3}(([,' \u00a0\u202f])\d{3})(\2\d{3})*(\.\d*)?"
 _MISSING = {"", ".", "-", "na", "n/a", "nan", "null", "none", "#n/a"}
-_YEARS = range(1678, 2262)  # those that pandas can count the nanoseconds of
 
-
-class _Line(NamedTuple):
-    number: int
-    cells: list[str]
+# What else a date or a number may look like; what is expected in its place, and the mend.
+_OTHER_DATES = {
+    _ISO: ("a year from 1678 to 2261", "Write it in that way."),  # whose nanoseconds pandas can count
+    r"(?a)\d{4}-\d{2}-\d{2}[T ][\d:.]+ ?(Z|UTC|[+-]\d{2}:?\d{2})": (
+        "a time without zone",
+        "Choose one zone for the whole file, and leave it out.",
+    ),
+    r"\d{1,2}([/.-])\d{1,2}\1(\d{2}|\d{4})( .*)?": (
+        "a date such as 2024-03-01, which cannot be read with day and month swapped",
+        "Rewrite the column, with pandas.to_datetime(column, dayfirst=True) or dayfirst=False.",
+    ),
+    ".*": ("a date such as 2024-03-01", "Write it in that way."),
+}
+_OTHER_NUMBERS = {
+    r"[+-]?\d+,\d+": "Write a decimal point, and no thousands separators.",
+    _GROUPED: "Remove the thousands separators.",
+    ".*": "Correct it, or name another column.",
+}
 
 
 def read_csv(
@@ -72,158 +81,162 @@ def read_csv(
     """
     path = Path(path)
     content = path.read_bytes()
-    header, lines = _split(path, _decode(path, content))
-    dates_at = _find(path, header, date_column) if date_column is not None else 0
-    values_at = _find(path, header, value_column) if value_column is not None else _guess(path, header, lines, dates_at)
-    dates = [_read_date(path, line, line.cells[dates_at]) for line in lines]
-    values = _read_values(path, lines, values_at)
-    backwards = _is_backwards(path, lines, dates)
-    series = pd.Series(values, index=pd.DatetimeIndex(dates, name="date"), dtype="float64", name=header[values_at])
-    series = series.iloc[::-1] if backwards else series
-    series.attrs = {
-        "source": f"{path.name}, column {header[values_at]}",
-        "unit": "unit of the file",
-        "sha256": hashlib.sha256(content).hexdigest(),
-        **describe(series),
-    }
-    if backwards:
+    table = Table(str(path), content)
+    if table.cells.empty:
+        raise ValueError(f"{path} has column names and no rows; expected a row for each date. Save it again.")
+    dates_at = 0 if date_column is None else table.find(date_column)
+    values_at = table.find_values(dates_at) if value_column is None else table.find(value_column)
+    series = table.series(dates_at, values_at)
+    descending = table.is_descending(pd.DatetimeIndex(series.index))
+    series = series.iloc[::-1] if descending else series
+    source, sha256 = f"{path.name}, column {series.name}", hashlib.sha256(content).hexdigest()
+    series.attrs = {"source": source, "unit": "unit of the file", "sha256": sha256, **describe(series)}
+    if descending:
         series.attrs["note"] = "the dates of the file are descending; the series was turned round"
     return series
 
 
-def _decode(path: Path, content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}, line {content.count(10, 0, error.start) + 1} has the byte {content[error.start]:#04x};"
-            " expected UTF-8. Save the file in that encoding."
-        ) from error
-    if not text.strip():
-        raise ValueError(f"{path} is empty; expected a line of column names and lines of data. Save it again.")
-    return text
+class Table:
+    """Cells of a CSV text, split but not yet read: dates and numbers come out of its columns, all of them or none.
 
+    Attributes:
+        title: what errors call the text.
+        names: of the columns.
+        cells: text without surrounding blanks, a row for each date, labelled by its line in the text.
+    """
 
-def _split(path: Path, text: str) -> tuple[list[str], list[_Line]]:
-    """Return the names of the columns, and the lines below them."""
-    if comments := _COMMENTS.match(text):  # blanked, so that the lines keep their numbers
-        text = re.sub(r"[^\r\n]", "", comments[0]) + text[comments.end() :]
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        rows = [_Line(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except csv.Error as error:
-        raise ValueError(
-            f"{path}, line {reader.line_num} cannot be split ({error}); expected cells separated by commas."
-            " Mend its quotation marks."
-        ) from error
-    rows = [row for row in rows if any(row.cells)]
-    if not rows:
-        raise ValueError(f"{path} has comments only; expected a line of column names. Save it again.")
-    header, lines = rows[0].cells, rows[1:]
-    _check_header(path, header)
-    if not lines:
-        raise ValueError(f"{path} has column names and no rows; expected a row for each date. Save it again.")
-    for line in lines:
-        if len(line.cells) != len(header):
-            raise ValueError(
-                f"{path}, line {line.number} has {len(line.cells)} cells; expected {len(header)}, one for each column."
-                " Remove thousands separators and decimal commas, or fill what is missing."
-            )
-    return header, lines
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    if _ISO.fullmatch(header[0]):
-        raise ValueError(
-            f"{path} begins with the date {header[0]}; expected column names. Put a line such as date,value first."
-        )
-    if len(header) == 1:
-        other = next((mark for mark in (";", "\t", "|") if mark in header[0]), None)
-        found = f"separates its columns by {other!r}" if other else f"has one column, {header[0]!r}"
-        raise ValueError(f"{path} {found}; expected two columns or more, separated by commas. Save it again.")
-
-
-def _find(path: Path, header: list[str], name: str) -> int:
-    if header.count(name) != 1:
-        raise ValueError(
-            f"{path} has {header.count(name)} columns named {name!r}; expected one, of {_listed(header)}. Name another."
-        )
-    return header.index(name)
-
-
-def _guess(path: Path, header: list[str], lines: Sequence[_Line], dates_at: int) -> int:
-    """Return the only column that may be meant; one number in it is enough for that, so that none is passed over."""
-    others = [at for at in range(len(header)) if at != dates_at]
-    found = [at for at in others if any(_is_number(line.cells[at]) for line in lines)]
-    if len(others) > 1 and len(found) != 1:
-        columns = f"{len(found)} columns of numbers beside {header[dates_at]!r}, of {_listed(header)}"
-        said = f"{path} has {columns}; expected one."
-        raise ValueError(Message(said, "Name it as value_column.", option="Name it with --column."))
-    return (found or others)[0]
-
-
-def _is_number(cell: str) -> bool:
-    return bool(_NUMBER.fullmatch(cell) or _GROUPED.fullmatch(cell))
-
-
-def _listed(header: list[str]) -> str:
-    return ", ".join(map(repr, header))
-
-
-def _read_date(path: Path, line: _Line, cell: str) -> datetime.datetime:
-    expected, mend = "a date such as 2024-03-01", "Write it in that way."
-    if _ISO.fullmatch(cell):
+    def __init__(self, title: str, content: bytes) -> None:
+        self.title = title
         try:
-            date = datetime.datetime.fromisoformat(cell)
-            if date.year in _YEARS:
-                return date
-            expected = f"a year from {_YEARS[0]} to {_YEARS[-1]}"
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{title}, line {content.count(10, 0, error.start) + 1} has the byte {content[error.start]:#04x};"
+                " expected UTF-8. Save the file in that encoding."
+            ) from error
+        comments = match[0] if (match := _COMMENTS.match(text)) else ""
+        skipped = len(re.findall(_LINE_BREAK, comments))
+        self.names = self._split_names(text[len(comments) :], "comments only" if "#" in comments else "no text")
+        rows = self._split("\n" * skipped + text[len(comments) :], skipped)
+        self.cells = rows[rows.fillna("").astype(bool).any(axis=1)].iloc[1:]
+        if (short := self.cells.isna().any(axis=1)).any():
+            line = short.idxmax()
+            raise ValueError(
+                f"{title}, line {line} has {self.cells.loc[line].count()} cells; expected {len(self.names)}, one for"
+                " each column. Fill what is missing."
+            )
+
+    def find(self, name: str) -> int:
+        """Return where the one column of a name is."""
+        if self.names.count(name) != 1:
+            raise ValueError(
+                f"{self.title} has {self.names.count(name)} columns named {name!r}; expected one, of"
+                f" {', '.join(map(repr, self.names))}. Name another."
+            )
+        return self.names.index(name)
+
+    def find_values(self, dates_at: int) -> int:
+        """Return the only column that may be meant; one number in it is enough, so that none is passed over."""
+        others = [at for at in range(len(self.names)) if at != dates_at]
+        columns = {at: self.cells.iloc[:, at].str for at in others}
+        found = [at for at, text in columns.items() if (text.fullmatch(_NUMBER) | text.fullmatch(_GROUPED)).any()]
+        if len(others) > 1 and len(found) != 1:
+            said = (
+                f"{self.title} has {len(found)} columns of numbers beside {self.names[dates_at]!r}, of"
+                f" {', '.join(map(repr, self.names))}; expected one."
+            )
+            raise ValueError(Message(said, "Name it as value_column.", option="Name it with --column."))
+        return (found or others)[0]
+
+    def series(self, dates_at: int, values_at: int, *, drop_missing: bool = False) -> pd.Series:
+        """Return numbers by date in the order of the lines, and the number of lines dropped in `attrs["dropped"]`."""
+        cells = self.cells.iloc[:, values_at]
+        missing = cells.str.lower().isin(_MISSING)
+        if missing.any() and not drop_missing:
+            where = ", ".join(map(str, cells.index[missing][:5])) + (", …" if missing.sum() > 5 else "")
+            raise ValueError(
+                f"{self.title} has no value on {missing.sum()} lines ({where}); expected a number on each. Delete those"
+                " lines if nothing was quoted on those dates, or fill them in."
+            )
+        dates, cells = parse_dates(self.title, self.cells.iloc[:, dates_at][~missing]), cells[~missing]
+        values = cells.where(cells.str.fullmatch(_NUMBER), "nan").astype("float64")
+        if not np.isfinite(values).all():
+            cell = cells[line := values.index[~np.isfinite(values)][0]]
+            mend = next(mend for shape, mend in _OTHER_NUMBERS.items() if re.fullmatch(shape, cell, re.DOTALL))
+            raise ValueError(f"{self.title}, line {line} has {cell!r}; expected a finite number such as 1234.5. {mend}")
+        series = pd.Series(values.to_numpy(), index=dates, name=self.names[values_at])
+        if missing.any():
+            series.attrs["dropped"] = int(missing.sum())
+        return series
+
+    def is_descending(self, dates: pd.DatetimeIndex) -> bool:
+        """Return whether the dates of the lines descend; refuse those that are there twice or in no order."""
+        lines = self.cells.index
+        if (twice := dates.duplicated()).any():
+            at = int(twice.argmax())
+            raise ValueError(
+                f"{self.title}, line {lines[at]} has the date of line {lines[dates == dates[at]][0]}, {dates[at]};"
+                " expected each date once. Delete one of the two."
+            )
+        if not (dates.is_monotonic_increasing or dates.is_monotonic_decreasing):
+            at = int(np.argmax(dates[1:] < dates[:-1])) + 1
+            raise ValueError(
+                f"{self.title}, line {lines[at]} has {dates[at]} after {dates[at - 1]}; expected dates that ascend, or"
+                " descend, from first to last. Sort the lines by date."
+            )
+        return not dates.is_monotonic_increasing
+
+    def _split_names(self, text: str, otherwise: str) -> list[str]:
+        names = [name.strip() for name in next(csv.reader(io.StringIO(text, newline="")), [])]
+        more = "expected two columns or more, separated by commas. Save it again"
+        if not any(names):
+            fault = f"is empty, with {otherwise}; expected a line of column names and lines of data. Save it again"
+        elif re.fullmatch(_ISO, names[0]):
+            fault = f"begins with the date {names[0]}; expected column names. Put a line such as date,value first"
+        elif len(names) == 1 and (other := re.search(r"[;\t|]", names[0])):
+            fault = f"separates its columns by {other[0]!r}; {more}"
+        elif len(names) == 1:
+            fault = f"has one column, {names[0]!r}; {more}"
+        else:
+            return names
+        raise ValueError(f"{self.title} {fault}.")
+
+    def _split(self, text: str, skipped: int) -> pd.DataFrame:
+        """Return the rows of cells by line, the names first and blank ones too, with None where a row is short."""
+        try:
+            # This engine, unlike that in C, does not fill short rows, cut a cell at a NUL byte or mend quotation marks.
+            rows = pd.read_csv(
+                io.StringIO(text, newline=""),
+                engine="python",
+                skiprows=skipped,
+                header=None,
+                dtype=str,
+                na_filter=False,
+                skip_blank_lines=False,
+            ).apply(lambda cells: cells.str.strip())
+        except pd.errors.ParserError as error:
+            raise ValueError(
+                f"{self.title} cannot be split ({error}); expected cells separated by commas, one for each column."
+                " Remove thousands separators and decimal commas, or mend quotation marks."
+            ) from error
+        breaks = rows.apply(lambda cells: cells.str.count(_LINE_BREAK)).sum(axis=1).astype(int) if '"' in text else 0
+        rows.index = skipped + np.arange(1, len(rows) + 1) + np.cumsum(breaks)
+        return rows
+
+
+def parse_dates(title: str, cells: pd.Series) -> pd.DatetimeIndex:
+    """Return the dates that cells spell as 2024-03-01, with a time of day or without.
+
+    Raises:
+        ValueError: another spelling, or no such day.
+    """
+    dates = pd.to_datetime(cells.where(cells.str.fullmatch(_ISO)), format="ISO8601", errors="coerce")
+    if (bad := dates.isna()).any():
+        cell = cells[line := bad.idxmax()]
+        expected, mend = next(told for shape, told in _OTHER_DATES.items() if re.fullmatch(shape, cell, re.DOTALL))
+        try:
+            datetime.datetime.fromisoformat(cell)
         except ValueError as error:
-            expected += f" ({error})"
-    elif _ZONED.fullmatch(cell):
-        expected, mend = "a time without zone", "Choose one zone for the whole file, and leave it out."
-    elif _DAY_OR_MONTH_FIRST.fullmatch(cell):
-        expected += ", which cannot be read with day and month swapped"
-        mend = "Rewrite the column, with pandas.to_datetime(column, dayfirst=True) or dayfirst=False."
-    raise ValueError(f"{path}, line {line.number} has the date {cell!r}; expected {expected}. {mend}")
-
-
-def _read_values(path: Path, lines: Sequence[_Line], at: int) -> list[float]:
-    missing = [line.number for line in lines if line.cells[at].lower() in _MISSING]
-    if missing:
-        where = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
-        raise ValueError(
-            f"{path} has no value on {len(missing)} lines ({where}); expected a number on each. Delete those lines if"
-            " nothing was quoted on those dates, or fill them in."
-        )
-    return [_read_number(path, line, line.cells[at]) for line in lines]
-
-
-def _read_number(path: Path, line: _Line, cell: str) -> float:
-    if _NUMBER.fullmatch(cell) and math.isfinite(value := float(cell)):
-        return value
-    mend = "Remove the thousands separators." if _GROUPED.fullmatch(cell) else "Correct it, or name another column."
-    if re.fullmatch(r"[+-]?\d+,\d+", cell):
-        mend = "Write a decimal point, and no thousands separators."
-    raise ValueError(f"{path}, line {line.number} has {cell!r}; expected a finite number such as 1234.5. {mend}")
-
-
-def _is_backwards(path: Path, lines: Sequence[_Line], dates: list[datetime.datetime]) -> bool:
-    seen: dict[datetime.datetime, int] = {}
-    for line, date in zip(lines, dates, strict=True):
-        if date in seen:
-            raise ValueError(
-                f"{path}, line {line.number} has the date of line {seen[date]}, {date}; expected each date once."
-                " Delete one of the two."
-            )
-        seen[date] = line.number
-    steps = list(itertools.pairwise(dates))
-    if all(before > after for before, after in steps) and steps:
-        return True
-    for line, (before, after) in zip(lines[1:], steps, strict=True):
-        if after < before:
-            raise ValueError(
-                f"{path}, line {line.number} has {after} after {before}; expected dates that ascend, or descend, from"
-                " first to last. Sort the lines by date."
-            )
-    return False
+            expected = f"a date such as 2024-03-01 ({error})" if re.fullmatch(_ISO, cell) else expected
+        raise ValueError(f"{title}, line {line} has the date {cell!r}; expected {expected}. {mend}")
+    return pd.DatetimeIndex(dates, name="date")

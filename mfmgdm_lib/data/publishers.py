@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import datetime
-import io
 import json
-import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import pandas as pd
 
-__all__ = ["PUBLISHERS", "Publisher", "Website"]
+from mfmgdm_lib.data.files import Table, parse_dates
 
-Build = Callable[[str, str | None, str | None], str]
-Read = Callable[[bytes, str], pd.Series]
+__all__ = ["PUBLISHERS", "Publisher", "Website"]
 
 _EURO_AAA = "B.U2.EUR.4F.G_N_A.SV_C_YM."
 """Spot rates of euro-area central governments rated AAA, Svensson's curve; the last part names the maturity."""
@@ -26,103 +19,54 @@ _EURO_AAA = "B.U2.EUR.4F.G_N_A.SV_C_YM."
 
 @dataclass(frozen=True, kw_only=True)
 class Publisher:
-    """Who publishes series, and what they mean.
-
-    Attributes:
-        title: name, with what its series are.
-        unit: of the values.
-        kind: of the values, for `check_series`.
-        canonical: spells an identifier in one way.
-        files: names of series in a folder of files, beside those made from the identifier.
-    """
+    """Who publishes series, and what they mean."""
 
     title: str
     unit: str = "percent per annum"
-    kind: str = "rate"
-    canonical: Callable[[str], str] = str
-    files: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "rate"  # as for `check_series`
+    canonical: Callable[[str], str] = str  # spells an identifier in one way
+    files: Mapping[str, str] = field(default_factory=dict)  # other names in a folder of files, by identifier
 
 
 @dataclass(frozen=True, kw_only=True)
 class Website(Publisher):
-    """A publisher that answers at an address, and how to read its answers.
+    """A publisher that answers at an address, `base` with what `address` adds for an identifier and a window.
 
-    Attributes:
-        base: the address that all questions begin with.
-        address: what follows, for an identifier and a window.
-        read: turns a body into a series, in the order of the body, missing days left out and counted in
-            `attrs["dropped"]`; it may raise whatever odd input makes it raise.
-        shape: what a body has to look like.
+    `read` turns an answer that has the `shape` into a series, in the order of the answer, with missing days left out
+    and counted in `attrs["dropped"]`; it may raise whatever odd input makes it raise.
     """
 
     base: str
-    address: Build
-    read: Read
+    address: Callable[[str, str | None, str | None], str]
+    read: Callable[[bytes, str], pd.Series]
     shape: str
 
-    def url(self, identifier: str, start: str | None, end: str | None) -> str:
-        """Return the address that answers for a series and a window, YYYY-MM-DD."""
-        return self.base + self.address(identifier, start, end)
 
-
-def _series(dates: list[Any], values: list[float], dropped: int = 0) -> pd.Series:
-    series = pd.Series(values, index=pd.DatetimeIndex(dates, name="date"), dtype="float64")
-    if dropped:
-        series.attrs["dropped"] = dropped
-    return series
-
-
-def _riksbank_address(series_id: str, start: str | None, end: str | None) -> str:
-    return "/".join(filter(None, [quote(series_id, safe=""), start or "1900-01-01", end]))
-
-
-def _read_riksbank(body: bytes, series_id: str) -> pd.Series:
-    rows = json.loads(body)
-    values = [math.nan if row["value"] is None else float(row["value"]) for row in rows]
-    return _series([_iso(row["date"]) for row in rows], values)
-
-
-def _fred_address(series_id: str, start: str | None, end: str | None) -> str:
-    return "?" + urlencode({"id": series_id} | ({"cosd": start} if start else {}) | ({"coed": end} if end else {}))
-
-
-def _read_fred(body: bytes, series_id: str) -> pd.Series:
-    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"))))
-    date = next(iter(rows[0])) if rows else ""  # its name has changed over the years
-    return _read_column(rows, date, series_id)
-
-
-def _ecb_address(key: str, start: str | None, end: str | None) -> str:
-    window = ({"startPeriod": start} if start else {}) | ({"endPeriod": end} if end else {})
-    return f"{quote(_full_key(key), safe='')}?{urlencode(window | {'format': 'csvdata'})}"
-
-
-def _read_ecb(body: bytes, key: str) -> pd.Series:
-    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"))))
-    for row in rows:
-        if not row["KEY"].endswith(_full_key(key)):
-            raise ValueError(f"a row of {row['KEY']}")
-    return _read_column(rows, "TIME_PERIOD", "OBS_VALUE")
+def _query(**parts: str | None) -> str:
+    return "?" + urlencode({name: value for name, value in parts.items() if value})
 
 
 def _full_key(key: str) -> str:
     return key if "." in key else _EURO_AAA + key
 
 
-def _canonical_key(key: str) -> str:
-    return key.removeprefix("YC.").removeprefix(_EURO_AAA)
+def _read_riksbank(body: bytes, series_id: str) -> pd.Series:
+    rows = json.loads(body)
+    dates = parse_dates("the answer", pd.Series([row["date"] for row in rows], dtype="object"))
+    return pd.Series([row["value"] for row in rows], index=dates, dtype="float64")
 
 
-def _read_column(rows: list[dict[str, str]], date: str, value: str) -> pd.Series:
-    """Read two columns; both publishers leave the value of a holiday empty, or put a mark there."""
-    kept = [row for row in rows if row[value].strip() not in ("", ".", "NaN")]
-    return _series([_iso(row[date]) for row in kept], [float(row[value]) for row in kept], len(rows) - len(kept))
+def _read_fred(body: bytes, series_id: str) -> pd.Series:
+    table = Table("the answer", body)
+    return table.series(0, table.find(series_id), drop_missing=True)  # the name of the dates has changed over the years
 
 
-def _iso(text: str) -> datetime.date:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        raise ValueError(f"the date {text!r}")
-    return datetime.date.fromisoformat(text)
+def _read_ecb(body: bytes, key: str) -> pd.Series:
+    table = Table("the answer", body)
+    for found in table.cells.iloc[:, table.find("KEY")].unique():
+        if not found.endswith(_full_key(key)):
+            raise ValueError(f"a row of {found}")
+    return table.series(table.find("TIME_PERIOD"), table.find("OBS_VALUE"), drop_missing=True)
 
 
 PUBLISHERS: dict[str, Publisher] = {
@@ -135,14 +79,14 @@ PUBLISHERS: dict[str, Publisher] = {
     "riksbank": Website(
         title="Sveriges Riksbank, SWEA",
         base="https://api.riksbank.se/swea/v1/Observations/",
-        address=_riksbank_address,
+        address=lambda key, start, end: "/".join(filter(None, [quote(key, safe=""), start or "1900-01-01", end])),
         read=_read_riksbank,
         shape="a JSON list of objects with date and value",
     ),
     "fred": Website(
         title="Federal Reserve Bank of St. Louis, FRED",
         base="https://fred.stlouisfed.org/graph/fredgraph.csv",
-        address=_fred_address,
+        address=lambda key, start, end: _query(id=key, cosd=start, coed=end),
         read=_read_fred,
         shape="CSV with a column of dates and one named like the series",
         files={"DGS5": "rates/usd_5y.csv", "DGS10": "rates/usd_10y.csv"},
@@ -150,10 +94,12 @@ PUBLISHERS: dict[str, Publisher] = {
     "ecb": Website(
         title="European Central Bank, yield curve",
         base="https://data-api.ecb.europa.eu/service/data/YC/",
-        address=_ecb_address,
+        address=lambda key, start, end: (
+            quote(_full_key(key), safe="") + _query(startPeriod=start, endPeriod=end, format="csvdata")
+        ),
         read=_read_ecb,
         shape="CSV with columns KEY, TIME_PERIOD and OBS_VALUE",
-        canonical=_canonical_key,
+        canonical=lambda key: key.removeprefix("YC.").removeprefix(_EURO_AAA),
         files={"SR_5Y": "rates/eur_5y.csv", "SR_10Y": "rates/eur_10y.csv"},
     ),
 }

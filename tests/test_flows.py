@@ -19,7 +19,7 @@ from mfmgdm_lib import specification
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy, ScatteringMean, StylizedFacts, Whitening
 from mfmgdm_lib.errors import DivergedError, NewerFormatError, NotInvertibleError
-from mfmgdm_lib.flows import flow as flow_module
+from mfmgdm_lib.flows import transform
 from mfmgdm_lib.flows.root_finding import find_origin
 from mfmgdm_lib.processes import AR, CIR, Exponential, Process, WhiteNoise
 
@@ -299,7 +299,7 @@ def test_error_names_the_path_among_all_of_them(
 ) -> None:
     flow = frozen(StylizedFacts(2), 16)
     whole = flow.log_prob(x := flow.sample(7, seed=0))
-    monkeypatch.setattr(flow_module, "_CHUNK_POINTS", 32)
+    monkeypatch.setattr(transform, "_CHUNK_POINTS", 32)
     torch.testing.assert_close(flow.log_prob(x), whole, rtol=0, atol=1e-12)
     assert torch.equal(flow.sample(7, seed=0), x)
     x[5] *= 1000.0

@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,38 +16,20 @@ from torch.distributions import Distribution, constraints
 from mfmgdm_lib._arrays import save_arrays
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib._deprecated import renamed
-from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.errors import DivergedError, renumbered
 from mfmgdm_lib.flows.files import KIND, check_energy, flow_arrays, flow_parts, stored_energy
-from mfmgdm_lib.flows.step import FrozenStep
+from mfmgdm_lib.flows.transform import FrozenState, FrozenTransform, apply_in_chunks
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, generator
 from mfmgdm_lib.specification import from_spec, register
 from mfmgdm_lib.support import check_inside
 from mfmgdm_lib.target import Target
 
-__all__ = ["FrozenFlow", "FrozenState"]
-
-_CHUNK_POINTS = 2**17
-"""Points (paths × time) in work at once: what stays near the processor."""
+__all__ = ["FrozenFlow"]
 
 Shape = int | Sequence[int]
 """How many draws: a number, or a shape."""
-
-
-class FrozenState(NamedTuple):
-    """Where N paths stand after some steps of a frozen flow."""
-
-    step: int
-    """t, the number of steps taken."""
-    paths: Tensor
-    """x_t, (N, d)."""
-    log_prob: Tensor
-    """log q_t(x_t), nats, (N,), float64."""
-    standard_error: Tensor
-    """Standard error of `log_prob`, (N,), from estimated determinants; 0 from an exact backend."""
 
 
 @register
@@ -190,13 +171,9 @@ class FrozenFlow(Distribution):
         graph = torch.is_grad_enabled() and (
             x0.requires_grad or (self.mismatches is not None and self.mismatches.requires_grad)
         )
-        moved = []
-        for places, chunk in self._chunks(paths):
-            with renumbered(places.tolist()):
-                for step in self._steps():
-                    chunk = step.advance(chunk, graph=graph)
-            moved.append(chunk)
-        return torch.cat(moved).reshape(x0.shape)
+        steps = self._transform()
+        (moved,) = apply_in_chunks(lambda chunk: (steps.forward(chunk, graph=graph),), paths)
+        return moved.reshape(x0.shape)
 
     @renamed({"determinants": Determinants}, jacobian="determinants.backend", on_fold="determinants.on_fold")
     def steps(
@@ -227,7 +204,8 @@ class FrozenFlow(Distribution):
             (41, True)
         """
         (backend, may_fold), rng = self._backend(determinants), None if seed is None else generator(seed)
-        yield from self._follow(self._check_paths("x0", x0).detach(), backend, rng, may_fold=may_fold)
+        paths = self._check_paths("x0", x0).detach()
+        yield from self._transform().states(paths, self.start.log_prob(paths.double()), backend, rng, may_fold=may_fold)
 
     @renamed(jacobian="determinants")
     def sample_and_log_prob(
@@ -247,13 +225,14 @@ class FrozenFlow(Distribution):
             NotInvertibleError: a step whose Jacobian is not positive definite; the error names it.
         """
         shape, starts, rng = self._draw(sample_shape, seed)
-        (backend, may_fold), ends = self._backend(determinants), []
-        for places, chunk in self._chunks(starts):
-            with renumbered(places.tolist()):
-                for state in self._follow(chunk, backend, rng, may_fold=may_fold):
-                    last = state
-            ends.append((last.paths, last.log_prob))
-        paths, log_prob = (torch.cat(part) for part in zip(*ends, strict=True))
+        (backend, may_fold), steps = self._backend(determinants), self._transform()
+
+        def ends(chunk: Tensor) -> tuple[Tensor, Tensor]:
+            for state in steps.states(chunk, self.start.log_prob(chunk), backend, rng, may_fold=may_fold):
+                last = state
+            return last.paths, last.log_prob
+
+        paths, log_prob = apply_in_chunks(ends, starts)
         return paths.reshape(*shape, self.length), log_prob.reshape(shape)
 
     @renamed(jacobian="determinants")
@@ -287,23 +266,8 @@ class FrozenFlow(Distribution):
         rng = generator(torch.randint(2**62, (2,)).tolist() if seed is None else seed)
         return shape, self.start.sample(math.prod(shape), self.length, rng), rng
 
-    def _steps(self) -> list[FrozenStep]:
-        """The steps, first to last."""
-        rows: Sequence[Tensor | None] = [None] * self.n_steps if self.mismatches is None else list(self.mismatches)
-        return [FrozenStep(self._model, index, row) for index, row in enumerate(rows)]
-
-    def _follow(
-        self, paths: Tensor, backend: Backend, rng: np.random.Generator | None, *, may_fold: bool = False
-    ) -> Iterator[FrozenState]:
-        """The states of paths (N, d) at all steps."""
-        log_prob = self.start.log_prob(paths.double())
-        variance = torch.zeros_like(log_prob)
-        yield FrozenState(0, paths, log_prob, variance)
-        for step in self._steps():
-            paths, determinant = step.advance_with_determinant(paths, backend, rng, may_fold=may_fold)
-            log_prob = log_prob - determinant.per_path
-            variance = variance + determinant.standard_error.square()
-            yield FrozenState(step.index + 1, paths, log_prob, variance.sqrt())
+    def _transform(self) -> FrozenTransform:
+        return FrozenTransform(self._model, self.mismatches, self.n_steps)
 
     # --- backwards ---------------------------------------------------------------------------------------------------
 
@@ -320,11 +284,7 @@ class FrozenFlow(Distribution):
             DivergedError: an energy of x is not finite.
         """
         points = self._check_paths("x", x).detach().double()
-        origins = []
-        for places, chunk in self._chunks(points):
-            with renumbered(places.tolist()):
-                origins.append(self._pull_back(chunk)[0])
-        return torch.cat(origins).reshape(x.shape).to(x.dtype)
+        return apply_in_chunks(self._transform().backward, points)[0].reshape(x.shape).to(x.dtype)
 
     @renamed(jacobian="determinants")
     def log_prob(self, x: Tensor, *, determinants: str | Backend | Determinants = "auto", seed: Seed = None) -> Tensor:
@@ -349,33 +309,17 @@ class FrozenFlow(Distribution):
         """`log_prob` with its standard error from estimated determinants, (*,) each; 0 from an exact backend."""
         points = self._check_paths("x", x, inside=False).detach().double()
         (backend, may_fold), rng = self._backend(determinants), None if seed is None else generator(seed)
-        inside = self._inside(points)
+        steps, inside = self._transform(), self._inside(points).nonzero()[:, 0]
+
+        def density(chunk: Tensor) -> tuple[Tensor, Tensor]:
+            origin, change, variance = steps.backward(chunk, backend, rng, may_fold=may_fold)
+            return self.start.log_prob(origin) - change, variance.sqrt()
+
         log_prob = torch.full_like(points[:, 0], -torch.inf)
         error = torch.zeros_like(log_prob)
-        for places, chunk in self._chunks(points, inside.nonzero()[:, 0]):
-            with renumbered(places.tolist()):
-                start, change, variance = self._pull_back(chunk, backend, rng, may_fold=may_fold)
-            log_prob[places], error[places] = self.start.log_prob(start) - change, variance.sqrt()
+        if len(inside):
+            log_prob[inside], error[inside] = apply_in_chunks(density, points, inside)
         return log_prob.reshape(x.shape[:-1]), error.reshape(x.shape[:-1])
-
-    def _pull_back(
-        self,
-        points: Tensor,
-        backend: Backend | None = None,
-        rng: np.random.Generator | None = None,
-        *,
-        may_fold: bool = False,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Starts of points (N, d); with a backend, the log-determinants on the way and their variance, (N,), too."""
-        self._check_energies(points)
-        change = variance = torch.zeros_like(points[:, 0])
-        for step in reversed(self._steps()):
-            points = step.origin(points, examine=backend is None)
-            if backend is not None:
-                determinant = step.determinant(points, backend, rng, may_fold=may_fold)
-                change = change + determinant.per_path
-                variance = variance + determinant.standard_error.square()
-        return points, change, variance
 
     # --- checks ------------------------------------------------------------------------------------------------------
 
@@ -406,24 +350,6 @@ class FrozenFlow(Distribution):
     def _inside(self, x: Tensor) -> Tensor:
         """Whether each path of x (*, d) is in the support, (*,)."""
         return self._model.support.contains(x).all(-1)
-
-    def _chunks(self, paths: Tensor, places: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The places of paths, all or those given, a chunk at a time, and the paths that are there."""
-        places = torch.arange(len(paths)) if places is None else places
-        pieces = [piece for piece in places.split(max(1, _CHUNK_POINTS // self.length)) if len(piece)]
-        for piece in progress(pieces, total=len(pieces), description=type(self).__name__):
-            yield piece, paths[piece]
-
-    def _check_energies(self, points: Tensor) -> None:
-        broken = ~torch.isfinite(self.energy(points)).all(-1)
-        if broken.any():
-            particle = int(broken.nonzero()[0])
-            raise DivergedError(
-                "{path} has an infinite or NaN energy; expected a path in the units of the target."
-                " Standardise the series first.",
-                step=self.n_steps,
-                particle=particle,
-            )
 
     # --- files -------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Supports: the closed sets that the values of paths lie in, and how a step stays inside them (App. B)."""
+"""Supports of paths: closed sets that their values lie in, and how a step stays inside them (Appendix B)."""
 
 from __future__ import annotations
 

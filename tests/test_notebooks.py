@@ -1,12 +1,14 @@
-"""Values that cells glue for the text of a page, and the comparison of pages with the committed notebooks."""
+"""Values that cells glue for the text of a page, and pages that nbval has executed for the book."""
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import jupytext
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
@@ -37,59 +39,29 @@ def test_glue_is_made_without_the_tools_of_the_book() -> None:
     assert run.stdout == ""
 
 
-@pytest.fixture(scope="module")
-def executing() -> ModuleType:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-    try:
-        import execute_notebooks
-    finally:
-        sys.path.pop(0)
-    return execute_notebooks
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / "tools")
+    return importlib.import_module("nbval_cache")
 
 
-def page(before: str = "", after: str = "") -> NotebookNode:
-    """A page whose cell prints in two pieces, shows a figure and ends with a table, with one thing in another way."""
-
-    def mend(text: str) -> str:
-        return text.replace(before, after, 1) if before else text
-
-    outputs = [
-        new_output("stream", name=mend("stdout"), text=mend("one\n")),
-        new_output("display_data", data={mend("image/png"): mend("pixels"), "text/plain": mend("<Figure>")}),
-        new_output("stream", name="stdout", text=mend("two\n")),
-        new_output("execute_result", data={"text/html": mend("<table>"), "text/plain": mend("table")}),
-    ]
-    tagged = {"tags": [mend("hide-input")]}
-    return new_notebook(cells=[new_markdown_cell("text"), new_code_cell(mend("f()"), outputs=outputs, metadata=tagged)])
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("one", "eins"),
-        ("two\n", "two\nthree\n"),
-        ("stdout", "stderr"),
-        ("image/png", "image/svg+xml"),
-        ("<Figure>", "<Figure with 2 Axes>"),
-        ("<table>", "<table class='dataframe'>"),
-        ("table", ""),
-        ("f()", "g()"),
-        ("hide-input", "hide-cell"),
-    ],
-)
-def test_page_that_shows_something_else_is_noticed(executing: ModuleType, before: str, after: str) -> None:
-    assert executing.differences(page(), page(before, after))
-
-
-def test_pieces_of_what_is_printed_and_pixels_do_not_count(executing: ModuleType) -> None:
-    whole = page("one\n", "one\ntwo\n")
-    del whole.cells[1].outputs[2]
-    assert executing.differences(page(), whole) == []
-    assert executing.differences(page(), page("pixels", "other pixels")) == []
-
-
-def test_page_with_an_output_more_or_less_is_noticed(executing: ModuleType) -> None:
-    for number in range(4):
-        fewer = page()
-        del fewer.cells[1].outputs[number]
-        assert executing.differences(page(), fewer) and executing.differences(fewer, page())
+@pytest.mark.parametrize(("failing", "changed", "kept"), [(None, False, 1), (1, False, 0), (None, True, 0)])
+def test_page_is_kept_for_the_book_once_all_its_cells_have_passed(
+    plugin: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int | None, changed: bool, kept: int
+) -> None:
+    pages: list[NotebookNode] = []
+    monkeypatch.setattr(plugin, "CACHE", tmp_path / "build" / "cache")
+    monkeypatch.setattr(plugin, "get_cache", lambda path: path)
+    monkeypatch.setattr(plugin, "keep", lambda cache, notebook, source, seconds: pages.append(notebook))
+    cells = [new_code_cell("1"), new_markdown_cell("text"), new_code_cell("2")]
+    source = new_notebook(cells=[*cells, new_markdown_cell("more")] if changed else cells)
+    jupytext.write(source, tmp_path / "page.md", fmt="md:myst")
+    parent = SimpleNamespace(nb=new_notebook(cells=cells))
+    for number in range(2):
+        outputs = [new_output("stream", name="stdout", text=f"{number}")]
+        item = SimpleNamespace(path=tmp_path / "page.ipynb", parent=parent, cell_num=number, test_outputs=outputs)
+        call = SimpleNamespace(when="call", excinfo="an error" if number == failing else None)
+        plugin.pytest_runtest_makereport(item, call)
+    assert len(pages) == kept
+    for page in pages:
+        assert [cell.outputs[0].text for cell in page.cells if cell.cell_type == "code"] == ["0", "1"]

@@ -1,16 +1,14 @@
 """Execute notebooks/*.md, each once: into the cache that the book is built from, and the committed .ipynb come from.
 
-A page is executed only if the cache lacks it, as many at a time as there are cores. `make book` runs this before
-it builds, `make validate` with --compare, `make notebooks` with --write.
+A page is executed only if the cache lacks it, as many at a time as there are cores; what nbval has executed is there
+already (`nbval_cache.py`). `make book` runs this before it builds, `make notebooks` with --write.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 
 CACHE = BUILD / ".jupyter_cache"
 CELL_TIMEOUT_S = 600
-PIXELS = ("image/png", "image/jpeg")
 MOST_AT_ONCE = 4  # each takes up to 1.5 GB
 LONGEST = ["02_sp500_first_look", "01_ar_illustration", "08_synthetic_table", "05_positivity"]
 """Pages that are begun first, so that none of them is left running alone at the end."""
@@ -62,11 +59,10 @@ def execute(source: Path) -> ExecutionResult:
     )
 
 
-def keep(cache: JupyterCacheAbstract, source: Path, result: ExecutionResult) -> None:
+def keep(cache: JupyterCacheAbstract, notebook: Any, source: Path, seconds: float) -> None:
     """Put an executed page into the cache."""
-    bundle = CacheBundleIn(result.nb, str(source), data={"execution_seconds": result.time})
+    bundle = CacheBundleIn(notebook, str(source), data={"execution_seconds": seconds})
     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-    print(f"{source.stem}: executed in {result.time:.0f} s", flush=True)
 
 
 def execute_missing(cache: JupyterCacheAbstract, sources: list[Path], jobs: int) -> list[Path]:
@@ -81,7 +77,8 @@ def execute_missing(cache: JupyterCacheAbstract, sources: list[Path], jobs: int)
             for done in as_completed(running):
                 source, result = running[done], done.result()
                 if result.err is None:
-                    keep(cache, source, result)
+                    keep(cache, result.nb, source, result.time)
+                    print(f"{source.stem}: executed in {result.time:.0f} s", flush=True)
                 else:
                     print(f"{source.stem}: a cell failed\n{result.err}", file=sys.stderr, flush=True)
                     failed.append(source)
@@ -89,42 +86,6 @@ def execute_missing(cache: JupyterCacheAbstract, sources: list[Path], jobs: int)
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return failed
-
-
-def shown(outputs: list[Any]) -> list[str]:
-    """Say what a cell shows, in lines: the text of each stream and type, in order; of images only that they are there.
-
-    Pixels are left out: another processor or font moves a few.
-    """
-    parts: dict[str, list[str]] = defaultdict(list)
-    for output in outputs:
-        if output.output_type == "stream":
-            parts[output.name] = ["".join([*parts[output.name], output.text])]
-        else:
-            for kind, value in output.get("data", {"error": output.get("evalue")}).items():
-                parts[kind].append("an image" if kind in PIXELS else str(value))
-    return [f"{kind}: {line}" for kind in sorted(parts) for value in parts[kind] for line in value.splitlines()]
-
-
-def differences(stored: Any, now: Any) -> list[str]:
-    """Compare the cells of a committed notebook, and what they show, with those of the page just executed."""
-    if cells_of(stored) != cells_of(now):
-        return ["the cells of the .ipynb are not those of its source"]
-    lines: list[str] = []
-    for number, (before, after) in enumerate(zip(stored.cells, now.cells, strict=True)):
-        if before.cell_type == "code" and (was := shown(before.outputs)) != (shows := shown(after.outputs)):
-            lines += difflib.unified_diff(was, shows, f"cell {number}, stored", f"cell {number}, now", lineterm="", n=1)
-    return lines
-
-
-def compare(source: Path, now: Any) -> bool:
-    """Tell whether the committed notebook shows what the page shows now, and say where not."""
-    target = source.with_suffix(".ipynb")
-    wrong = differences(nbformat.read(target, as_version=4), now) if target.is_file() else ["there is no .ipynb"]
-    print(f"{source.stem}: {'differs from' if wrong else 'agrees with'} its stored outputs", flush=True)
-    if wrong:
-        print("\n".join([*wrong, "If this is meant: make notebooks"]), file=sys.stderr, flush=True)
-    return not wrong
 
 
 def write(source: Path, notebook: Any) -> None:
@@ -136,10 +97,9 @@ def write(source: Path, notebook: Any) -> None:
 
 
 def main() -> int:
-    """Execute what is missing, then compare or write if asked; the exit status is 1 if anything failed or differs."""
+    """Execute what is missing, then write if asked; the exit status is 1 if a cell failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="stems such as 01_ar_illustration (default: all)")
-    parser.add_argument("--compare", action="store_true", help="compare the committed .ipynb with the executed pages")
     parser.add_argument("--write", action="store_true", help="write the executed pages into the committed .ipynb")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, MOST_AT_ONCE), help="pages at a time")
     arguments = parser.parse_args()
@@ -150,15 +110,11 @@ def main() -> int:
         sources = [source for source in sources if source.stem in arguments.names]
     cache = get_cache(CACHE)
     failed = execute_missing(cache, sources, arguments.jobs)
-    agree = True
-    for source in sources:
-        if source in failed:
-            continue
-        if arguments.compare:
-            agree &= compare(source, executed(cache, source))
-        if arguments.write:
-            write(source, executed(cache, source))
-    return int(bool(failed) or not agree)
+    if arguments.write:
+        for source in sources:
+            if source not in failed:
+                write(source, executed(cache, source))
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

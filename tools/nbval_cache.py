@@ -1,7 +1,7 @@
 """A plugin of pytest that puts the pages which nbval has executed into the cache that the book is built from.
 
-nbval executes every cell of a committed .ipynb and compares what it shows with what is stored. Where all cells of a page
-have passed, and are those of its source, the book need not execute it again.
+nbval executes every cell of a committed .ipynb and compares what it shows with what is stored. Where all cells of a
+page have passed, and are those of its source, the book need not execute it again.
 """
 
 from __future__ import annotations

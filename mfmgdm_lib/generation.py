@@ -18,7 +18,7 @@ from mfmgdm_lib.processes import Exponential, Process, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.processes.fits import STARTS, starting_law, starting_paths
 from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
-from mfmgdm_lib.statistics import autocorrelation, path_statistics
+from mfmgdm_lib.statistics import TAILS, autocorrelation, path_statistics
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
 from mfmgdm_lib.target import Target, target_from_data
 
@@ -206,7 +206,7 @@ _REPORTED = {
     "mean": "mean",
     "standard deviation": "stddev",
     "kurtosis": "kurtosis",
-    **{f"{100 * share:g} % quantile": f"tail {share}" for share in (0.001, 0.01, 0.05, 0.95, 0.99, 0.999)},
+    **{f"{100 * share:g} % quantile": f"tail {share}" for share in TAILS},
     "autocorrelation, lag 1": "acf 1",
     **{f"autocorrelation of squares, lag {lag}": f"squares {lag}" for lag in (1, 5, 10, 20)},
 }

@@ -14,12 +14,12 @@ from matplotlib.patches import Patch
 
 from mfmgdm_lib.companion.figures.series import draw_violins
 from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+from mfmgdm_lib.statistics import EDGES
 
 __all__ = ["market_bands", "market_entropies", "market_losses", "market_spread", "market_violins"]
 
 _COLOURS = {**COLOURS, "reference": "#009e73"}
 _LAGS = np.arange(1, 21)
-_EDGES = np.linspace(-8.0, 8.0, 65)
 _TITLES = {"acf": "autocorrelation of x", "squares": "autocorrelation of x²"}
 
 
@@ -179,10 +179,10 @@ def _violins(axis: Axes, summary: Any, kind: str, colour: str) -> None:
 
 def _marginal(axis: Axes, first: Any, models: Mapping[str, Any], *, colours: Mapping[str, str] | None = None) -> None:
     """Densities on a logarithmic axis, with the series as dots and a standard Gaussian."""
-    centres = 0.5 * (_EDGES[1:] + _EDGES[:-1])
+    centres = 0.5 * (EDGES[1:] + EDGES[:-1])
     real = first.density(of_series=True)
     for name, summary in models.items():
-        axis.stairs(summary.density(), _EDGES, color=(colours or _COLOURS)[name], fill=len(models) == 1, alpha=0.7)
+        axis.stairs(summary.density(), EDGES, color=(colours or _COLOURS)[name], fill=len(models) == 1, alpha=0.7)
     _name_what_is_beyond(axis, first, models, colours or _COLOURS)
     axis.plot(centres[real > 0], real[real > 0], "o", color=COLOURS["true"], ms=2)
     axis.plot(centres, np.exp(-0.5 * centres**2) / np.sqrt(2 * np.pi), "--", color="0.5", lw=0.9)
@@ -194,7 +194,7 @@ def _name_what_is_beyond(axis: Axes, first: Any, models: Mapping[str, Any], colo
     shares = [(COLOURS["true"], first.share_beyond(of_series=True))]
     shares += [(colours[name], summary.share_beyond()) for name, summary in models.items()]
     style: dict[str, Any] = {"xycoords": "axes fraction", "ha": "right", "va": "top", "size": 6}
-    axis.annotate(f"beyond ±{_EDGES[-1]:g}:", (1.02, 1.02), color="0.3", **style)
+    axis.annotate(f"beyond ±{EDGES[-1]:g}:", (1.02, 1.02), color="0.3", **style)
     for k, (colour, share) in enumerate(shares, start=1):
         text = "<0.001 %" if share < 5e-6 else f"{100 * share:.3f} %"
         axis.annotate(text, (1.02, 1.02 - 0.085 * k), color=colour, **style)

@@ -1,13 +1,15 @@
-"""The paper's numbers and its sections, figures and equations, read from CSV files."""
+"""The paper's numbers and its sections, figures and equations, read from CSV files; and tables of text as HTML."""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Container, Mapping
 from functools import cache
 from importlib import resources
 
 import pandas as pd
 
-__all__ = ["contents", "numbers"]
+__all__ = ["contents", "numbers", "to_html"]
 
 
 @cache
@@ -42,3 +44,33 @@ def contents() -> pd.DataFrame:
         37
     """
     return _table("contents.csv").copy()
+
+
+def to_html(
+    table: pd.DataFrame,
+    links: Mapping[str, str] | None = None,
+    *,
+    markup: Container[str] = (),
+    anchors: str | None = None,
+) -> str:
+    """Write a table of text as plain HTML, the same on every machine.
+
+    Args:
+        table: text columns.
+        links: for a column, the column that holds the addresses its entries link to; that one is left out.
+        markup: columns whose text is HTML already.
+        anchors: the column whose entries name their rows, so that an address can end in "#" and such a name; that one
+            is left out.
+    """
+    links = links or {}
+    columns = [column for column in table.columns if column not in (*links.values(), anchors)]
+    lines = ["<tr>" + "".join(f"<th>{html.escape(column)}</th>" for column in columns) + "</tr>"]
+    for row in table.to_dict("records"):
+        cells = []
+        for column in columns:
+            text = row[column] if column in markup else html.escape(row[column])
+            address = row[links[column]] if column in links else ""
+            cells.append(f'<td><a href="{html.escape(address)}">{text}</a></td>' if address else f"<td>{text}</td>")
+        name = f' id="{html.escape(row[anchors])}"' if anchors and row[anchors] else ""
+        lines.append(f"<tr{name}>" + "".join(cells) + "</tr>")
+    return '<table class="table">\n' + "\n".join(lines) + "\n</table>"

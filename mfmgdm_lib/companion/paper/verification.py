@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from mfmgdm_lib.companion.paper.tables import contents
+from mfmgdm_lib.companion.paper.tables import contents, to_html
 
 __all__ = ["Check", "Checks", "checks"]
 
@@ -156,15 +155,15 @@ class Checks:
         order = list(self._labels)
         return sorted(self._made, key=lambda made: order.index(made.key))
 
+    def _table(self) -> pd.DataFrame:
+        rows = [(self._labels[made.key], made.what, made.result) for made in self._in_order()]
+        return pd.DataFrame(rows, columns=["equation", "what was checked", "result"])
+
     def __repr__(self) -> str:
-        return "\n".join(f"{self._labels[made.key]}: {made.what}: {made.result}" for made in self._in_order())
+        return "\n".join(map(": ".join, self._table().to_numpy()))
 
     def _repr_html_(self) -> str:
-        lines = ["<tr><th>equation</th><th>what was checked</th><th>result</th></tr>"]
-        for made in self._in_order():
-            cells = map(html.escape, (self._labels[made.key], made.what, made.result))
-            lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-        return '<table class="table">\n' + "\n".join(lines) + "\n</table>"
+        return to_html(self._table())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {_MIMETYPE: [asdict(made) for made in self._in_order()]}

@@ -138,15 +138,17 @@ class Table:
     def find_values(self, dates_at: int) -> int:
         """Return the only column that may be meant; one number in it is enough, so that none is passed over."""
         others = [at for at in range(len(self.names)) if at != dates_at]
+        if len(others) == 1:
+            return others[0]
         columns = {at: self.cells.iloc[:, at].str for at in others}
         found = [at for at, text in columns.items() if (text.fullmatch(_NUMBER) | text.fullmatch(_GROUPED)).any()]
-        if len(others) > 1 and len(found) != 1:
+        if len(found) != 1:
             said = (
                 f"{self.title} has {len(found)} columns of numbers beside {self.names[dates_at]!r}, of"
                 f" {', '.join(map(repr, self.names))}; expected one."
             )
             raise ValueError(Message(said, "Name it as value_column.", option="Name it with --column."))
-        return (found or others)[0]
+        return found[0]
 
     def series(self, dates_at: int, values_at: int, *, drop_missing: bool = False) -> pd.Series:
         """Return numbers by date in the order of the lines, and the number of lines dropped in `attrs["dropped"]`."""

@@ -62,7 +62,7 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
         for name, table in tables.items():
             steps, colour = table.index.to_numpy(), COLOURS[name]
             is_bound = _is_bound(table)
-            _until_a_bound(total, table["reverse_kl"], is_bound, colour)
+            _plot_until_bound(total, table["reverse_kl"], is_bound, colour)
             band = 2.0 * table["standard_error"]
             total.fill_between(
                 steps, table["reverse_kl"] - band, table["reverse_kl"] + band, color=colour, alpha=0.2, lw=0
@@ -70,7 +70,7 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
             best = table["reverse_kl"].idxmin()
             filling = "white" if is_bound[best] else colour
             total.plot(best, table["reverse_kl"][best], "o", color=colour, mfc=filling, markersize=5, zorder=4)
-            _until_a_bound(parts, -table["entropy"], is_bound, colour)
+            _plot_until_bound(parts, -table["entropy"], is_bound, colour)
             parts.plot(steps, table["log_likelihood"], "--", color=colour)
         total.set(title=f"{with_powers(process)}: reverse KL", ylabel="nats per path", xlim=(0, None))
         parts.set(title="its two parts", xlim=(0, None))
@@ -195,7 +195,7 @@ def _is_bound(table: pd.DataFrame) -> pd.Series:
     return bound
 
 
-def _until_a_bound(axis: Axes, curve: pd.Series, is_bound: pd.Series, colour: str) -> None:
+def _plot_until_bound(axis: Axes, curve: pd.Series, is_bound: pd.Series, colour: str) -> None:
     """A line that becomes thin where it is a lower bound."""
     axis.plot(curve.where(~is_bound), color=colour)
     if is_bound.any():

@@ -40,7 +40,7 @@ def frozen_divergences(reverse: pd.DataFrame, forward: pd.DataFrame) -> Figure:
             axis.fill_between(rows["step"], rows[value] - band, rows[value] + band, color=colour, alpha=0.2, lw=0)
         axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
         axis.set(xlabel="step t")
-    _logarithmic_where_it_can_be(axes[0])
+    _symmetric_log_scale(axes[0])
     axes[0].set(title="reverse KL", ylabel="nats per path", ylim=(-0.1, None))
     axes[1].set(title="forward KL")
     _legend(figure, list(dict.fromkeys([*reverse["kind"], *finite["kind"]])))
@@ -68,13 +68,13 @@ def frozen_sizes(table: pd.DataFrame) -> Figure:
         )
         axis.minorticks_off()
         if rows["least"].max() > 20.0 * rows["least"].min():
-            _logarithmic_where_it_can_be(axis)
+            _symmetric_log_scale(axis)
     axes[0].set_ylabel("smallest reverse KL, nats per path")
     _legend(figure, ["MGDM", "coupled", "frozen"])
     return figure
 
 
-def _logarithmic_where_it_can_be(axis: Axes) -> None:
+def _symmetric_log_scale(axis: Axes) -> None:
     """Linear up to a tenth of a nat, where noise may make an estimate negative."""
     axis.set_yscale("symlog", linthresh=0.1, linscale=0.6)
     axis.set_yticks([0.0, 0.05, 0.1, 1.0, 10.0, 100.0], ["0", "0.05", "0.1", "1", "10", "100"])

@@ -183,13 +183,13 @@ def _marginal(axis: Axes, first: Any, models: Mapping[str, Any], *, colours: Map
     real = first.density(of_series=True)
     for name, summary in models.items():
         axis.stairs(summary.density(), EDGES, color=(colours or _COLOURS)[name], fill=len(models) == 1, alpha=0.7)
-    _name_what_is_beyond(axis, first, models, colours or _COLOURS)
+    _write_tail_shares(axis, first, models, colours or _COLOURS)
     axis.plot(centres[real > 0], real[real > 0], "o", color=COLOURS["true"], ms=2)
     axis.plot(centres, np.exp(-0.5 * centres**2) / np.sqrt(2 * np.pi), "--", color="0.5", lw=0.9)
     axis.set(yscale="log", ylim=(2e-5, 2.0))
 
 
-def _name_what_is_beyond(axis: Axes, first: Any, models: Mapping[str, Any], colours: Mapping[str, str]) -> None:
+def _write_tail_shares(axis: Axes, first: Any, models: Mapping[str, Any], colours: Mapping[str, str]) -> None:
     """Write how much of the series (black) and of the models lies outside the bins, which end before the tails do."""
     shares = [(COLOURS["true"], first.share_beyond(of_series=True))]
     shares += [(colours[name], summary.share_beyond()) for name, summary in models.items()]

@@ -272,7 +272,11 @@ def parse(text: str) -> dict[str, Any]:
     try:
         if len(text) > _LONGEST_SPELLING:
             raise ValueError(f"it has {len(text)} characters")
-        return _call(ast.parse(text, mode="eval").body)
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call):
+            raise ValueError("it is none")
+        description: dict[str, Any] = _value_of(call)
+        return description
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(
             f"{text[:200]} is no call that can be read ({error}); expected a registered class with plain arguments,"
@@ -280,13 +284,13 @@ def parse(text: str) -> dict[str, Any]:
         ) from error
 
 
-def _call(node: ast.expr) -> Any:
+def _value_of(node: ast.expr) -> Any:
     if not isinstance(node, ast.Call):
         return ast.literal_eval(node)
     name = node.func.id if isinstance(node.func, ast.Name) else ""
     known = _KNOWN.get(name)
     if known is None or not isinstance(known.value, type):
         raise ValueError("of no registered class")
-    given = {str(keyword.arg): _call(keyword.value) for keyword in node.keywords}
-    bound = inspect.signature(known.value).bind(*map(_call, node.args), **given)
+    given = {str(keyword.arg): _value_of(keyword.value) for keyword in node.keywords}
+    bound = inspect.signature(known.value).bind(*map(_value_of, node.args), **given)
     return {"type": name, **bound.arguments}

@@ -24,7 +24,7 @@ import torch
 import mfmgdm_lib as mm
 from mfmgdm_lib.io.streaming import stream_paths
 torch.set_num_threads(1)
-flow = mm.FrozenFlow.load(sys.argv[1], mm.energies.Autocovariance())
+flow = mm.FrozenFlow.load(sys.argv[1])
 flow.sample(1024, seed=1)
 def peak():
     return 1024 * int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))

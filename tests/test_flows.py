@@ -430,6 +430,7 @@ def test_file_of_another_energy_is_refused(frozen: Callable[..., mm.FrozenFlow],
     with pytest.raises(ValueError, match=r"holds a flow of another energy than the Whitening"):
         mm.FrozenFlow.load(path, other)
     assert mm.FrozenFlow.load(path, ours).n_steps == 1
+    assert torch.equal(mm.FrozenFlow.load(path).energy.matrix, ours.matrix)  # which is made of two tensors beside it
 
 
 def former_file(flow: mm.FrozenFlow, path: Path, **others: np.ndarray) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -175,10 +176,10 @@ def test_address_that_is_none_is_said(store: ResultStore) -> None:
 def test_worker_that_does_not_see_the_store_says_so(store: ResultStore) -> None:
     store.folder.mkdir()
     mark, options = store.folder / "mark", {"device": "cpu", "checkpoint_seconds": 30.0}
-    with pytest.raises(
-        RuntimeError, match=rf"does not see the store {store.folder}; expected a folder that all.*--store"
-    ):
+    with pytest.raises(RuntimeError, match=rf"does not see the store {store.folder}; expected a folder that") as info:
         executors._complete_at(SMALL[0], store.folder, mark, options)
+    there = pickle.loads(pickle.dumps(info.value))  # as it comes back from a worker
+    assert "Take a ResultStore" in str(there) and there.args[0].in_shell.endswith("by --store.")
     assert [*store.folder.iterdir()] == []
     mark.touch()
     assert executors._complete_at(SMALL[0], store.folder, mark, options) == "computed"

@@ -15,6 +15,7 @@ from mfmgdm_lib._arrays import load_arrays
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.base import fingerprint
+from mfmgdm_lib.errors import Message
 from mfmgdm_lib.processes import Process
 from mfmgdm_lib.specification import from_spec, spec
 from mfmgdm_lib.target import Target
@@ -27,7 +28,8 @@ KIND = "frozen flow"
 _SPEC = "spec"
 """The array with the description, as JSON; tensors stand beside it by the way to them."""
 
-_MEND = "Pass the energy that the model was frozen with, on the command line by --energy."
+_MEND = "Pass the energy that the model was frozen with."
+_OPTION = "Name the energy that the model was frozen with by --energy."
 
 _FORMER = ("mean", "standard_error", "labels", "source", "energy", "fingerprint", "step_size", "counts", "start")
 """Arrays of a file of 2026 without a description; those of MF–MGDM have `mismatches` too."""
@@ -90,16 +92,12 @@ def check_energy(
     """Refuse an energy other than the one that `flow_arrays` was given."""
     name = stored_energy(arrays)
     if name != _name(energy) or target.labels != energy.labels:
-        raise ValueError(
-            f"{path} holds a flow of the energy {name} with the values {target.labels}; expected those of"
-            f" {_name(energy)}, the one given. {_MEND}"
-        )
+        said = f"{path} holds a flow of the energy {name} with the values {target.labels}"
+        raise ValueError(Message(f"{said}; expected those of {_name(energy)}, the one given.", _MEND, option=_OPTION))
     stored, found = arrays["fingerprint"], _values(energy, arrays, length)
     if stored.shape != found.shape or not np.allclose(found, stored, 1e-6, 1e-6 * np.abs(stored).max()):
-        raise ValueError(
-            f"{path} holds a flow of another energy than the {name} that was given; expected the same values at the"
-            f" same path. {_MEND}"
-        )
+        said = f"{path} holds a flow of another energy than the {name} that was given"
+        raise ValueError(Message(f"{said}; expected the same values at the same path.", _MEND, option=_OPTION))
 
 
 def _name(energy: Energy) -> str:

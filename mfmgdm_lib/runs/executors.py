@@ -13,6 +13,7 @@ from typing import Any
 
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._progress import counter
+from mfmgdm_lib.errors import Message
 from mfmgdm_lib.runs.run import CHECKPOINT_SECONDS, Job, complete
 from mfmgdm_lib.runs.store import ResultStore
 
@@ -137,15 +138,17 @@ def _connect(address: str) -> Any:
         from distributed import Client
     except ImportError as error:
         raise RuntimeError(
-            "distributed is not installed; expected it where --scheduler is used. pip install 'mfmgdm-lib[cluster]'"
+            "distributed is not installed; expected it for a Dask scheduler. pip install 'mfmgdm-lib[cluster]'"
         ) from error
     try:
         return Client(address, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError) as error:
-        raise ConnectionError(
+        said = (
             f"no Dask scheduler answers at {address!r} ({error}); expected an address such as tcp://host:8786."
-            " Start `dask scheduler` there, or leave --scheduler out."
-        ) from error
+            " Start `dask scheduler` there,"
+        )
+        mend, option = "or leave scheduler out.", "or leave --scheduler out."
+        raise ConnectionError(Message(said, mend, option=option)) from error
 
 
 def _gather(futures: dict[Any, Job], store: ResultStore) -> Iterator[tuple[Job, str]]:
@@ -176,8 +179,7 @@ def _complete_in(cell: Job, folder: Path, options: Mapping[str, Any]) -> str:
 
 def _complete_at(cell: Job, folder: Path, mark: Path, options: Mapping[str, Any]) -> str:
     if not mark.is_file():
-        raise RuntimeError(
-            f"a worker does not see the store {folder}; expected a folder that all workers share under one path."
-            " Name one on a common file system by --store."
-        )
+        said = f"a worker does not see the store {folder}; expected a folder that all workers share under one path."
+        mend, option = "Take a ResultStore on a common file system.", "Name one on a common file system by --store."
+        raise RuntimeError(Message(said, mend, option=option))
     return _complete_in(cell, folder, options)

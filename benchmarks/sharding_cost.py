@@ -13,7 +13,8 @@ import time
 import torch
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.distributed import Shard, ShardedDescent, join
+from mfmgdm_lib.distributed import Shard, join
+from mfmgdm_lib.log_determinants import choose_backend
 
 EXPERIMENT = mm.companion.AR_ILLUSTRATION
 LENGTH, STEPS, ROUNDS = 1024, 20, 5
@@ -21,9 +22,10 @@ LENGTH, STEPS, ROUNDS = 1024, 20, 5
 
 def measure(shard: Shard, n_paths: int, determinants: bool) -> dict[str, float]:
     """Shortest times of a few rounds, and what a step sends."""
-    model = ShardedDescent(EXPERIMENT.model(), shard, n_paths)
+    model = shard.share(EXPERIMENT.model(), n_paths)
+    backend = choose_backend(model, length=LENGTH)
     x0 = shard.draw(EXPERIMENT.start, n_paths, LENGTH, seed=0)
-    update = (lambda state: model.move_with_determinant(state)[0].paths) if determinants else None
+    update = (lambda state: backend.step(model, state, None)[0].paths) if determinants else None
     times = []
     for _ in range(1 + ROUNDS):
         shard.gather([0.0])

@@ -13,7 +13,7 @@ from mfmgdm_lib._lazy import lazy_names
 if TYPE_CHECKING:
     from mfmgdm_lib import companion, data, distributed, energies, errors, io, plotting, processes, runs, statistics
     from mfmgdm_lib.descents import Descent, FlowState, GradientFlow, State
-    from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
+    from mfmgdm_lib.divergence import DivergenceTrace, divergence_run, reverse_kl_trace
     from mfmgdm_lib.flows import FrozenFlow, FrozenState
     from mfmgdm_lib.generation import Generation, generate
     from mfmgdm_lib.io import stream_paths
@@ -31,7 +31,6 @@ __all__ = [
     "MGDM",
     "Descent",
     "Determinants",
-    "DivergenceRun",
     "DivergenceTrace",
     "Fit",
     "FlowState",
@@ -51,6 +50,7 @@ __all__ = [
     "companion",
     "data",
     "distributed",
+    "divergence_run",
     "energies",
     "errors",
     "estimate_target",
@@ -78,8 +78,8 @@ _HOMES = {
     "FlowState": "descents",
     "GradientFlow": "descents",
     "State": "descents",
-    "DivergenceRun": "divergence",
     "DivergenceTrace": "divergence",
+    "divergence_run": "divergence",
     "reverse_kl_trace": "divergence",
     "FrozenFlow": "flows",
     "FrozenState": "flows",

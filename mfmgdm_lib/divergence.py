@@ -6,9 +6,9 @@ import functools
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -18,23 +18,14 @@ from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent, State
-from mfmgdm_lib.errors import DescentError, DivergedError, NotInvertibleError, StuckError
-from mfmgdm_lib.log_determinants import Backend, Determinants, ProbingBackend, StepDeterminant, choose_backend
-from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error, quadrature_nodes
+from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
+from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error
+from mfmgdm_lib.log_determinants.stepping import DeterminantSteps
 from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.runs.run import Run, descent_states, new_records
 from mfmgdm_lib.support import as_support
 
-__all__ = ["DivergenceRun", "DivergenceTrace", "reverse_kl_trace"]
-
-
-Outcome = Literal["completed", "diverged", "not invertible", "stuck"]
-"""How a descent ended."""
-
-_OUTCOMES: dict[type[DescentError], Outcome] = {
-    DivergedError: "diverged",
-    NotInvertibleError: "not invertible",
-    StuckError: "stuck",
-}
+__all__ = ["DivergenceTrace", "divergence_run", "reverse_kl_trace"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +71,7 @@ class DivergenceTrace:
     members: int
     determinants: str
     observed: Mapping[str, np.ndarray] = field(default_factory=dict)
-    result: Outcome = "completed"
+    result: str = "completed"
     message: str = ""
     step: int = 0
 
@@ -121,12 +112,6 @@ class DivergenceTrace:
         return int(self.reverse_kl.argmin())
 
 
-_MAX_PROBES = 16
-"""Probes for a step at most, however rough they are."""
-
-_SMOOTHING = 1 / 8
-"""Weight of the latest step in the running variance that probes are chosen by: one step alone knows its own roughly."""
-
 Observer = Callable[[Tensor], Tensor]
 """Something worth knowing of each path: a function from paths (N, length) to (N,)."""
 
@@ -142,11 +127,26 @@ _FORMER = {
 """Arguments of release 0.1, and what they are called now."""
 
 
-class DivergenceRun:
-    """A divergence trace in the making: it can be watched, put down at any step and taken up again later.
+@renamed({"determinants": Determinants}, **_FORMER)
+def divergence_run(
+    model: Descent,
+    process: Process,
+    start: Process,
+    *,
+    n_steps: int,
+    n_paths: int = 128,
+    length: int | None = None,
+    seed: Seed,
+    determinants: str | Backend | Determinants = "auto",
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    observe: Mapping[str, Observer] | None = None,
+    throw: bool = True,
+) -> Run[DivergenceTrace]:
+    """Begin a divergence trace that can be watched, stopped at any step and continued later.
 
-    It takes the arguments of `reverse_kl_trace`, which is a run from start to end. `checkpoint` returns all it needs to
-    go on; given them by `restore`, another run with the same arguments ends with the same bits.
+    It takes the arguments of `reverse_kl_trace`, which is a run from start to end. The `summary` of the run is the
+    trace up to its present step, its `value` the present divergence, nats per path; between determinants a rough one.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -154,180 +154,87 @@ class DivergenceRun:
         >>> target = mm.estimate_target(energy, process, n_samples=1000, seed=1)
         >>> model, start = mm.MFMGDM(energy, target, step_size=10.0), mm.initial_distribution(process)
         >>> def begin():
-        ...     return DivergenceRun(model, process, start, n_steps=6, n_paths=4, seed=2)
+        ...     return divergence_run(model, process, start, n_steps=6, n_paths=4, seed=2)
         >>> run = begin()
         >>> for step in run.steps():
         ...     if step == 3:
-        ...         put_down = run.checkpoint()
+        ...         stopped = run.checkpoint()
         >>> again = begin()
-        >>> again.restore(put_down)
+        >>> again.restore(stopped)
         >>> list(again.steps())
         [3, 4, 5, 6]
-        >>> bool((again.trace().log_q == run.trace().log_q).all())
+        >>> bool((again.summary().log_q == run.summary().log_q).all())
         True
     """
+    check_positive_int("n_paths", n_paths, minimum=2)
+    check_positive_int("n_steps", n_steps, minimum=0)
+    length = model.energy.path_length(length)
+    wanted = Determinants.of(determinants)
+    choose_backend(model, wanted, length=length)  # says what is wrong with it before anything is drawn
+    _check_supports(model, process, start)
+    rng = generator(seed)
+    paths = start.sample(n_paths, length, rng).to(device, dtype)
+    entropy = None if seed is None else rng.integers(2**32, size=4).tolist()
+    log_q0 = start.log_prob(paths.double()).cpu().numpy()
+    steps = DeterminantSteps(model, wanted, n_steps=n_steps, n_paths=n_paths, length=length, entropy=entropy)
+    observers: dict[str, Observer] = {"log_p": process.log_prob, **(observe or {})}
+    shapes = {**dict.fromkeys(observers, (n_paths,)), "loss": (), "mean_energy": (model.energy.dim,)}
 
-    @renamed({"determinants": Determinants}, **_FORMER)
-    def __init__(
-        self,
-        model: Descent,
-        process: Process,
-        start: Process,
-        *,
-        n_steps: int,
-        n_paths: int = 128,
-        length: int | None = None,
-        seed: Seed,
-        determinants: str | Backend | Determinants = "auto",
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str = "cpu",
-        observe: Mapping[str, Observer] | None = None,
-        throw: bool = True,
-    ) -> None:
-        check_positive_int("n_paths", n_paths, minimum=2)
-        self.n_steps = check_positive_int("n_steps", n_steps, minimum=0)
-        length = model.energy.path_length(length)
-        self._determinants = Determinants.of(determinants)
-        self._backend = choose_backend(model, determinants, length=length)
-        _check_supports(model, process, start)
-        self.model, self._throw = model, throw
-        self._stopped: DescentError | None = None
-        rng = generator(seed)
-        self._paths = start.sample(n_paths, length, rng).to(device, dtype)
-        self._entropy = None if seed is None else rng.integers(2**32, size=4).tolist()
-        self._start, self.step = start.log_prob(self._paths.double()).cpu().numpy(), 0
-        self._nodes = quadrature_nodes(n_steps, self._determinants.every)
-        self._observers: dict[str, Observer] = {"log_p": process.log_prob, **(observe or {})}
-        # Made beforehand: small arrays left behind by every step would keep the large ones' memory from being reused.
-        each = dict.fromkeys(["log_determinant", *self._observers], (n_paths,))
-        shapes = {**each, "determinant_error": (), "loss": (), "mean_energy": (model.energy.dim,)}
-        self._records = {name: np.full((n_steps + 1, *shape), np.nan) for name, shape in shapes.items()}
-        self._records |= {"moved": np.ones(n_steps + 1), "folded": np.zeros(n_steps + 1)}
-        self._running, self._latest = 0.0, 0.0  # sum of the mean log-determinants so far, and the last of them
-        self._variance = math.nan  # of a step's mean log-determinant from a single probe, averaged over the last steps
+    def observed(state: State) -> dict[str, Tensor]:
+        doubled = state.paths.double()
+        values = {name: observer(doubled) for name, observer in observers.items()}
+        return values | {"loss": state.loss.mean(), "mean_energy": state.energies.mean(0)}
 
-    def steps(self) -> Iterator[int]:
-        """Go on to the last step, and yield each t from the present one on, when all about x_t has been written down.
+    def value(run: Run[DivergenceTrace]) -> float:
+        change = run.records["mean_log_determinant"][: run.step].sum()
+        return float((log_q0 - run.records["log_p"][run.step]).mean() - change)
 
-        Raises:
-            DescentError: one of those that `reverse_kl_trace` names, unless `throw` is false.
-        """
-        left = self.n_steps - self.step
-        try:
-            for state in self.model.steps(self._paths, left, self._update, start=self.step, show_progress=False):
-                self._write_down(state)
-                yield state.step
-        except DescentError as error:
-            self._stopped = error
-            if self._throw:
-                raise
+    return Run(
+        descent_states(model, n_steps, steps.update),
+        paths,
+        n_steps,
+        records={**steps.records, **new_records(shapes, n_steps)},
+        observe=observed,
+        summary=lambda run: _trace(run, log_q0, steps, model.members(n_paths), list(observers)[1:]),
+        value=value,
+        title=type(model).__name__,
+        throw=throw,
+    )
 
-    @property
-    def reverse_kl(self) -> float:
-        """Estimate of KL(q_t ‖ p) for each path at the present step, nats; between determinants a rough one."""
-        return float((self._start - self._records["log_p"][self.step]).mean() - self._running)
 
-    def trace(self) -> DivergenceTrace:
-        """What is known up to the present step."""
-        records = {name: record[: self.step + 1] for name, record in self._records.items()}
-        logs, errors = records.pop("log_determinant")[:-1], records.pop("determinant_error")[:-1]
-        nodes = self._nodes[self._nodes < self.step]
-        rest = {name: records.pop(name) for name in self._observers if name != "log_p"}
-        changes, error = integrate(logs, errors, nodes)
-        log_q = self._start - changes
-        return DivergenceTrace(
-            log_q=log_q,
-            determinant_error=error,
-            quadrature_error=quadrature_error(logs, nodes),
-            observed=rest,
-            paths=self._paths,
-            members=self.model.members(len(self._paths)),
-            determinants=self._backend.name,
-            result=_OUTCOMES[type(self._stopped)] if self._stopped else "completed",
-            message=str(self._stopped or ""),
-            step=self._stopped.step if self._stopped else self.step,
-            **records,
-        )
-
-    def checkpoint(self) -> dict[str, np.ndarray]:
-        """All that `restore` needs, as arrays of numbers."""
-        records = {name: record[: self.step + 1] for name, record in self._records.items()}
-        running = np.array([self._running, self._latest, self._variance])
-        return {**records, "paths": self._paths.cpu().numpy(), "running": running}
-
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go back to where `checkpoint` was called, in this run or another one with the same arguments.
-
-        Raises:
-            ValueError: a checkpoint of a run with other arguments, as far as its shapes and names tell.
-        """
-        expected = {name: record.shape[1:] for name, record in self._records.items()}
-        found = {name: array.shape[1:] for name, array in arrays.items() if name in expected}
-        steps = len(arrays.get("loss", ())) - 1
-        same = found == expected and {"paths", "running"} <= set(arrays) and arrays["paths"].shape == self._paths.shape
-        if not same or not 0 <= steps <= self.n_steps:
-            raise ValueError(
-                f"the checkpoint has {steps} steps and {found}; expected at most {self.n_steps} and {expected}."
-                " Restore it into a run with the arguments of the one it was made by."
-            )
-        for name, record in self._records.items():
-            record[: steps + 1] = arrays[name]
-        self._paths = torch.from_numpy(arrays["paths"]).to(self._paths)
-        self.step, (self._running, self._latest, self._variance) = steps, arrays["running"].tolist()
-        self._choose_probes()
-
-    def _update(self, state: State) -> Tensor:
-        if self._nodes[np.searchsorted(self._nodes, state.step)] != state.step:
-            move = self.model.move(state)
-        else:
-            # A generator for each step: what it draws does not hang on where the run was taken up.
-            rng = None if self._entropy is None else np.random.default_rng([*self._entropy, state.step])
-            move, determinant = self._backend.step(self.model, state, rng)
-            self._learn_variance(determinant)
-            self._choose_probes()
-            folded = determinant.non_positive > 0
-            if folded.any() and self._determinants.on_fold == "raise":
-                raise _not_invertible(determinant, state, self.model)
-            self._records["folded"][state.step] = float(folded.double().mean())
-            self._records["log_determinant"][state.step] = determinant.per_path.cpu()
-            self._records["determinant_error"][state.step] = determinant.mean_error
-            self._latest = float(determinant.per_path.mean())
-        if move.moved is not None:
-            self._records["moved"][state.step] = float(move.moved.double().mean())
-        self._running += self._latest
-        return move.paths
-
-    def _learn_variance(self, determinant: StepDeterminant) -> None:
-        errors = determinant.blocks_error
-        probes = self._backend.probes if isinstance(self._backend, ProbingBackend) else 1
-        latest = float(errors.square().sum()) / len(errors) ** 2 * probes
-        before = latest if math.isnan(self._variance) else self._variance
-        self._variance = before + _SMOOTHING * (latest - before)
-
-    def _choose_probes(self) -> None:
-        """Send as many probes at the next step as the last ones would have needed."""
-        wanted = self._determinants.step_error
-        if wanted is not None and isinstance(self._backend, ProbingBackend) and not math.isnan(self._variance):
-            probes = min(max(1, math.ceil(self._variance / wanted**2)), _MAX_PROBES)
-            self._backend = self._backend.with_probes(probes)
-
-    def _write_down(self, state: State) -> None:
-        self.step, self._paths = state.step, state.paths
-        paths = state.paths.double()
-        values = {name: observer(paths) for name, observer in self._observers.items()}
-        values |= {"loss": state.loss.mean(), "mean_energy": state.energies.mean(0)}
-        for name, value in values.items():
-            self._records[name][state.step] = value.cpu()
+def _trace(
+    run: Run[DivergenceTrace], log_q0: np.ndarray, steps: DeterminantSteps, members: int, observed: Sequence[str]
+) -> DivergenceTrace:
+    """What a run knows at its present step."""
+    records = run.written()
+    logs, errors = records["log_determinant"][:-1], records["determinant_error"][:-1]
+    nodes = steps.nodes[steps.nodes < run.step]
+    changes, error = integrate(logs, errors, nodes)
+    return DivergenceTrace(
+        log_q=log_q0 - changes,
+        determinant_error=error,
+        quadrature_error=quadrature_error(logs, nodes),
+        observed={name: records[name] for name in observed},
+        paths=run.paths,
+        members=members,
+        determinants=steps.name,
+        result=run.stopped.outcome if run.stopped else "completed",
+        message=str(run.stopped or ""),
+        step=run.stopped.step if run.stopped else run.step,
+        **{name: records[name] for name in ("log_p", "loss", "mean_energy", "moved", "folded")},
+    )
 
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _begun_by(begin: Callable[P, DivergenceRun]) -> Callable[[Callable[[DivergenceRun], T]], Callable[P, T]]:
+def _begun_by(
+    begin: Callable[P, Run[DivergenceTrace]],
+) -> Callable[[Callable[[Run[DivergenceTrace]], T]], Callable[P, T]]:
     """Let a function of a run take the arguments that the run begins with."""
 
-    def decorate(finish: Callable[[DivergenceRun], T]) -> Callable[P, T]:
+    def decorate(finish: Callable[[Run[DivergenceTrace]], T]) -> Callable[P, T]:
         @renamed({"determinants": Determinants}, **_FORMER)
         @functools.wraps(finish)
         def whole(*args: P.args, **options: P.kwargs) -> T:
@@ -340,8 +247,8 @@ def _begun_by(begin: Callable[P, DivergenceRun]) -> Callable[[Callable[[Divergen
     return decorate
 
 
-@_begun_by(DivergenceRun)
-def reverse_kl_trace(run: DivergenceRun) -> DivergenceTrace:  # noqa: D417 -- those of the run stand for it
+@_begun_by(divergence_run)
+def reverse_kl_trace(run: Run[DivergenceTrace]) -> DivergenceTrace:  # noqa: D417 -- those of the run stand for it
     r"""Follow the reverse KL divergence of a model's law from a process through a descent (Section 3.2).
 
     .. math:: \log q_T(x_T) = \log q_0(x_0) - \sum_{t<T} \log |\det J_g(x_t)|, \qquad
@@ -383,10 +290,10 @@ def reverse_kl_trace(run: DivergenceRun) -> DivergenceTrace:  # noqa: D417 -- th
         >>> trace.best_step, round(float(trace.reverse_kl.min()), 2), trace.determinants, trace.result
         (36, 2.76, 'banded', 'completed')
     """
-    bar = progress(run.steps(), total=run.n_steps + 1, description=type(run.model).__name__)
+    bar = progress(run.steps(), total=run.n_steps + 1, description=run.title)
     for _ in bar:
-        bar.set_postfix_str(f"KL {run.reverse_kl:.2f} nats", refresh=False)
-    return run.trace()
+        bar.set_postfix_str(f"KL {run.value():.2f} nats", refresh=False)
+    return run.summary()
 
 
 def _check_supports(model: Descent, process: Process, start: Process) -> None:
@@ -397,17 +304,4 @@ def _check_supports(model: Descent, process: Process, start: Process) -> None:
         f"{process!r} lives on {process.support}, the model on {model.support} and the start on {start.support};"
         " expected the same for all three. Pass support=process.support to the model, and start from"
         " initial_distribution(process)."
-    )
-
-
-def _not_invertible(determinant: StepDeterminant, state: State, model: Descent) -> NotInvertibleError:
-    ensemble = int(determinant.non_positive.nonzero()[0])
-    members = model.members(len(state.paths))
-    who = "{path}" if members == 1 else f"the ensemble of paths {ensemble * members} to {(ensemble + 1) * members - 1}"
-    return NotInvertibleError(
-        f"the Jacobian of step {state.step} has {int(determinant.non_positive[ensemble])} eigenvalues at or below 0"
-        f" for {who} with step_size {model.step_size:g}; expected all above 0, so that the step can be inverted."
-        " Use a smaller step size, or pass determinants=Determinants(on_fold='record') for a lower bound.",
-        step=state.step,
-        particle=ensemble if members == 1 else None,
     )

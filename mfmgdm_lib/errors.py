@@ -52,7 +52,10 @@ class DescentError(ValueError):
     Attributes:
         step: index t of the step at which it stopped; the paths x_0 … x_{t} were still computed.
         particle: index of the first path concerned, or None where the whole ensemble is.
+        outcome: the same in a word or two, as a trace says it.
     """
+
+    outcome = "stopped"
 
     def __init__(self, message: str, *, step: int, particle: int | None = None) -> None:
         super().__init__(message)
@@ -86,13 +89,19 @@ def renumbered(places: Sequence[int]) -> Iterator[None]:
 class DivergedError(DescentError):
     """An energy stopped being finite: the step size is too large for these paths."""
 
+    outcome = "diverged"
+
 
 class NotInvertibleError(DescentError):
     """The Jacobian of a step has an eigenvalue that is not positive: the change of variables breaks down there."""
 
+    outcome = "not invertible"
+
 
 class StuckError(DescentError):
     """A step would take every entry of an ensemble out of the support, so that none of them can ever move again."""
+
+    outcome = "stuck"
 
 
 class NewerFormatError(ValueError):

@@ -23,7 +23,9 @@ from click.testing import CliRunner, Result
 
 import mfmgdm_lib as mm
 from mfmgdm_lib import cli
-from mfmgdm_lib.distributed import Checkpoints, LostProcessError, Shard, ShardedDescent, ShardedRun, follow, join
+from mfmgdm_lib.distributed import Checkpoints, LostProcessError, Shard, follow, join, shared_run
+from mfmgdm_lib.log_determinants import choose_backend
+from mfmgdm_lib.runs.run import Run
 
 AR, CIR = mm.processes.AR([0.1]), mm.processes.CIR(0.5, 1.0, 1.0)
 ENERGY, LENGTH, PATHS, STEPS = mm.energies.Autocovariance(), 32, 11, 12
@@ -66,9 +68,9 @@ def good(outcomes: list[Any]) -> list[Any]:
     return outcomes
 
 
-def begin(shard: Shard, model: mm.Descent, process: mm.processes.Process, **options: Any) -> ShardedRun:
+def begin(shard: Shard, model: mm.Descent, process: mm.processes.Process, **options: Any) -> Run[pd.DataFrame]:
     x0 = shard.draw(mm.initial_distribution(process), PATHS, LENGTH, seed=2)
-    return ShardedRun(ShardedDescent(model, shard, PATHS), x0, STEPS, **options)
+    return shared_run(shard.share(model, PATHS), x0, STEPS, **options)
 
 
 # --- who has what ------------------------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ def test_any_number_of_processes_agrees_with_the_trace_of_one(
     def work(shard: Shard) -> tuple[torch.Tensor, pd.DataFrame]:
         run = begin(shard, model, process, determinants=True)
         assert list(run.steps()) == list(range(STEPS + 1))
-        return run.paths, run.table()
+        return run.paths, run.summary()
 
     outcomes = good(share_out(count, work))
     torch.testing.assert_close(torch.cat([paths for paths, _ in outcomes]), trace.paths, rtol=0, atol=ROUND_OFF)
@@ -131,8 +133,9 @@ def test_determinant_of_the_shards_is_that_of_the_ensemble(process: mm.processes
     assert (whole.non_positive > 0) == (step_size > 1.0)
 
     def work(shard: Shard) -> mm.StepDeterminant:
-        part = ShardedDescent(model, shard, PATHS)
-        return part.move_with_determinant(part.evaluate(paths[part.rows]))[1]
+        part = shard.share(model, PATHS)
+        state = part.evaluate(paths[shard.rows(PATHS)])
+        return choose_backend(part, length=LENGTH).step(part, state, None)[1]
 
     parts = good(share_out(2, work))
     torch.testing.assert_close(torch.cat([part.per_path for part in parts]), whole.per_path, rtol=0, atol=ROUND_OFF)
@@ -142,8 +145,8 @@ def test_determinant_of_the_shards_is_that_of_the_ensemble(process: mm.processes
 
 def test_single_precision_paths_stay_so_and_their_sums_do_not() -> None:
     def work(shard: Shard) -> mm.State:
-        part = ShardedDescent(model_of(AR), shard, PATHS)
-        return part.evaluate(AR.sample(PATHS, LENGTH, seed=3)[part.rows].float())
+        part = shard.share(model_of(AR), PATHS)
+        return part.evaluate(AR.sample(PATHS, LENGTH, seed=3)[shard.rows(PATHS)].float())
 
     first, second = good(share_out(2, work))
     assert first.mismatch.dtype == first.loss.dtype == torch.float32
@@ -162,12 +165,12 @@ def test_a_step_sends_the_mean_energies_and_the_capacitance_and_no_more(
     paths = mm.initial_distribution(process).sample(n_paths, LENGTH, seed=2)
 
     def work(shard: Shard) -> list[int]:
-        part, sent = ShardedDescent(model, shard, n_paths), [0]
-        state = part.evaluate(paths[part.rows])
+        part, sent = shard.share(model, n_paths), [0]
+        state = part.evaluate(paths[shard.rows(n_paths)])
         sent.append(shard.sent)
         part.update(state)
         sent.append(shard.sent)
-        part.move_with_determinant(state)
+        choose_backend(part, length=LENGTH).step(part, state, None)
         sent.append(shard.sent)
         return np.diff(sent).tolist()
 
@@ -190,10 +193,10 @@ def test_paths_of_mgdm_have_nothing_to_tell_each_other() -> None:
 
 def test_all_processes_end_where_one_has_an_energy_that_is_not_finite() -> None:
     def work(shard: Shard) -> mm.State:
-        part = ShardedDescent(model_of(AR), shard, PATHS)
+        part = shard.share(model_of(AR), PATHS)
         paths = AR.sample(PATHS, LENGTH, seed=3)
         paths[7] *= 1e200
-        return part.evaluate(paths[part.rows], step=4)
+        return part.evaluate(paths[shard.rows(PATHS)], step=4)
 
     first, second = share_out(2, work)
     assert isinstance(first, mm.errors.DivergedError) and isinstance(second, mm.errors.DivergedError)
@@ -205,14 +208,16 @@ def test_descent_is_stuck_where_no_process_can_move_and_not_before() -> None:
     paths = mm.initial_distribution(CIR).sample(PATHS, LENGTH, seed=2)
 
     def work(shard: Shard, free: int) -> mm.Move:
-        part = ShardedDescent(model_of(CIR), shard, PATHS)
-        state = part.evaluate(paths[part.rows])
+        part = shard.share(model_of(CIR), PATHS)
+        state = part.evaluate(paths[shard.rows(PATHS)])
         return part.move(state, 0.0 * state.paths if shard.rank == free else 2.0 * state.paths)
 
     stays, moves = good(share_out(2, lambda shard: work(shard, free=1)))
     assert torch.equal(stays.paths, paths[:5]) and not stays.moved.any() and moves.moved is None
     for error in share_out(2, lambda shard: work(shard, free=2)):
-        assert isinstance(error, mm.errors.StuckError) and f"every entry of all {PATHS} paths" in str(error)
+        assert isinstance(error, mm.errors.StuckError) and "every entry of the ensemble of paths 0 to 10 out" in str(
+            error
+        )
 
 
 # --- put down and taken up ---------------------------------------------------------------------------------------
@@ -226,7 +231,7 @@ def put_down(shard: Shard, folder: Path, last: int) -> None:
             return
 
 
-def taken_up(shard: Shard, folder: Path) -> tuple[int, ShardedRun, pd.DataFrame]:
+def taken_up(shard: Shard, folder: Path) -> tuple[int, Run[pd.DataFrame], pd.DataFrame]:
     checkpoints = Checkpoints(folder, shard, {"run": 1}, report=lambda text: None)
     kept, run = checkpoints.load(), begin(shard, model_of(CIR), CIR, determinants=True)
     if kept is not None:
@@ -235,7 +240,7 @@ def taken_up(shard: Shard, folder: Path) -> tuple[int, ShardedRun, pd.DataFrame]
     for _ in follow(run, checkpoints, every=0.0):
         pass
     checkpoints.clear()
-    return began, run, run.table()
+    return began, run, run.summary()
 
 
 def damage(path: Path) -> None:
@@ -303,32 +308,23 @@ def test_checkpoints_come_at_the_same_steps_and_further_apart_when_steps_are_fas
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 
-class Own(mm.Descent):
-    """A descent with rules of its own."""
-
-
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: Shard(2, 2), ValueError, r"rank is 2 of 2 processes; expected a lower number"),
         (lambda: Shard(0, 3).rows(2), ValueError, r"n_paths is 2 with 3 processes; expected a path for each"),
         (
-            lambda: ShardedDescent(model_of(AR, 4), Shard(), 8),
+            lambda: Shard().share(model_of(AR, 4), 8),
             ValueError,
             r"ensemble_size=4 for 8 paths; expected 1, or",
         ),
         (
-            lambda: ShardedDescent(Own(ENERGY, model_of(AR).target, 1.0), Shard(), 8),
-            TypeError,
-            r"expected MGDM or MFMGDM",
-        ),
-        (
-            lambda: ShardedDescent(model_of(AR), Shard(), 8).evaluate(torch.zeros(7, LENGTH).double()),
+            lambda: Shard().share(model_of(AR), 8).evaluate(torch.zeros(7, LENGTH).double()),
             ValueError,
-            r"paths has shape \(7, 32\); expected the 8 rows from 0 on",
+            r"there are 7 paths; expected the 8 rows from 0 on",
         ),
         (
-            lambda: ShardedDescent(model_of(AR), Shard(), 8).exact_backend("stochastic", length=LENGTH),
+            lambda: choose_backend(Shard().share(model_of(AR), 8), "stochastic", length=LENGTH),
             ValueError,
             r"estimated by random probes; expected an exact one",
         ),

@@ -17,6 +17,7 @@ import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, BandedEnergy, Energy
 from mfmgdm_lib.log_determinants import quadrature
 from mfmgdm_lib.processes import AR, CIR, Exponential, Process, WhiteNoise
+from mfmgdm_lib.runs.run import Run
 
 FIELDS = ("log_q", "log_p", "loss", "mean_energy", "determinant_error", "moved")
 
@@ -409,9 +410,9 @@ def test_standard_error_is_the_spread_over_seeds(
 
 def small_run(
     size: int | None, determinants: str | mm.Stochastic, *, n_steps: int = 8, **options: object
-) -> mm.DivergenceRun:
+) -> Run[mm.DivergenceTrace]:
     run: dict[str, Any] = {"n_paths": 6, "length": 16, "seed": 3, "determinants": determinants, **options}
-    return mm.DivergenceRun(small_model(size), PROCESS, INITIAL, n_steps=n_steps, **run)
+    return mm.divergence_run(small_model(size), PROCESS, INITIAL, n_steps=n_steps, **run)
 
 
 @pytest.mark.parametrize("put_down_at", [0, 1, 5, 8])
@@ -433,10 +434,10 @@ def test_run_that_is_put_down_and_taken_up_ends_with_the_same_bits(
     second.restore(checkpoint)
     assert list(second.steps()) == list(range(put_down_at, 9))
     for name in (*FIELDS, "folded", "quadrature_error"):
-        np.testing.assert_array_equal(getattr(second.trace(), name), getattr(whole.trace(), name))
-    np.testing.assert_array_equal(second.trace().observed["first"], whole.trace().observed["first"])
-    assert torch.equal(second.trace().paths, whole.trace().paths) and whole.trace().paths.dtype == dtype
-    assert second.reverse_kl == whole.reverse_kl
+        np.testing.assert_array_equal(getattr(second.summary(), name), getattr(whole.summary(), name))
+    np.testing.assert_array_equal(second.summary().observed["first"], whole.summary().observed["first"])
+    assert torch.equal(second.summary().paths, whole.summary().paths) and whole.summary().paths.dtype == dtype
+    assert second.value() == whole.value()
 
 
 @pytest.mark.parametrize("other", [{"n_steps": 2}, {"n_paths": 4}, {"length": 12}, {"observe": {"x": torch.norm}}])
@@ -449,15 +450,15 @@ def test_checkpoint_of_a_run_with_other_arguments_is_refused(other: dict[str, An
 
 def test_running_divergence_is_that_of_the_trace_where_every_step_has_a_determinant() -> None:
     run = small_run(2, "banded")
-    seen = [run.reverse_kl for _ in run.steps()]
-    np.testing.assert_allclose(seen, run.trace().reverse_kl, rtol=0, atol=1e-12)
+    seen = [run.value() for _ in run.steps()]
+    np.testing.assert_allclose(seen, run.summary().reverse_kl, rtol=0, atol=1e-12)
 
 
 def test_what_is_observed_is_written_down_at_every_step() -> None:
     law = AR([0.3])
     run = small_run(2, "banded", observe={"first": lambda paths: paths[:, 0], "log_p_again": law.log_prob})
     list(run.steps())
-    trace = run.trace()
+    trace = run.summary()
     np.testing.assert_array_equal(trace.observed["log_p_again"], trace.log_p)
     np.testing.assert_array_equal(trace.observed["first"][-1], trace.paths[:, 0].numpy())
 
@@ -467,9 +468,9 @@ def test_single_precision_paths_have_sums_in_double() -> None:
     for run in (single, double):
         list(run.steps())
     # 16 terms of order 1 and 8 steps, each rounded to 2⁻²⁴.
-    np.testing.assert_allclose(single.trace().log_p, double.trace().log_p, rtol=0, atol=16 * 8 * 10 * 2.0**-24)
-    np.testing.assert_allclose(single.trace().log_q, double.trace().log_q, rtol=0, atol=16 * 8 * 10 * 2.0**-24)
-    assert single.trace().log_q.dtype == np.float64
+    np.testing.assert_allclose(single.summary().log_p, double.summary().log_p, rtol=0, atol=16 * 8 * 10 * 2.0**-24)
+    np.testing.assert_allclose(single.summary().log_q, double.summary().log_q, rtol=0, atol=16 * 8 * 10 * 2.0**-24)
+    assert single.summary().log_q.dtype == np.float64
 
 
 # --- some of the determinants ----------------------------------------------------------------------------------------
@@ -537,7 +538,7 @@ def test_probes_are_those_that_the_last_steps_would_have_needed() -> None:
     list(run.steps())
     for step, state in enumerate(model.steps(paths, 29)):
         found = mm.log_determinant(model, state, mm.Stochastic(probes=probes), seed=[*entropy, step])
-        change = run.trace().log_q[step] - run.trace().log_q[step + 1]
+        change = run.summary().log_q[step] - run.summary().log_q[step + 1]
         np.testing.assert_allclose(change, found.per_path.numpy(), rtol=0, atol=1e-12)
         sent.append(probes)
         latest = (float(found.blocks_error.norm()) / 6) ** 2 * probes
@@ -545,7 +546,7 @@ def test_probes_are_those_that_the_last_steps_would_have_needed() -> None:
         probes = min(max(1, math.ceil(variance / wanted**2)), 16)
     assert min(sent) < max(sent) and max(sent) > 2
     assert (
-        run.trace().determinant_error[-1]
+        run.summary().determinant_error[-1]
         < small_trace(None, n_steps=30, seed=3, determinants="stochastic").determinant_error[-1]
     )
 
@@ -560,7 +561,7 @@ def test_error_of_the_step_itself_does_not_decide_about_its_probes() -> None:
         list(run.steps())
     one = small_run(None, mm.Stochastic(probes=1), n_steps=1)
     list(one.steps())
-    np.testing.assert_array_equal(first.trace().log_q, one.trace().log_q)
+    np.testing.assert_array_equal(first.summary().log_q, one.summary().log_q)
 
 
 # --- steps that fold --------------------------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ def test_coupled_curve_is_the_divergence_with_the_spread_of_ensembles() -> None:
     curve = coupled_curve(SMALL, 4, 12)
     trace = SMALL.run(4, n_paths=12)
     list(trace.steps())
-    np.testing.assert_allclose(curve["reverse_kl"], trace.trace().reverse_kl, rtol=1e-12)
-    means = (trace.trace().log_q - trace.trace().log_p).reshape(-1, 3, 4).mean(-1)
+    np.testing.assert_allclose(curve["reverse_kl"], trace.summary().reverse_kl, rtol=1e-12)
+    means = (trace.summary().log_q - trace.summary().log_p).reshape(-1, 3, 4).mean(-1)
     np.testing.assert_allclose(curve["standard_error"], means.std(-1, ddof=1) / math.sqrt(3), rtol=1e-12)
     # A single ensemble has no others to compare with.
     assert (coupled_curve(SMALL, 12, 12)["standard_error"] > 0).all()

@@ -25,7 +25,7 @@ from mfmgdm_lib.companion import (
     select,
 )
 from mfmgdm_lib.energies import StylizedFacts
-from mfmgdm_lib.runs.run import complete
+from mfmgdm_lib.runs.cells import complete
 from mfmgdm_lib.runs.store import Result, ResultStore
 
 CELLS = {cell.key: cell for cell in MARKET}

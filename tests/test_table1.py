@@ -16,7 +16,7 @@ import torch
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion import TABLE_1, Cell, deviation, paper, select, table_1, tabulate
 from mfmgdm_lib.runs import complete
-from mfmgdm_lib.runs.run import seconds_left
+from mfmgdm_lib.runs.cells import seconds_left
 from mfmgdm_lib.runs.store import Progress, Result, ResultStore
 
 CELLS = {cell.key: cell for cell in TABLE_1}
@@ -94,11 +94,11 @@ def test_sizes_and_seeds_are_the_paper_s() -> None:
 
 def test_run_has_the_cell_s_ensembles_paths_and_backend() -> None:
     for cell, members, backend, dtype in ((EXACT, 1, "banded", torch.float64), (ESTIMATED, 4, "stochastic", None)):
-        trace = cell.run(n_steps=0).trace()
+        trace = cell.run(n_steps=0).summary()
         assert (trace.members, trace.determinants) == (members, backend)
         assert trace.paths.shape == (4, 1024) and trace.paths.dtype == (dtype or torch.float32)
         assert {*trace.observed} == {"log_p_approximate"}
-    assert {*dataclasses.replace(CELLS["cir-exp-acf-mf"], n_paths=2).run(n_steps=0).trace().observed} == set()
+    assert {*dataclasses.replace(CELLS["cir-exp-acf-mf"], n_paths=2).run(n_steps=0).summary().observed} == set()
 
 
 def test_quick_profile_has_the_same_cells_and_less_of_everything() -> None:

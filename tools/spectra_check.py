@@ -26,6 +26,7 @@ import mfmgdm_lib as mm
 from mfmgdm_lib.companion import LATER_VERSION, Cell, select, store, tabulate
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.log_determinants import choose_backend
+from mfmgdm_lib.runs.run import Run
 
 (CELL,) = select(LATER_VERSION, ["*-mf"])
 STEPS = (400, 1000, 2400)
@@ -78,12 +79,12 @@ def reruns() -> Iterator[tuple[str, pd.DataFrame]]:
         yield f"copy {copy}", follow(RERUN.replicate(copy).run())
 
 
-def follow(run: mm.DivergenceRun) -> pd.DataFrame:
+def follow(run: Run[mm.DivergenceTrace]) -> pd.DataFrame:
     """Take a run to its end."""
     for step in run.steps():
         if step % 250 == 0:
-            print(step, f"{run.reverse_kl:.2f}", flush=True)
-    return tabulate(run.trace())[["reverse_kl", "standard_error", "entropy", "log_likelihood", "determinant_error"]]
+            print(step, f"{run.value():.2f}", flush=True)
+    return tabulate(run.summary())[["reverse_kl", "standard_error", "entropy", "log_likelihood", "determinant_error"]]
 
 
 def passes() -> Iterator[dict[str, float]]:

@@ -18,7 +18,8 @@ from mfmgdm_lib.cli.options import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESS
 
 if TYPE_CHECKING:
     from mfmgdm_lib.companion.table1 import Cell
-    from mfmgdm_lib.distributed import Checkpoints, Shard, ShardedRun
+    from mfmgdm_lib.distributed import Checkpoints, Shard
+    from mfmgdm_lib.runs.run import Run
 
 __all__ = ["descend"]
 
@@ -123,7 +124,7 @@ def descend(
             if kept is not None:
                 run.restore(kept)
                 _echo(shard, f"Going on from the checkpoint of step {run.step}.")
-            _finish(run, checkpoints, every)
+            _finish(run, checkpoints, cell.n_paths, every)
         except LostProcessError as error:
             raise LostProcessError(f"{error} {_resume_hint(checkpoints)}") from error
 
@@ -165,17 +166,17 @@ def _part_file(folder: Path, shard: Shard) -> Path:
     return folder / f"paths-{shard.rank}-of-{shard.count}.npz"
 
 
-def _start(cell: Cell, shard: Shard, determinants: bool) -> ShardedRun:
+def _start(cell: Cell, shard: Shard, determinants: bool) -> Run[Any]:
     from mfmgdm_lib.companion import table1
-    from mfmgdm_lib.distributed import ShardedDescent, ShardedRun
+    from mfmgdm_lib.distributed import shared_run
 
     experiment = cell.experiment()
-    model = ShardedDescent(experiment.model(table1.MODELS[cell.model]), shard, cell.n_paths)
+    model = shard.share(experiment.model(table1.MODELS[cell.model]), cell.n_paths)
     x0 = shard.draw(experiment.start, cell.n_paths, cell.length, cell.initial_seed).to(shard.device)
-    return ShardedRun(model, x0, cell.n_steps, determinants=determinants)
+    return shared_run(model, x0, cell.n_steps, determinants=determinants)
 
 
-def _finish(run: ShardedRun, checkpoints: Checkpoints, every: float) -> None:
+def _finish(run: Run[Any], checkpoints: Checkpoints, n_paths: int, every: float) -> None:
     """Finish the run, write its results, and then delete the checkpoints."""
     import numpy as np
 
@@ -183,12 +184,12 @@ def _finish(run: ShardedRun, checkpoints: Checkpoints, every: float) -> None:
     from mfmgdm_lib._progress import progress
     from mfmgdm_lib.distributed import follow
 
-    shard, folder = run.model.shard, checkpoints.folder
+    shard, folder = checkpoints.shard, checkpoints.folder
     steps = follow(run, checkpoints, every=every)
     for _ in steps if shard.rank else progress(steps, total=run.n_steps - run.step + 1, description="descend"):
         pass
-    table = run.table()
-    arrays = {"paths": run.paths.cpu().numpy(), "first": np.array(run.model.rows.start), "step": np.array(run.step)}
+    table, first = run.summary(), shard.rows(n_paths).start
+    arrays = {"paths": run.paths.cpu().numpy(), "first": np.array(first), "step": np.array(run.step)}
     part = save_arrays(_part_file(folder, shard), KIND, arrays)
     if shard.rank == 0:
         replace_file(folder / "trace.csv", table.to_csv(lineterminator="\n").encode())

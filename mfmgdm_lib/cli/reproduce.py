@@ -13,7 +13,7 @@ from mfmgdm_lib.cli.errors import reported_errors, shell_message
 from mfmgdm_lib.cli.options import STORES, cell_options, open_store, option_group, profile_option
 
 if TYPE_CHECKING:
-    from mfmgdm_lib.runs.run import Job
+    from mfmgdm_lib.runs.cells import Job
     from mfmgdm_lib.runs.store import ResultStore
 
 __all__ = ["reproduce"]
@@ -145,14 +145,14 @@ def _result_text(cell: Job, store: ResultStore) -> str:
 
 
 def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], name: str) -> None:
-    from mfmgdm_lib.runs import run
+    from mfmgdm_lib.runs.cells import seconds_left
 
     rates = _rates(known, open_store(None, name)) | _rates(cells, store)
     total, width = 0.0, max(len(cell.key) for cell in cells)
     click.echo(f"{'cell':{width}} {'state':12} {'step':>11} {'wall time':>12} {'left':>12}  result")
     for cell in cells:
         result, progress = store.load(cell, set_aside=False), store.progress(cell)
-        left = run.seconds_left(cell, progress, rates)
+        left = seconds_left(cell, progress, rates)
         total += left
         if result is not None:
             step, spent, value = cell.n_steps, result.provenance["wall_time"], cell.headline(result)

@@ -44,7 +44,7 @@ def coupled_curve(
     run = experiment.run(size, n_paths=n_paths, determinants=_RECORD_FOLDS, dtype=dtype)
     for _ in run.steps():
         pass
-    found = run.trace()
+    found = run.summary()
     ensembles = (found.log_q - found.log_p).reshape(len(found.log_q), -1, size).mean(-1)
     independent = ensembles if ensembles.shape[1] > 1 else found.log_q - found.log_p
     error = independent.std(-1, ddof=1) / math.sqrt(independent.shape[1])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from mfmgdm_lib._checks import check_member, check_positive
 from mfmgdm_lib.companion.market import SERIES, MarketExperiment
@@ -19,10 +19,11 @@ from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.energies import StylizedFacts
 from mfmgdm_lib.log_determinants import log_determinant
 from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error, quadrature_nodes
+from mfmgdm_lib.runs.run import Run, descent_states, new_records
 from mfmgdm_lib.runs.store import Result
 from mfmgdm_lib.statistics import describe_paths, describe_series
 
-__all__ = ["MARKET", "MarketCell", "MarketRun"]
+__all__ = ["MARKET", "MarketCell", "losses"]
 
 METHODS = ("descent", "flow", "none")
 """The paper's steps, the flow that they approximate, or the starting paths as they are."""
@@ -31,6 +32,12 @@ ENTROPY_PATHS, ENTROPY_EVERY = 128, 10
 """Paths and least distance of the steps whose determinants are calculated, where they are exact."""
 
 _ROWS = 200
+
+_FLOW_STEPS = 2000
+"""Steps that a flow may take."""
+
+Summary = tuple[pd.DataFrame, dict[str, Any]]
+"""What is kept of a run: a table, and facts about it."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +91,52 @@ class MarketCell:
             self.series, energy, self.step_size, self.n_steps, self.n_paths, self.length, self.seed, self.start
         )
 
-    def run(self, *, device: str = "cpu") -> MarketRun:
+    def run(self, *, device: str = "cpu") -> Run[Summary]:
         """Begin the descent."""
-        return MarketRun(self, device=device)
+        return self.begin(self.experiment(), device=device)
+
+    def begin(self, experiment: MarketExperiment, *, device: str = "cpu") -> Run[Summary]:
+        """Begin the descent of an experiment at hand; that of a flow is quicker to begin again than to be resumed."""
+        x0, members = experiment.starting_paths().to(device, getattr(torch, self.dtype)), MODELS[self.model]
+        summary, value = partial(_summarize, self, experiment), _last_loss
+        if self.method == "flow":
+            duration, step_size = experiment.duration, experiment.step_size
+            return Run(
+                lambda paths, _: experiment.flow(members).steps(paths, duration, max_steps=_FLOW_STEPS),
+                x0,
+                self.n_steps,
+                records=new_records({"loss": (), "descent step": ()}, _FLOW_STEPS),
+                observe=lambda state: {"loss": state.loss.mean(), "descent step": state.time / step_size},
+                summary=summary,
+                value=value,
+                progress=lambda state: round(self.n_steps * state.time / duration),
+                resumable=False,
+                throw=False,
+            )
+        model, wanted = experiment.model(members), self._nodes(experiment)
+
+        def observed(state: State) -> dict[str, Tensor | float]:
+            found = _sampled_determinant(model, state) if state.step in wanted else {}
+            return {"loss": state.loss.mean(), **found}
+
+        return Run(
+            descent_states(model, self.n_steps),
+            x0,
+            self.n_steps,
+            records=new_records(
+                {"loss": (), **({"log_determinant": (), "folded": ()} if wanted else {})}, self.n_steps
+            ),
+            observe=observed,
+            summary=summary,
+            value=value,
+            throw=False,
+        )
+
+    def _nodes(self, experiment: MarketExperiment) -> set[int]:
+        """Steps whose determinants are calculated: where they are exact, some of them."""
+        if self.method != "descent" or experiment.energy.bandwidth is None:
+            return set()
+        return set(quadrature_nodes(self.n_steps, max(ENTROPY_EVERY, self.n_steps // 2000)).tolist())
 
     watched = "loss {:.1e}"
     """What a run is watched by."""
@@ -101,13 +151,9 @@ class MarketCell:
         """Paths, times steps where there are that many."""
         return self.n_paths * (self.n_steps if self.method == "descent" else 1)
 
-    def value(self, run: MarketRun) -> float:
-        """The present loss."""
-        return run.value
-
-    def summarize(self, run: MarketRun) -> tuple[pd.DataFrame, dict[str, Any]]:
+    def summarize(self, run: Run[Summary]) -> Summary:
         """What is kept of a run."""
-        return run.summarize()
+        return run.summary()
 
     def headline(self, result: Result) -> str:
         """The result in a few words."""
@@ -115,131 +161,60 @@ class MarketCell:
         return f"loss {loss:.1e} after {result.provenance['steps']} steps"
 
 
-class MarketRun:
-    """A market cell under way; it can be put down and taken up between any two steps of a descent.
+def losses(run: Run[Any]) -> pd.Series:
+    """The loss, averaged over paths, by the number of steps taken."""
+    return pd.Series(run.written()["loss"])
 
-    Attributes:
-        n_steps: steps of the descent, or of the one that a flow stands for.
-        step: how many of them lie behind it.
-        paths: x_t, (N, time).
+
+def _summarize(cell: MarketCell, experiment: MarketExperiment, run: Run[Summary]) -> Summary:
+    """What is kept: columns `at` and `value`, by `quantity`; and facts about the run.
+
+    Quantities: `loss` at steps; of a flow, `descent step`, up to which of the descent's steps each of its own has come;
+    where determinants are exact, `log_determinant` at steps (mean over paths, accumulated, nats per day), its
+    quadrature's `error`, and `folded` (largest share of the paths, or of the one ensemble, that any step so far has
+    folded); those of `describe_paths` and, with "series" before them, of `describe_series`; and the first `path`.
     """
-
-    def __init__(self, cell: MarketCell, *, device: str = "cpu") -> None:
-        self.cell, self.experiment = cell, cell.experiment()
-        self.n_steps = cell.n_steps
-        self.step, self._taken = 0, 0
-        self.paths = self.experiment.starting_paths().to(device, getattr(torch, cell.dtype))
-        self._losses: dict[int, float] = {}
-        self._reached: dict[int, float] = {}
-        self._logs: dict[int, np.ndarray] = {}
-        exact = cell.method == "descent" and self.experiment.energy.bandwidth is not None
-        every = max(ENTROPY_EVERY, cell.n_steps // 2000)
-        self._nodes = quadrature_nodes(cell.n_steps, every) if exact else np.empty(0, dtype=int)
-
-    @property
-    def value(self) -> float:
-        """The present loss."""
-        return self._losses.get(self._taken, math.nan)
-
-    @property
-    def losses(self) -> pd.Series:
-        """The loss, averaged over paths, by the number of steps taken."""
-        return pd.Series(self._losses)
-
-    def steps(self) -> Iterator[int]:
-        """Go on to the end; yield the number of steps taken."""
-        members = MODELS[self.cell.model]
-        if self.cell.method == "flow":
-            duration = self.experiment.duration
-            for flowing in self.experiment.flow(members).steps(self.paths, duration):
-                self._note(flowing)
-                self._reached[flowing.step] = flowing.time / self.experiment.step_size
-                self.step = round(self.n_steps * flowing.time / duration)
-                yield self.step
-            return
-        model, wanted = self.experiment.model(members), set(self._nodes.tolist())
-        for state in model.steps(self.paths, self.n_steps - self.step, start=self.step, show_progress=False):
-            self._note(state)
-            self.step = state.step
-            if state.step in wanted:
-                self._logs[state.step] = _sampled_determinant(model, state)
-            yield self.step
-
-    def _note(self, state: State) -> None:
-        self.paths, self._taken = state.paths, state.step
-        self._losses[state.step] = float(state.loss.mean())
-
-    def checkpoint(self) -> dict[str, np.ndarray]:
-        """What `restore` needs; nothing of a flow, which is quicker to begin again."""
-        if self.cell.method != "descent":
-            return {}
-        return {
-            "paths": self.paths.cpu().numpy(),
-            "losses": np.array(list(self._losses.values())),
-            "nodes": np.array(list(self._logs), dtype=int),
-            "logs": np.array(list(self._logs.values())),
-        }
-
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            ValueError: one that is not of this run.
-        """
-        if not arrays:
-            return
-        paths = torch.from_numpy(arrays["paths"])
-        if paths.shape != self.paths.shape or paths.dtype != self.paths.dtype:
-            raise ValueError(f"the checkpoint has paths {tuple(paths.shape)}; expected {tuple(self.paths.shape)}.")
-        self.paths = paths.to(self.paths.device)
-        self._losses = dict(enumerate(arrays["losses"].tolist()))
-        self._logs = dict(zip(arrays["nodes"].tolist(), arrays["logs"], strict=True))
-        self.step = self._taken = len(self._losses) - 1
-
-    def summarize(self) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """What is kept: columns `at` and `value`, by `quantity`; and facts about the run.
-
-        Quantities: `loss` at steps; of a flow, `descent step`, up to which of the descent's steps each of its own has
-        come; where determinants are exact, `log_determinant` at steps (mean over paths, accumulated, nats per day), its
-        quadrature's `error`, and `folded` (largest share of the paths, or of the one ensemble, that any step so far has
-        folded); those of `describe_paths` and, with "series" before them, of `describe_series`; and the first `path`.
-        """
-        losses = self.losses
-        parts = {"loss": losses[_thinned(losses.index.to_numpy())]}
-        if self._reached:
-            parts["descent step"] = pd.Series(self._reached)[parts["loss"].index]
-        if self._logs:
-            parts |= self._entropy()
-        observed = describe_series(self.experiment.series, window=self.cell.length)
-        parts |= describe_paths(self.paths.double().cpu())
-        parts |= {f"series {name}": values for name, values in observed.items()}
-        parts["path"] = pd.Series(self.paths[0].double().cpu().numpy()).round(3)
-        table = pd.concat(parts, names=["quantity", "at"]).rename("value").reset_index("at")
-        # As many digits as a figure can show.
-        table["value"] = [float(f"{value:.5g}") for value in table["value"]]
-        return table, {
-            "steps": self._taken,
-            "alpha": [float(f"{v:.6g}") for v in self.experiment.target.mean],
-            "series": self.experiment.origin,
-        }
-
-    def _entropy(self) -> dict[str, pd.Series]:
-        """The log-determinants along the descent, from those of the nodes."""
-        nodes = np.array(list(self._logs))
-        values = np.array(list(self._logs.values()))  # (nodes, [mean log-determinant, folded])
-        filled = np.zeros((int(nodes[-1]) + 1, 1))
-        filled[nodes, 0] = values[:, 0] / self.cell.length
-        sums, _ = integrate(filled, np.zeros(len(filled)), nodes)
-        kept = _thinned(np.arange(len(sums)))
-        folded = pd.Series(np.maximum.accumulate(values[:, 1]), index=nodes)
-        return {
-            "log_determinant": pd.Series(sums[kept, 0], index=kept),
-            "error": pd.Series(quadrature_error(filled, nodes)[kept], index=kept),
-            "folded": folded[_thinned(np.arange(len(folded)), of=folded.index.to_numpy())],
-        }
+    loss = losses(run)
+    parts = {"loss": loss[_thinned(loss.index.to_numpy())]}
+    written = run.written()
+    if "descent step" in written:
+        parts["descent step"] = pd.Series(written["descent step"])[parts["loss"].index]
+    if "log_determinant" in written and not np.isnan(written["log_determinant"]).all():
+        parts |= _entropy(written["log_determinant"], written["folded"], cell.length)
+    observed = describe_series(experiment.series, window=cell.length)
+    parts |= describe_paths(run.paths.double().cpu())
+    parts |= {f"series {name}": values for name, values in observed.items()}
+    parts["path"] = pd.Series(run.paths[0].double().cpu().numpy()).round(3)
+    table = pd.concat(parts, names=["quantity", "at"]).rename("value").reset_index("at")
+    # As many digits as a figure can show.
+    table["value"] = [float(f"{value:.5g}") for value in table["value"]]
+    return table, {
+        "steps": run.taken,
+        "alpha": [float(f"{v:.6g}") for v in experiment.target.mean],
+        "series": experiment.origin,
+    }
 
 
-def _sampled_determinant(model: Descent, state: State) -> np.ndarray:
+def _entropy(logs: np.ndarray, folded: np.ndarray, length: int) -> dict[str, pd.Series]:
+    """The log-determinants along the descent, from those of the nodes: the steps where they are not NaN."""
+    nodes = np.flatnonzero(~np.isnan(logs))
+    filled = np.zeros((int(nodes[-1]) + 1, 1))
+    filled[nodes, 0] = logs[nodes] / length
+    sums, _ = integrate(filled, np.zeros(len(filled)), nodes)
+    kept = _thinned(np.arange(len(sums)))
+    most = pd.Series(np.maximum.accumulate(folded[nodes]), index=nodes)
+    return {
+        "log_determinant": pd.Series(sums[kept, 0], index=kept),
+        "error": pd.Series(quadrature_error(filled, nodes)[kept], index=kept),
+        "folded": most[_thinned(np.arange(len(most)), of=most.index.to_numpy())],
+    }
+
+
+def _last_loss(run: Run[Any]) -> float:
+    return float(run.records["loss"][run.taken])
+
+
+def _sampled_determinant(model: Descent, state: State) -> dict[str, float]:
     """Mean log-determinant of a step for each path, nats, and the share of ensembles that it folds, from 128 paths.
 
     Of an ensemble with more members the capacitance matrix is the mean over those 128, and each path's share of it that
@@ -251,7 +226,8 @@ def _sampled_determinant(model: Descent, state: State) -> np.ndarray:
     smaller = Descent(model.energy, model.target, model.step_size, ensemble_size=min(members, few))
     found = log_determinant(smaller, part)
     capacitance = float(found.capacitance.mean()) / members
-    return np.array([float(found.blocks.mean()) + capacitance, float((found.non_positive > 0).double().mean())])
+    folded = float((found.non_positive > 0).double().mean())
+    return {"log_determinant": float(found.blocks.mean()) + capacitance, "folded": folded}
 
 
 def _thinned(steps: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:

@@ -12,12 +12,13 @@ import pandas as pd
 from torch import Tensor
 
 from mfmgdm_lib._deprecated import renamed
-from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace, reverse_kl_trace
+from mfmgdm_lib.divergence import DivergenceTrace, divergence_run, reverse_kl_trace
 from mfmgdm_lib.energies import Autocovariance, Energy
 from mfmgdm_lib.log_determinants import log_determinant
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.processes import AR, CIR, Process, initial_distribution
 from mfmgdm_lib.processes.base import Seed
+from mfmgdm_lib.runs.run import Run
 from mfmgdm_lib.target import Target, estimate_target
 
 __all__ = [
@@ -111,9 +112,9 @@ class SyntheticExperiment:
             seed=self.initial_seed if seed is None else seed,
         )
 
-    def run(self, ensemble_size: int | None = None, **options: Any) -> DivergenceRun:
-        """Begin to follow the divergence; `options` are those of `DivergenceRun`."""
-        return DivergenceRun(
+    def run(self, ensemble_size: int | None = None, **options: Any) -> Run[DivergenceTrace]:
+        """Begin to follow the divergence; `options` are those of `divergence_run`."""
+        return divergence_run(
             self.model(ensemble_size),
             self.process,
             self.start,

@@ -17,10 +17,11 @@ from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.companion.results import projected_covariance
 from mfmgdm_lib.companion.synthetic import PROCESSES, SyntheticExperiment, summarize
-from mfmgdm_lib.divergence import DivergenceRun, DivergenceTrace
+from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.energies import Autocovariance, Energy, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.log_determinants import Determinants
 from mfmgdm_lib.processes import AR, CIR
+from mfmgdm_lib.runs.run import Run
 from mfmgdm_lib.runs.store import Result, Specification
 
 __all__ = [
@@ -113,7 +114,7 @@ class Cell:
         kept = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return _experiment(**{name: value for name, value in kept.items() if name not in _OF_A_RUN})
 
-    def run(self, *, n_steps: int | None = None, device: str = "cpu") -> DivergenceRun:
+    def run(self, *, n_steps: int | None = None, device: str = "cpu") -> Run[DivergenceTrace]:
         """Begin the descent; `n_steps` stands in for the cell's where given."""
         law = PROCESSES[self.process]
         return self.experiment().run(
@@ -123,6 +124,7 @@ class Cell:
             determinants=Determinants(step_error=self.step_error, every=self.determinant_every or 1, on_fold="record"),
             dtype=getattr(torch, self.dtype),
             device=device,
+            throw=False,
             observe={"log_p_approximate": law.approximate_log_prob} if isinstance(law, AR) else None,
         )
 
@@ -139,13 +141,9 @@ class Cell:
         """Paths times steps."""
         return self.n_steps * self.n_paths
 
-    def value(self, run: DivergenceRun) -> float:
-        """The present divergence, nats per path."""
-        return run.reverse_kl
-
-    def summarize(self, run: DivergenceRun) -> tuple[pd.DataFrame, dict[str, Any]]:
+    def summarize(self, run: Run[DivergenceTrace]) -> tuple[pd.DataFrame, dict[str, Any]]:
         """What is kept of a run: the table of `tabulate`, how determinants were had, and the paths' own divergences."""
-        trace = run.trace()
+        trace = run.summary()
         best = (trace.log_q - trace.log_p)[trace.best_step]
         return tabulate(trace), {"jacobian": trace.determinants, "best_paths": [round(float(v), 4) for v in best]}
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from itertools import islice
 
 import numpy as np
 
-from mfmgdm_lib.companion.market_cells import MarketCell
+from mfmgdm_lib.companion.market_cells import MarketCell, losses
 from mfmgdm_lib.companion.table1 import EVERY_STEP_UP_TO, Cell, tabulate
-from mfmgdm_lib.errors import DescentError
 from mfmgdm_lib.runs.store import Result
 
 __all__ = ["deviation", "market_deviation"]
@@ -45,10 +43,9 @@ def deviation(cell: Cell, result: Result, n_steps: int) -> float:
         At most 1 where the two agree.
     """
     run = cell.run(n_steps=min(n_steps, cell.n_steps))
-    with suppress(DescentError):  # which ends the stored trace at the same step
-        for _ in run.steps():
-            pass
-    now = tabulate(run.trace())
+    for _ in run.steps():
+        pass
+    now = tabulate(run.summary())
     steps = result.table.index.intersection(now.index)
     if not now.index[now.index <= EVERY_STEP_UP_TO].isin(steps).all():
         return np.inf
@@ -86,14 +83,17 @@ def market_deviation(cell: MarketCell, result: Result, n_steps: int) -> float:
         ValueError: the series is not at hand.
         OSError: the same.
     """
-    run = cell.run()
-    alpha = run.experiment.target.mean.numpy()
+    experiment = cell.experiment()
+    run = cell.begin(experiment)
+    alpha = experiment.target.mean.numpy()
     stored = np.array(result.provenance["alpha"])
     if stored.shape != alpha.shape:
         return np.inf
     for _ in islice(run.steps(), n_steps + 1):
         pass
-    now, kept = run.losses, result.table.loc[["loss"]].set_index("at")["value"]
+    if run.stopped is not None:
+        raise run.stopped
+    now, kept = losses(run), result.table.loc[["loss"]].set_index("at")["value"]
     kept = kept.set_axis(kept.index.astype(float))
     steps = kept.index.intersection(now.index)
     rounding = cell.length * 2.0**-23 * steps.to_numpy() if cell.dtype == "float32" else 0.0

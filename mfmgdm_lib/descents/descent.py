@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int
 from mfmgdm_lib._progress import progress
+from mfmgdm_lib.descents.communicator import LOCAL, Communicator
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.errors import DivergedError, StuckError
 from mfmgdm_lib.specification import register
@@ -62,6 +65,9 @@ class Descent:
         ValueError: a step size that is not above 0, a target of other energies, or another support.
     """
 
+    communicator: Communicator = LOCAL
+    """Who knows the paths that other processes have; see `shared`."""
+
     def __init__(
         self,
         energy: Energy,
@@ -92,8 +98,41 @@ class Descent:
         """γ of eqs. (3) and (6): s / ‖α‖²."""
         return self.step_size / float(self.target.mean.square().sum())
 
+    def shared(self, communicator: Communicator, n_paths: int) -> Self:
+        r"""The same descent for this process's own paths, where other processes have the rest of the ensemble.
+
+        What an MF–MGDM step needs of the other paths is the mean mismatch, and what its determinant needs of them is
+        the capacitance matrix (see `log_determinant`):
+
+        .. math:: \bar r = \frac1N \sum_{\text{processes}} \sum_{n} (\Phi(x^{(n)}) - \alpha), \qquad
+                  C = I_K - \frac{\gamma}{N} \sum_{\text{processes}} \sum_{n} J_n A_n^{-1} J_n^\top .
+
+        So a step sends K numbers, and K² + 1 more where the determinant is wanted: the matrix, and how many eigenvalues
+        of blocks are not above 0. On the half-line one more says whether any entry moved. In MGDM nothing is sent.
+
+        Args:
+            communicator: adds up over the processes.
+            n_paths: paths N in all processes.
+
+        Raises:
+            ValueError: ensembles of another size than 1 or N.
+        """
+        if self.ensemble_size not in (None, 1, n_paths):
+            raise ValueError(
+                f"the model has ensemble_size={self.ensemble_size} for {n_paths} paths; expected 1, or None for one"
+                " ensemble of all. Use several runs for several ensembles: they have nothing to tell each other."
+            )
+        part = copy.copy(self)
+        part.communicator, part.ensemble_size = communicator, 1 if self.ensemble_size == 1 else None
+        return part
+
+    @property
+    def ensemble(self) -> Communicator:
+        """Adds up over an ensemble: the communicator where all paths are in one, and nobody but this process else."""
+        return self.communicator if self.ensemble_size is None else LOCAL
+
     def members(self, n_paths: int) -> int:
-        """Number of paths in each ensemble when there are `n_paths` in all."""
+        """Number of paths in each ensemble when there are `n_paths` in this process."""
         size = n_paths if self.ensemble_size is None else self.ensemble_size
         if n_paths % size:
             raise ValueError(
@@ -107,24 +146,31 @@ class Descent:
         Raises:
             DivergedError: an energy is not finite.
         """
-        broken = ~torch.isfinite(paths).all(-1)
-        if not broken.any():
+        finite = torch.isfinite(paths).all(-1)
+        if finite.all():
             energies = self.energy(paths)
-            broken = ~torch.isfinite(energies).all(-1)
-        if broken.any():
-            particle = int(broken.nonzero()[0])
+            finite = torch.isfinite(energies).all(-1)
+        else:
+            energies = paths.new_full((len(paths), self.energy.dim), torch.nan)
+        target = self.target.mean.to(paths)
+        mismatch, members = energies - target, self.members(len(paths))
+        if members > 1 or self.ensemble.count > 1:  # what is not finite here, other processes see in the mean
+            grouped = mismatch.unflatten(0, (-1, members))
+            mismatch = self.ensemble.mean(grouped).expand_as(grouped).flatten(0, 1)
+        if not finite.all():
+            particle = self.communicator.first + int((~finite).nonzero()[0])
             raise DivergedError(
                 f"{{path}} has an infinite or NaN energy at step {step} with step_size {self.step_size:g};"
                 " expected finite energies all the way. Use a smaller step size.",
                 step=step,
                 particle=particle,
             )
-        target = self.target.mean.to(paths)
-        members = self.members(len(paths))
-        mismatch = energies - target
-        if members > 1:
-            grouped = mismatch.unflatten(0, (-1, members))
-            mismatch = grouped.mean(1, keepdim=True).expand_as(grouped).flatten(0, 1)
+        if self.ensemble.count > 1 and not torch.isfinite(mismatch[0]).all():
+            raise DivergedError(
+                f"a path of another process has an infinite or NaN energy at step {step} with step_size"
+                f" {self.step_size:g}; expected finite energies all the way. Use a smaller step size.",
+                step=step,
+            )
         loss = 0.5 * mismatch.square().sum(-1) / target.square().sum()
         return State(step, paths, energies, mismatch, loss)
 
@@ -155,16 +201,19 @@ class Descent:
         if force is None:
             force = self.energy.gradient(state.paths, self.rate * state.mismatch)
         move = self.support.keep_inside(state.paths, state.paths - force)
-        if move.moved is not None:
-            self._check_not_stuck(move.moved, state.step)
+        if move.moved is not None or (self.ensemble.count > 1 and not self.support.whole_line):
+            self._check_not_stuck(move, state.step)
         return move
 
-    def _check_not_stuck(self, moved: Tensor, step: int) -> None:
-        members = self.members(len(moved))
-        stuck = ~moved.unflatten(0, (-1, members)).flatten(1).any(-1)
+    def _check_not_stuck(self, move: Move, step: int) -> None:
+        own = self.members(len(move.paths))
+        moved = torch.ones_like(move.paths, dtype=torch.bool) if move.moved is None else move.moved
+        moving = moved.unflatten(0, (-1, own)).flatten(1).any(-1)
+        stuck = self.ensemble.sum(moving.double()) == 0.0
         if not stuck.any():
             return
-        first = int(stuck.nonzero()[0]) * members
+        members = self.ensemble.size(own)
+        first = int(stuck.nonzero()[0]) * members + (self.communicator.first if self.ensemble is LOCAL else 0)
         who = "{path}" if members == 1 else f"the ensemble of paths {first} to {first + members - 1}"
         raise StuckError(
             f"step {step} would take every entry of {who} out of the support with step_size {self.step_size:g};"

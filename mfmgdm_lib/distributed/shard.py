@@ -14,12 +14,13 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive, check_positive_int
+from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
-__all__ = ["LostProcessError", "Shard", "join"]
+__all__ = ["LostProcessError", "Shard", "SharedEnsemble", "join"]
 
 
 class LostProcessError(RuntimeError):
@@ -85,6 +86,22 @@ class Shard:
                 break
         return torch.cat(kept)
 
+    def share(self, model: Descent, n_paths: int) -> Descent:
+        """The descent of this process's own rows of an ensemble of `n_paths`; see `Descent.shared`.
+
+        Example:
+            >>> import mfmgdm_lib as mm
+            >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+            >>> target = mm.estimate_target(energy, process, n_samples=1000, seed=1)
+            >>> with join() as shard:
+            ...     model = shard.share(mm.MFMGDM(energy, target, step_size=10.0), n_paths=8)
+            ...     x0 = shard.draw(mm.initial_distribution(process), 8, 1024, seed=2)
+            ...     losses = [float(state.loss[0]) for state in model.steps(x0, n_steps=50)]
+            >>> losses[0] > losses[-1]
+            True
+        """
+        return model.shared(SharedEnsemble(self, n_paths), n_paths)
+
     def sum(self, values: Tensor) -> Tensor:
         """Sum a tensor over all processes: float64, with the same bits in every process.
 
@@ -113,6 +130,44 @@ class Shard:
         table[self.rank] = torch.tensor(numbers, dtype=torch.float64)
         gathered: list[list[float]] = self.sum(table).tolist()
         return gathered
+
+
+class SharedEnsemble:
+    """The communicator of an ensemble whose paths are shared out over processes.
+
+    Args:
+        shard: this process's part.
+        n_paths: paths of the whole ensemble.
+
+    Attributes:
+        rows: which of them are this process's own.
+    """
+
+    def __init__(self, shard: Shard, n_paths: int) -> None:
+        self.shard, self.n_paths, self.rows = shard, n_paths, shard.rows(n_paths)
+        self.count, self.first = shard.count, self.rows.start
+
+    def size(self, members: int) -> int:
+        """Paths of the ensemble, of which this process has `members`."""
+        return self.n_paths
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over the ensemble: of this process's own (1, members, K), to (1, 1, K), with a sum in float64.
+
+        Raises:
+            ValueError: not as many paths as this process has.
+            LostProcessError: another process is gone.
+        """
+        if values.shape[1] != (own := self.rows.stop - self.first):
+            raise ValueError(
+                f"there are {values.shape[1]} paths; expected the {own} rows from {self.first} on that are"
+                f" {self.shard!r} of {self.n_paths}. Take them with shard.rows(n_paths)."
+            )
+        return (self.shard.sum(values.double().sum(1, keepdim=True)) / self.n_paths).to(values.dtype)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum over all processes; see `Shard.sum`."""
+        return self.shard.sum(values)
 
 
 def _gist(error: Exception) -> str:

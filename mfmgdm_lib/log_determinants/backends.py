@@ -9,12 +9,13 @@ import numpy as np
 from torch import Tensor
 
 from mfmgdm_lib._deprecated import renamed
+from mfmgdm_lib.descents.communicator import LOCAL
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, StepDeterminant, apply_lemma
-from mfmgdm_lib.log_determinants.options import Backend, Determinants
+from mfmgdm_lib.log_determinants.options import Backend, Determinants, ProbingBackend
 from mfmgdm_lib.log_determinants.stochastic import Stochastic
 from mfmgdm_lib.processes.base import Seed, generator
 
@@ -34,7 +35,7 @@ class _Exact:
     def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
         move = model.move(state)
         blocks = self.blocks(model.energy, state.paths, model.rate * state.mismatch, move.moved)
-        return move, apply_lemma(blocks, model.rate, model.members(len(state.paths)))
+        return move, apply_lemma(blocks, model.rate, model.members(len(state.paths)), model.ensemble)
 
     def uncoupled(
         self,
@@ -84,6 +85,12 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
         raise ValueError(
             f"determinants is 'banded' for {model.energy!r}; expected an energy with banded Hessians."
             " Use 'dense' or 'stochastic'."
+        )
+    if model.communicator is not LOCAL and isinstance(backend, ProbingBackend):
+        raise ValueError(
+            f"determinants is {wanted.backend!r} for {model.energy!r} at length {length}, which is estimated by random"
+            " probes; expected an exact one, since the others are not shared out over processes. Use 'dense' for short"
+            " paths, or a single process with mm.reverse_kl_trace."
         )
     return backend
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mfmgdm_lib.descents.communicator import LOCAL, Communicator
+
 __all__ = ["Blocks", "StepDeterminant", "apply_lemma", "factor_symmetric"]
 
 
@@ -36,6 +38,7 @@ class StepDeterminant:
         blocks_error: standard error of `blocks`, (N,); 0 from an exact backend, like the other two.
         capacitance_error: standard error of `capacitance`, (E,).
         mean_error: standard error of the mean of `per_path` over all paths.
+        members: paths M of each ensemble, where other processes have some of them; None where all are here.
     """
 
     blocks: Tensor
@@ -44,6 +47,7 @@ class StepDeterminant:
     blocks_error: Tensor
     capacitance_error: Tensor
     mean_error: float = 0.0
+    members: int | None = None
 
     @property
     def per_path(self) -> Tensor:
@@ -62,23 +66,38 @@ class StepDeterminant:
         return torch.where(torch.isfinite(self.capacitance), parity, torch.zeros_like(parity))
 
     def _share(self, of_ensembles: Tensor) -> Tensor:
-        members = len(self.blocks) // len(of_ensembles)
-        return of_ensembles.repeat_interleave(members) / members
+        here = len(self.blocks) // len(of_ensembles)
+        return of_ensembles.repeat_interleave(here) / (self.members or here)
 
 
-def apply_lemma(blocks: Blocks, rate: float, members: int) -> StepDeterminant:
+def apply_lemma(blocks: Blocks, rate: float, members: int, ensemble: Communicator = LOCAL) -> StepDeterminant:
     """Join the blocks of each ensemble by its capacitance matrix I_K − (γ/M) Σ_n J_n A_n⁻¹ J_nᵀ.
 
     The Jacobian and this pair are the two Schur complements of one symmetric matrix with a positive definite
     corner, so their counts of negative eigenvalues add up (Haynsworth's inertia formula). Where a block is singular the
     lemma has no answer: the capacitance is NaN, and the count is that of the blocks, which the ensemble's is not below.
+
+    Args:
+        blocks: those of the paths of this process.
+        rate: γ.
+        members: paths of each ensemble that are in this process.
+        ensemble: adds up over the processes that have the others.
     """
     grams = blocks.gram.unflatten(0, (-1, members)).sum(1)
+    below = blocks.non_positive.unflatten(0, (-1, members)).sum(1)
+    if ensemble.count > 1:
+        total = ensemble.sum(torch.cat([grams.flatten(), below.double()]))
+        grams, below = total[: grams.numel()].view_as(grams), total[grams.numel() :].long()
+    size = ensemble.size(members)
     identity = torch.eye(grams.shape[-1], dtype=grams.dtype, device=grams.device)
-    capacitance, folds, _ = factor_symmetric(identity - (rate / members) * grams)
-    folds = folds + blocks.non_positive.unflatten(0, (-1, members)).sum(1)
+    capacitance, folds, _ = factor_symmetric(identity - (rate / size) * grams)
     return StepDeterminant(
-        blocks.log_abs, capacitance, folds, torch.zeros_like(blocks.log_abs), torch.zeros_like(capacitance)
+        blocks.log_abs,
+        capacitance,
+        folds + below,
+        torch.zeros_like(blocks.log_abs),
+        torch.zeros_like(capacitance),
+        members=size,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._progress import counter
 from mfmgdm_lib.errors import Message
-from mfmgdm_lib.runs.run import CHECKPOINT_SECONDS, Job, complete
+from mfmgdm_lib.runs.cells import CHECKPOINT_SECONDS, Job, complete
 from mfmgdm_lib.runs.store import ResultStore
 
 __all__ = ["run_cells"]

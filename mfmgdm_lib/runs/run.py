@@ -1,166 +1,140 @@
-"""The execution of one resumable run into a store, with checkpoints."""
+"""A descent under way, which can be watched, stopped at any step and continued later."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-import pandas as pd
+import torch
+from torch import Tensor
 
+from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.errors import DescentError
-from mfmgdm_lib.runs.store import Progress, Result, ResultStore, Specification
 
-__all__ = ["CHECKPOINT_SECONDS", "Job", "Run", "Watcher", "complete", "seconds_left"]
+__all__ = ["Run", "descent_states", "new_records"]
 
-CHECKPOINT_SECONDS = 30.0
-"""How often a run is put down: what is lost, at most, when it is killed."""
-
-Watcher = Callable[[int, float], None]
-"""Is told the present step and the number that the run is watched by."""
+T = TypeVar("T")
 
 
-class Run(Protocol):
-    """Work under way, which can be put down and taken up between any two steps."""
+class Run(Generic[T]):
+    """A descent under way: where its paths are, and records of each step up to there.
 
-    step: int
-    n_steps: int
+    `checkpoint` returns all that a run needs to go on; given that by `restore`, another run with the same arguments
+    ends with the same bits.
+
+    Args:
+        states: yields the states from given paths on, which have a number of steps behind them; see `descent_states`.
+        x0: starting paths.
+        n_steps: number of steps, by which progress is counted.
+        records: an array with a row for each step by name; see `new_records`.
+        observe: what is to be recorded of a state, by name.
+        summary: what the run comes to.
+        value: the number that it is watched by.
+        title: what a bar that shows its progress is called.
+        progress: how many of `n_steps` lie behind a state; None for its own count.
+        resumable: whether checkpoints hold anything; else a run begins again.
+        throw: whether a descent that cannot go on is an error; else the steps end there.
+
+    Attributes:
+        paths: the present paths.
+        step: how many of `n_steps` lie behind them.
+        taken: rows of the records, less one, that are filled.
+        records: those given, filled as the run goes on.
+        stopped: the error that it ended with; None where there is none.
+    """
+
+    def __init__(
+        self,
+        states: Callable[[Tensor, int], Iterator[State]],
+        x0: Tensor,
+        n_steps: int,
+        *,
+        records: dict[str, np.ndarray],
+        observe: Callable[[Any], Mapping[str, Tensor | float]],
+        summary: Callable[[Run[T]], T],
+        value: Callable[[Run[T]], float],
+        title: str = "descent",
+        progress: Callable[[Any], int] | None = None,
+        resumable: bool = True,
+        throw: bool = True,
+    ) -> None:
+        self.paths, self.n_steps, self.records, self.title = x0, n_steps, records, title
+        self.step, self.taken = 0, 0
+        self.stopped: DescentError | None = None
+        self._states, self._observe, self._summary, self._value = states, observe, summary, value
+        self._progress, self._resumable, self._throw = progress, resumable, throw
 
     def steps(self) -> Iterator[int]:
-        """Go on to the end; yield the number of steps taken."""
+        """Go on to the end, and yield `step` from the present one on, when all about it has been recorded.
+
+        Raises:
+            DescentError: the descent cannot go on, and `throw` is true.
+        """
+        try:
+            for state in self._states(self.paths, self.taken):
+                self.paths, self.taken = state.paths, state.step
+                for name, value in self._observe(state).items():
+                    self.records[name][state.step] = value.cpu() if isinstance(value, Tensor) else value
+                self.step = state.step if self._progress is None else self._progress(state)
+                yield self.step
+        except DescentError as error:
+            self.stopped = error
+            if self._throw:
+                raise
+
+    def written(self) -> dict[str, np.ndarray]:
+        """The records up to the present step."""
+        return {name: record[: self.taken + 1] for name, record in self.records.items()}
+
+    def summary(self) -> T:
+        """What the run comes to at the present step."""
+        return self._summary(self)
+
+    def value(self) -> float:
+        """The number that the run is watched by."""
+        return self._value(self)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
-        """What `restore` needs."""
+        """All that `restore` needs, as arrays of numbers."""
+        return {**self.written(), "paths": self.paths.cpu().numpy()} if self._resumable else {}
 
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Go on from a checkpoint; a ValueError says that it is of another run."""
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go back to where `checkpoint` was called, in this run or another one with the same arguments.
 
-
-class Job(Specification, Protocol):
-    """A specification that knows how to run itself: a cell of Table 1, or of Figures 6 to 10."""
-
-    @property
-    def n_steps(self) -> int:
-        """Steps, by which progress is counted."""
-
-    @property
-    def watched(self) -> str:
-        """How to write the number that a run is watched by: a format."""
-
-    @property
-    def kind(self) -> str:
-        """Runs of one kind take the same time for each unit of `size`."""
-
-    @property
-    def size(self) -> int:
-        """How much work it is."""
-
-    def run(self, *, device: str = "cpu") -> Any:
-        """Begin: a `Run`."""
-
-    def value(self, run: Any) -> float:
-        """The number that a run is watched by."""
-
-    def summarize(self, run: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """What is kept of a run: a table, and facts for the provenance."""
-
-    def headline(self, result: Result) -> str:
-        """The result in a few words."""
+        Raises:
+            ValueError: a checkpoint of a run with other arguments, as far as its shapes and names tell.
+        """
+        if not self._resumable:
+            return
+        rest = dict(arrays)
+        paths = rest.pop("paths", np.empty(0))
+        expected = {name: record.shape[1:] for name, record in self.records.items()}
+        found = {name: array.shape[1:] for name, array in rest.items()}
+        rows = {len(array) for array in rest.values()}
+        same = found == expected and len(rows) == 1 and 1 <= min(rows) <= self.n_steps + 1
+        if not same or paths.shape != self.paths.shape or torch.from_numpy(paths).dtype != self.paths.dtype:
+            raise ValueError(
+                f"the checkpoint has paths {paths.shape}, {max(rows, default=0) - 1} steps and {found}; expected paths"
+                f" {tuple(self.paths.shape)}, at most {self.n_steps} steps and {expected}. Restore it into a run with"
+                " the arguments of the one it was made by."
+            )
+        for name, record in self.records.items():
+            record[: len(rest[name])] = rest[name]
+        self.paths = torch.from_numpy(paths).to(self.paths)
+        self.step = self.taken = min(rows) - 1
 
 
-def complete(
-    cell: Job,
-    store: ResultStore,
-    *,
-    device: str = "cpu",
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    watch: Watcher | None = None,
-    wait: bool = False,
-) -> str:
-    """Run a cell unless its result is there, going on from its last checkpoint; the result has the same bits.
+def new_records(shapes: Mapping[str, tuple[int, ...]], n_steps: int) -> dict[str, np.ndarray]:
+    """Records of values with these shapes, with a row of NaN for each of t = 0 … n_steps.
 
-    Args:
-        cell: what to run.
-        store: where its result goes.
-        device: where to run it.
-        checkpoint_seconds: time between checkpoints.
-        watch: is told of every step.
-        wait: whether to wait for another process that has the cell.
-
-    Returns:
-        "computed", "found" if it was there, or "busy" if another process is at it.
-
-    Raises:
-        OSError: the store cannot be written to; the last checkpoint is still there.
+    Made beforehand, for small arrays left behind by every step would keep the large ones' memory from being reused.
     """
-    with store.claim(cell, wait=wait) as mine:
-        if not mine:
-            return "busy"
-        if store.load(cell) is not None:
-            return "found"
-        run, before = cell.run(device=device), 0.0
-        kept = store.load_checkpoint(cell)
-        if kept is not None:
-            try:
-                run.restore(kept[0])
-                before = kept[1].seconds
-            except ValueError as error:
-                store.drop_checkpoint(cell, str(error))
-        facts = _follow(run, cell, store, before, checkpoint_seconds, watch)
-        table, about = cell.summarize(run)
-        store.save(cell, table, {**facts, **about, "device": device})
-    return "computed"
+    return {name: np.full((n_steps + 1, *shape), np.nan) for name, shape in shapes.items()}
 
 
-def _follow(
-    run: Run, cell: Job, store: ResultStore, before: float, interval: float, watch: Watcher | None
-) -> dict[str, Any]:
-    """Take a run to its end, and say how that went."""
-    began = last = time.monotonic()
-    facts: dict[str, Any] = {}
-
-    def put_down() -> None:
-        about = Progress("interrupted", run.step, before + time.monotonic() - began, cell.value(run))
-        store.save_checkpoint(cell, run.checkpoint(), about)
-
-    try:
-        for step in run.steps():
-            if watch is not None:
-                watch(step, cell.value(run))
-            if time.monotonic() - last >= interval and step < run.n_steps:
-                put_down()
-                last = time.monotonic()
-    except DescentError as error:  # what came before it is a result
-        facts["ended"] = str(error)
-    return {
-        **facts,
-        "wall_time": round(before + time.monotonic() - began, 1),
-        "peak_memory_mb": _peak_memory(),
-    }
-
-
-def _peak_memory() -> int | None:
-    """Largest resident size of this process so far, MB; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak / (1e6 if sys.platform == "darwin" else 1e3))
-
-
-def seconds_left(cell: Job, progress: Progress, rates: dict[str, float]) -> float:
-    """Guess how long a cell will take from where it is; NaN where nothing like it has been run.
-
-    Args:
-        cell: what is to run.
-        progress: how far it is.
-        rates: seconds for each unit of size of results that are there, by kind.
-    """
-    if progress.state == "done":
-        return 0.0
-    if progress.step > 0:
-        return progress.seconds / progress.step * (cell.n_steps - progress.step)
-    return rates.get(cell.kind, np.nan) * cell.size
+def descent_states(
+    model: Descent, n_steps: int, update: Callable[[State], Tensor] | None = None
+) -> Callable[[Tensor, int], Iterator[State]]:
+    """The states of a descent of `n_steps` steps, for a `Run`; `update` stands in for that of the model."""
+    return lambda paths, step: model.steps(paths, n_steps - step, update, start=step, show_progress=False)

@@ -83,9 +83,9 @@ def test_run_that_was_put_down_goes_on(folder: Path, store: ResultStore) -> None
     for step in run.steps():
         if step == 5:
             break
-    store.save_checkpoint(MF, run.checkpoint(), Progress("interrupted", run.step, 7200.0, run.reverse_kl))
+    store.save_checkpoint(MF, run.checkpoint(), Progress("interrupted", run.step, 7200.0, run.value()))
     listed = reproduce(folder, "--list").output.splitlines()
-    assert f"KL {run.reverse_kl:.2f} nats so far" in listed[2] and "interrupted" in listed[2] and "5/25" in listed[2]
+    assert f"KL {run.value():.2f} nats so far" in listed[2] and "interrupted" in listed[2] and "5/25" in listed[2]
     # 20 of 25 steps are left of a run that took two hours for five.
     assert "2 h 00 min" in listed[2] and "8 h 00 min" in listed[2]
     assert reproduce(folder).exit_code == 0

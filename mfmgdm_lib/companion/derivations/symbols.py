@@ -154,7 +154,7 @@ def symbolic_lines(n_paths: int = 2, length: int = 2, n_energies: int = 2) -> di
     rows = [sympy.Matrix(n_energies, length, sympy.symbols(f"j{n}_:{n_energies * length}")) for n in range(n_paths)]
     rate, identity = sympy.Symbol("gamma"), sympy.eye(n_energies)
     diagonal, joined = sympy.diag(*blocks), sympy.Matrix.hstack(*rows)
-    inverses = [block.inv("ADJ") for block in blocks]
+    inverses = [block.inv("GE") for block in blocks]
     grams = [row * inverse * row.T for row, inverse in zip(rows, inverses, strict=True)]
     total = sum(grams, sympy.zeros(n_energies))
     scale = rate / n_paths
@@ -164,7 +164,7 @@ def symbolic_lines(n_paths: int = 2, length: int = 2, n_energies: int = 2) -> di
 
     return {
         "line 1": det(diagonal - scale * joined.T * joined),
-        "line 2": det(diagonal, identity - scale * joined * diagonal.inv("ADJ") * joined.T),
+        "line 2": det(diagonal, identity - scale * joined * diagonal.inv("GE") * joined.T),
         "line 3": det(diagonal, identity - scale * joined * sympy.diag(*inverses) * joined.T),
         "mended": det(*blocks, identity - scale * total),
         "as printed": det(*blocks, *(identity - rate * n_energies * gram for gram in grams)),

@@ -115,13 +115,16 @@ def flow_checks(estimate: KernelEstimate) -> Checks:
 
 
 def fold_radius(model: Descent) -> float:
-    """How far from 0 the first step of a descent of paths of two points begins to fold the plane, to 0.01, up to 8."""
+    """How far from 0 the first step of a descent of paths of two points folds the plane, to 0.01; infinite beyond 8."""
     radius = torch.linspace(0.0, 8.0, 801, dtype=torch.float64)
     angle = torch.linspace(0.0, math.pi, 61, dtype=torch.float64)
     rays = torch.stack((angle.cos(), angle.sin()), dim=-1)
-    around = model.evaluate((radius[:, None, None] * rays).flatten(0, 1))
-    folds = log_determinant(model, around).non_positive.reshape(801, 61) > 0
-    return float(radius[folds.any(-1)].min())
+    for part in radius.split(50):
+        around = model.evaluate((part[:, None, None] * rays).flatten(0, 1))
+        folds = (log_determinant(model, around).non_positive > 0).reshape(-1, 61).any(-1)
+        if folds.any():
+            return float(part[folds].min())
+    return math.inf
 
 
 # --- where the answer is known -------------------------------------------------------------------------------------

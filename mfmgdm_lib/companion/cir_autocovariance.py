@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from mfmgdm_lib.companion.comparison import MODEL_NAMES, PROCESS_NAMES
+from mfmgdm_lib.companion.comparison import MODEL_NAMES
 from mfmgdm_lib.companion.paper import numbers
 from mfmgdm_lib.companion.results import stored
-from mfmgdm_lib.companion.synthetic import summarize
+from mfmgdm_lib.companion.synthetic import PROCESS_NAMES, summarize
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.energies import Autocovariance
 

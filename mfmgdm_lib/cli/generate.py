@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, option_group
+from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, check_out, option_group, paths_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,13 +32,7 @@ _reading_options = option_group(
 )
 
 _generation_options = option_group(
-    click.option(
-        "--paths", "n_paths", type=click.IntRange(min=1), default=100, show_default=True, help="How many paths."
-    ),
     click.option("--length", type=click.IntRange(min=64), default=1024, show_default=True, help="Points of each path."),
-    click.option(
-        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same paths."
-    ),
     click.option(
         "--start",
         type=click.Choice(STARTS),
@@ -51,31 +45,20 @@ _generation_options = option_group(
         show_default=True,
         help="Where values lie: from 0 on for rates, volumes and volatilities, with --returns none.",
     ),
-)
-
-_output_options = option_group(
-    click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        required=True,
-        metavar="FILE",
-        help=f"File for the paths: {', '.join(PATHS_SUFFIXES)}.",
-    ),
     click.option(
         "--plot",
         type=click.Path(path_type=Path),
         metavar="FILE",
         help=f"File for a figure of the report: {', '.join(FIGURE_SUFFIXES)}.",
     ),
-    click.option("--force", is_flag=True, help="Replace files that are there."),
 )
 
 
 @click.command("generate")
 @click.argument("file", metavar="SERIES.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_reading_options
+@paths_options(100, PATHS_SUFFIXES)
 @_generation_options
-@_output_options
 def generate(
     file: Path,
     date: str | None,
@@ -98,10 +81,12 @@ def generate(
     from torch.distributions import constraints
 
     from mfmgdm_lib import generation
-    from mfmgdm_lib.io.files import report_text, save_figure, save_paths
+    from mfmgdm_lib.io.files import check_output, report_text, save_figure, save_paths
 
     with reported_errors():
-        _check_outputs(file, out, plot, force)
+        check_out(out, PATHS_SUFFIXES, force, file, "series")
+        if plot is not None:
+            check_output(plot, FIGURE_SUFFIXES, force)
         series = _read(file, date, column, kind)
         click.echo(_summary(series))
         made = generation.generate(series, n_paths, length, seed, start=start, support=getattr(constraints, support))
@@ -114,17 +99,6 @@ def generate(
         if plot is not None and figure is not None:
             click.echo(f"Wrote {save_figure(figure, plot, force=force)}")
         click.echo(f"\n{report_text(made)}")
-
-
-def _check_outputs(file: Path, out: Path, plot: Path | None, force: bool) -> None:
-    """Refuse an output that cannot be written before the paths are generated."""
-    from mfmgdm_lib.io.files import check_output
-
-    check_output(out, PATHS_SUFFIXES, force)
-    if plot is not None:
-        check_output(plot, FIGURE_SUFFIXES, force)
-    if out.exists() and out.samefile(file):
-        raise ValueError(f"--out is {out}, the series itself; expected another file. Name another one.")
 
 
 def _read(file: Path, date: str | None, column: str | None, kind: str) -> pd.Series:

@@ -26,8 +26,10 @@ __all__ = [
     "STORES",
     "STREAM_SUFFIXES",
     "cell_options",
+    "check_out",
     "open_store",
     "option_group",
+    "paths_options",
     "profile_option",
 ]
 
@@ -68,6 +70,28 @@ def cell_options(command: Command) -> Command:
         "--store", "folder", type=click.Path(path_type=Path), help="Folder of the results.  [default: in results]"
     )
     return option_group(cells, store)(command)
+
+
+def paths_options(n_paths: int, suffixes: tuple[str, ...]) -> Callable[[Command], Command]:
+    """Return the options `--paths`, with a default, `--seed`, `--out`, a file with such a suffix, and `--force`."""
+    count, files = click.IntRange(min=1), f"File for the paths: {', '.join(suffixes)}."
+    return option_group(
+        click.option("--paths", "n_paths", type=count, default=n_paths, show_default=True, help="How many paths."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same paths."
+        ),
+        click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help=files),
+        click.option("--force", is_flag=True, help="Replace files that are there."),
+    )
+
+
+def check_out(out: Path, suffixes: tuple[str, ...], force: bool, file: Path, what: str) -> None:
+    """Refuse an `--out` that could not be written, or that is the `file` read, before anyone has waited for it."""
+    from mfmgdm_lib.io.files import check_output
+
+    check_output(out, suffixes, force)
+    if out.exists() and out.samefile(file):
+        raise ValueError(f"--out is {out}, the {what} itself; expected another file. Name another one.")
 
 
 def profile_option(command: Command) -> Command:

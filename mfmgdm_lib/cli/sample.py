@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import DTYPES, STREAM_SUFFIXES
+from mfmgdm_lib.cli.options import DTYPES, STREAM_SUFFIXES, check_out, paths_options
 
 if TYPE_CHECKING:
     from mfmgdm_lib.energies import Energy
@@ -18,15 +18,7 @@ __all__ = ["sample"]
 
 @click.command("sample")
 @click.argument("file", metavar="FLOW.npz", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--paths", "n_paths", type=click.IntRange(min=1), default=1000, show_default=True, help="How many paths.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same paths.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help=f"File for the paths: {', '.join(STREAM_SUFFIXES)}.",
-)
+@paths_options(1000, STREAM_SUFFIXES)
 @click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0], show_default=True, help="Format of numbers.")
 @click.option(
     "--energy",
@@ -34,7 +26,6 @@ __all__ = ["sample"]
     metavar="NAME",
     help="Energy, such as 'StylizedFacts(lags=20)'.  [default: that in the file]",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
 def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str | None, force: bool) -> None:
     """Draw independent paths from a frozen flow, in memory that does not grow with their number.
 
@@ -42,13 +33,10 @@ def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str
     Python.
     """
     from mfmgdm_lib.flows import FrozenFlow
-    from mfmgdm_lib.io.files import check_output
     from mfmgdm_lib.io.streaming import stream_paths
 
     with reported_errors():
-        check_output(out, STREAM_SUFFIXES, force)
-        if out.exists() and out.samefile(file):
-            raise ValueError(f"--out is {out}, the flow itself; expected another file. Name another one.")
+        check_out(out, STREAM_SUFFIXES, force, file, "flow")
         flow = FrozenFlow.load(file, _energy(file, name))
         written = stream_paths(flow, n_paths, out, seed, force=force, dtype=dtype)
         click.echo(f"Wrote {written}: {n_paths} paths of {flow}")

@@ -11,18 +11,24 @@ import scipy.signal
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
-from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib._checks import check_paths, check_positive
+from mfmgdm_lib.processes.base import SeriesProcess
 from mfmgdm_lib.specification import register
 
 __all__ = ["AR"]
 
 
 @register
-class AR(Process):
+class AR(SeriesProcess):
     r"""Stationary Gaussian autoregression of order p, paper eq. (4) and Section 5.1.
 
     .. math:: x_i = \sum_{j=1}^p \varphi_j x_{i-j} + \sigma \varepsilon_i
+
+    The innovations are drawn in the order of the paper's published runs, a burn-in of a tenth of the
+    length before each path, so the paper's seeds give the paper's paths. The first p draws of a path
+    are turned into a stationary state, so the law is exact however slowly the process forgets. In the log-likelihood
+    the first p points have the stationary joint law, the others are Gaussian given the p before them
+    (Brockwell and Davis, *Time Series: Theory and Methods*, Section 8.7).
 
     Args:
         coefficients: φ_1 … φ_p; the process has to be stationary.
@@ -48,19 +54,10 @@ class AR(Process):
         else:
             self.innovation_std = check_positive("innovation_std", innovation_std)
         self._state_covariance = self.innovation_std**2 * unit_covariance
+        super().__init__(0.0, math.sqrt(self._state_covariance[0, 0]))
 
     def __repr__(self) -> str:
         return f"AR({self.coefficients.tolist()}, innovation_std={self.innovation_std:.6g})"
-
-    @property
-    def mean(self) -> float:
-        """Marginal mean: 0."""
-        return 0.0
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation."""
-        return float(math.sqrt(self._state_covariance[0, 0]))
 
     def autocovariance(self, n_lags: int) -> np.ndarray:
         """Autocovariances at lags 0 … n_lags, exact: a float64 array (n_lags + 1,)."""
@@ -69,44 +66,16 @@ class AR(Process):
             values.append(float(self.coefficients @ values[: -self.order - 1 : -1]))
         return np.array(values[: n_lags + 1])
 
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent stationary paths of `length` points.
-
-        The innovations are drawn in the order of the paper's published runs, a burn-in of a tenth of the
-        length before each path, so the paper's seeds give the paper's paths. The first p draws of a path
-        are turned into a stationary state, so the law is exact however slowly the process forgets.
-
-        Args:
-            n: number of paths.
-            length: number of points in time.
-            seed: whatever `numpy.random.default_rng` takes.
-
-        Returns:
-            A float64 tensor (n, length).
-        """
-        n, length = check_positive_int("n", n), check_positive_int("length", length)
+    def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
         burn_in = max(length // 10, self.order)
-        innovations = self.innovation_std * generator(seed).standard_normal((n, burn_in + length))
+        innovations = self.innovation_std * rng.standard_normal((n, burn_in + length))
         root = np.linalg.cholesky(self._state_covariance) / self.innovation_std
         prediction_error = np.concatenate(([1.0], -self.coefficients))
         state = innovations[:, : self.order] @ root.T
         innovations[:, : self.order] = scipy.signal.lfilter(prediction_error, [1.0], state)
-        paths = scipy.signal.lfilter([1.0], prediction_error, innovations)
-        return torch.from_numpy(np.ascontiguousarray(paths[:, burn_in:]))
+        return np.asarray(scipy.signal.lfilter([1.0], prediction_error, innovations)[:, burn_in:])
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Exact stationary log-likelihood, in nats.
-
-        The first p points have the stationary joint law, the others are Gaussian given the p before them
-        (Brockwell and Davis, *Time Series: Theory and Methods*, Section 8.7).
-
-        Args:
-            x: paths (*, length), float32 or float64.
-
-        Returns:
-            A tensor (*,) of the dtype and on the device of `x`.
-        """
-        check_paths("x", x)
+    def _log_prob(self, x: Tensor) -> Tensor:
         start = min(self.order, x.shape[-1])
         root = torch.as_tensor(np.linalg.cholesky(self._state_covariance[:start, :start])).to(x)
         whitened = torch.linalg.solve_triangular(root, x[..., :start, None], upper=False)

@@ -1,4 +1,4 @@
-"""The base class of processes, and random generators and draws in chunks."""
+"""The base classes of processes, random generators, and draws in chunks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._checks import check_paths, check_positive_int
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.support import REAL_LINE
 
-__all__ = ["Process", "Seed", "draw_in_chunks", "generator"]
+__all__ = ["Process", "Seed", "SeriesProcess", "draw_in_chunks", "generator"]
 
 Seed = Any
 """Whatever `numpy.random.default_rng` takes: an int, a sequence of ints, a SeedSequence or a Generator."""
@@ -54,6 +56,61 @@ class Process(ABC):
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density, in nats, of paths x of shape (*, length): a tensor (*,)."""
+
+
+class SeriesProcess(Process):
+    """A process of series, from how an array of them is drawn and from the log-density of checked ones.
+
+    Args:
+        mean: marginal mean.
+        stddev: marginal standard deviation.
+    """
+
+    def __init__(self, mean: float, stddev: float) -> None:
+        self._mean, self._stddev = mean, stddev
+
+    @property
+    def mean(self) -> float:
+        """Marginal mean, in the units of the path."""
+        return self._mean
+
+    @property
+    def stddev(self) -> float:
+        """Marginal standard deviation, in the units of the path."""
+        return self._stddev
+
+    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
+        """Draw `n` independent paths.
+
+        Args:
+            n: number of paths.
+            length: number of points in time.
+            seed: whatever `numpy.random.default_rng` takes.
+
+        Returns:
+            A float64 tensor (n, length).
+        """
+        n, length = check_positive_int("n", n), check_positive_int("length", length)
+        return torch.from_numpy(np.ascontiguousarray(self._draw(generator(seed), n, length)))
+
+    @abstractmethod
+    def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
+        """Draw paths (n, length)."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Exact log-density, in nats; −∞ where a point is off the support.
+
+        Args:
+            x: paths (*, length), float32 or float64.
+
+        Returns:
+            A tensor (*,) of the dtype and on the device of `x`.
+        """
+        return self._log_prob(check_paths("x", x))
+
+    @abstractmethod
+    def _log_prob(self, x: Tensor) -> Tensor:
+        """Log-density of checked paths (*, length)."""
 
 
 def generator(seed: Seed) -> np.random.Generator:

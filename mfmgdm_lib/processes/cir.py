@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
+from mfmgdm_lib._checks import check_positive
 from mfmgdm_lib.processes._bessel import log_kernel
-from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.processes.base import SeriesProcess
 from mfmgdm_lib.specification import register
 from mfmgdm_lib.support import HALF_LINE
 
@@ -19,13 +19,18 @@ __all__ = ["CIR"]
 
 
 @register
-class CIR(Process):
+class CIR(SeriesProcess):
     r"""Stationary Cox–Ingersoll–Ross process, seen at equal spacings of time (paper Section 5.1).
 
     .. math:: dr_t = \kappa (\theta - r_t)\, dt + \sigma \sqrt{r_t}\, dW_t
 
     The first point has the stationary gamma law of shape 2κθ/σ²; each later one, given the one before it, is a
-    multiple of a noncentral chi-square variable (Cox, Ingersoll and Ross, 1985, eq. 18).
+    multiple of a noncentral chi-square variable (Cox, Ingersoll and Ross, 1985, eq. 18). The standard deviation is
+    σ √(θ / 2κ). Where a point is 0, each density of it given the others is infinite, finite or zero as 2κθ is below σ²,
+    equal to it or above it, and so is that of the path; the arithmetic of densities is float64 for all paths.
+
+    The draws are those of the paper's published runs, one point of all paths after the other: a seed's first path
+    depends on how many there are.
 
     Args:
         kappa: κ, the rate of return to the mean, in units of one over time.
@@ -50,82 +55,36 @@ class CIR(Process):
     def __init__(self, kappa: float, theta: float, sigma: float, dt: float = 1.0) -> None:
         self.kappa, self.theta = check_positive("kappa", kappa), check_positive("theta", theta)
         self.sigma, self.dt = check_positive("sigma", sigma), check_positive("dt", dt)
+        super().__init__(self.theta, self.sigma * math.sqrt(self.theta / (2.0 * self.kappa)))
+        # Of the stationary gamma law; the shape is one more than the order of the Bessel function in the transition.
+        # At a shape of 1 the density at 0 is finite, which rounding, as in 0.49 / 0.7², must not decide.
+        shape = 2.0 * self.kappa * self.theta / self.sigma**2
+        self._shape = 1.0 if math.isclose(shape, 1.0, rel_tol=1e-15) else shape
+        self._scale = self.sigma**2 / (2.0 * self.kappa)
+        # After one spacing this share of a deviation is left, and 2 · rate · x is a noncentral chi-square variable.
+        self._decay = math.exp(-self.kappa * self.dt)
+        self._rate = -2.0 * self.kappa / (self.sigma**2 * math.expm1(-self.kappa * self.dt))
 
     def __repr__(self) -> str:
         spacing = "" if self.dt == 1.0 else f", dt={self.dt:g}"
         return f"CIR(kappa={self.kappa:g}, theta={self.theta:g}, sigma={self.sigma:g}{spacing})"
 
-    @property
-    def mean(self) -> float:
-        """Marginal mean: θ."""
-        return self.theta
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation: σ √(θ / 2κ)."""
-        return self.sigma * math.sqrt(self.theta / (2.0 * self.kappa))
-
-    @property
-    def _shape(self) -> float:
-        """Shape of the stationary gamma law; one more than the order of the Bessel function in the transition."""
-        shape = 2.0 * self.kappa * self.theta / self.sigma**2
-        # At 1 the density at 0 is finite, which rounding, as in 0.49 / 0.7², must not decide.
-        return 1.0 if math.isclose(shape, 1.0, rel_tol=1e-15) else shape
-
-    @property
-    def _decay(self) -> float:
-        """Share of a deviation that is left after one spacing; the autocorrelation at lag 1."""
-        return math.exp(-self.kappa * self.dt)
-
-    @property
-    def _rate(self) -> float:
-        """The c for which 2 c x, given the point before, is a noncentral chi-square variable."""
-        return -2.0 * self.kappa / (self.sigma**2 * math.expm1(-self.kappa * self.dt))
-
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent stationary paths of `length` points.
-
-        The draws are those of the paper's published runs, one point of all paths after the other: a seed's first
-        path depends on `n`.
-
-        Args:
-            n: number of paths.
-            length: number of points in time.
-            seed: whatever `numpy.random.default_rng` takes.
-
-        Returns:
-            A float64 tensor (n, length).
-        """
-        n, length = check_positive_int("n", n), check_positive_int("length", length)
-        rng = generator(seed)
+    def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
         paths = np.empty((length, n))
-        paths[0] = rng.gamma(self._shape, self.sigma**2 / (2.0 * self.kappa), n)
+        paths[0] = rng.gamma(self._shape, self._scale, n)
         for before, now in pairwise(paths):
             now[:] = rng.noncentral_chisquare(2.0 * self._shape, 2.0 * self._rate * self._decay * before)
             now /= 2.0 * self._rate
-        return torch.from_numpy(np.ascontiguousarray(paths.T))
+        return paths.T
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Exact stationary log-likelihood, in nats.
-
-        It is −∞ for a path with a point below 0. Where a point is 0, each density of it given the others is infinite,
-        finite or zero as 2κθ is below σ², equal to it or above it, and so is that of the path.
-
-        Args:
-            x: paths (*, length), float32 or float64; the arithmetic is float64 for both.
-
-        Returns:
-            A tensor (*,) of the dtype and on the device of `x`.
-        """
-        check_paths("x", x)
+    def _log_prob(self, x: Tensor) -> Tensor:
         below = x < 0
         inside = torch.where(below, self.theta, x.double())  # any point that has a finite density
-        scale, order = self.sigma**2 / (2.0 * self.kappa), self._shape - 1.0
-        v = self._rate * inside[..., 1:]
+        order, v = self._shape - 1.0, self._rate * inside[..., 1:]
         kernel = log_kernel(self._decay * self._rate * inside[..., :-1], v, self._shape)
-        first = inside[..., 0] / scale
+        first = inside[..., 0] / self._scale
         log_density = kernel.sum(-1) - first - math.lgamma(self._shape)
         if order != 0.0:  # 0 · log 0 is 0 here, but its derivative would be NaN
             log_density = log_density + order * (v.log().sum(-1) + first.log())
-        log_density = log_density + v.shape[-1] * math.log(self._rate) - math.log(scale)
+        log_density = log_density + v.shape[-1] * math.log(self._rate) - math.log(self._scale)
         return torch.where(below.any(-1), -torch.inf, log_density).to(x)

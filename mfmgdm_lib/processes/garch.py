@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from mfmgdm_lib._checks import check_number, check_paths, check_positive, check_positive_int
-from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib._checks import check_number, check_positive
+from mfmgdm_lib.processes.base import SeriesProcess
+from mfmgdm_lib.processes.noise import check_degrees_of_freedom
 from mfmgdm_lib.specification import register
 
 __all__ = ["ARGARCH", "GARCH"]
 
 
 @register
-class ARGARCH(Process):
+class ARGARCH(SeriesProcess):
     r"""AR(1) process whose innovations are a GARCH(1, 1), the reference model of Section 5.2.
 
     .. math:: x_t - \mu = \varphi (x_{t-1} - \mu) + e_t, \quad e_t = \sigma_t \varepsilon_t, \quad
@@ -70,14 +71,13 @@ class ARGARCH(Process):
                 f"alpha + beta is {alpha!r} + {beta!r} = {alpha + beta!r}; expected below 1, where the variance is"
                 " finite. Use smaller ones."
             )
-        if degrees_of_freedom is not None and not (degrees_of_freedom > 2 and math.isfinite(degrees_of_freedom)):
-            raise ValueError(
-                f"degrees_of_freedom is {degrees_of_freedom!r}; expected a finite number above 2, where the variance"
-                " is finite. Use more of them, or None for Gaussian innovations."
-            )
-        self.phi, self._mean = float(phi), check_number("mean", mean)
+        if degrees_of_freedom is not None:
+            degrees_of_freedom = check_degrees_of_freedom(degrees_of_freedom, "None for Gaussian innovations")
+        self.phi = float(phi)
         self.omega, self.alpha, self.beta = check_positive("omega", omega), float(alpha), float(beta)
-        self.degrees_of_freedom = None if degrees_of_freedom is None else float(degrees_of_freedom)
+        self.degrees_of_freedom = degrees_of_freedom
+        self._innovation_variance = self.omega / (1.0 - self.alpha - self.beta)  # the mean of σ_t² at every time
+        super().__init__(check_number("mean", mean), math.sqrt(self._innovation_variance / (1.0 - self.phi**2)))
 
     def __repr__(self) -> str:
         return f"ARGARCH({self.phi:g}, {self._variance_arguments}{f', mean={self.mean:g}' if self.mean else ''})"
@@ -87,34 +87,8 @@ class ARGARCH(Process):
         tails = "" if self.degrees_of_freedom is None else f", degrees_of_freedom={self.degrees_of_freedom:g}"
         return f"{self.omega:g}, {self.alpha:g}, {self.beta:g}{tails}"
 
-    @property
-    def mean(self) -> float:
-        """Marginal mean: μ."""
-        return self._mean
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation, in the units of the path."""
-        return math.sqrt(self._innovation_variance / (1.0 - self.phi**2))
-
-    @property
-    def _innovation_variance(self) -> float:
-        """Mean of σ_t² at every time."""
-        return self.omega / (1.0 - self.alpha - self.beta)
-
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent paths, each from its start with the stationary variance.
-
-        Args:
-            n: number of paths.
-            length: number of points in time.
-            seed: whatever `numpy.random.default_rng` takes.
-
-        Returns:
-            A float64 tensor (n, length).
-        """
-        n, length = check_positive_int("n", n), check_positive_int("length", length)
-        rng, nu = generator(seed), self.degrees_of_freedom
+    def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
+        nu = self.degrees_of_freedom
         if nu is None:
             noise = rng.standard_normal((n, length))
         else:
@@ -127,18 +101,9 @@ class ARGARCH(Process):
             deviation = self.phi * deviation + innovation if t else innovation / math.sqrt(1.0 - self.phi**2)
             paths[:, t] = self.mean + deviation
             variance = self.omega + self.alpha * innovation**2 + self.beta * variance
-        return torch.from_numpy(paths)
+        return paths
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Exact log-likelihood, in nats, of paths that start with the stationary variance.
-
-        Args:
-            x: paths (*, length), float32 or float64.
-
-        Returns:
-            A tensor (*,) of the dtype and on the device of `x`.
-        """
-        check_paths("x", x)
+    def _log_prob(self, x: Tensor) -> Tensor:
         deviations, jacobian = x - self.mean, math.sqrt(1.0 - self.phi**2)
         innovations = torch.cat(
             [jacobian * deviations[..., :1], deviations[..., 1:] - self.phi * deviations[..., :-1]], dim=-1

@@ -10,8 +10,8 @@ import scipy.special
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_number, check_paths, check_positive, check_positive_int
-from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib._checks import check_number, check_positive
+from mfmgdm_lib.processes.base import Process, SeriesProcess
 from mfmgdm_lib.processes.noise import WhiteNoise
 from mfmgdm_lib.specification import register
 from mfmgdm_lib.support import HALF_LINE, Support, as_support
@@ -24,7 +24,7 @@ _RARE = 1.2815515655446004
 
 
 @register
-class Exponential(Process):
+class Exponential(SeriesProcess):
     """Independent exponential points: the start of Section 5.1 on the half-line where mean and spread are equal.
 
     Args:
@@ -41,29 +41,15 @@ class Exponential(Process):
     support = HALF_LINE
 
     def __init__(self, mean: float) -> None:
-        self._mean = check_positive("mean", mean)
+        super().__init__(check_positive("mean", mean), float(mean))
 
     def __repr__(self) -> str:
         return f"Exponential(mean={self.mean:g})"
 
-    @property
-    def mean(self) -> float:
-        """Marginal mean."""
-        return self._mean
+    def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
+        return rng.exponential(self.mean, (n, length))
 
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation: the mean."""
-        return self._mean
-
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent paths: a float64 tensor (n, length)."""
-        n, length = check_positive_int("n", n), check_positive_int("length", length)
-        return torch.from_numpy(generator(seed).exponential(self.mean, (n, length)))
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Log-density, in nats, of paths (*, length): a tensor (*,), −∞ where a point is below 0."""
-        check_paths("x", x)
+    def _log_prob(self, x: Tensor) -> Tensor:
         log_density = -x.sum(-1) / self.mean - x.shape[-1] * math.log(self.mean)
         return torch.where((x < 0).any(-1), -torch.inf, log_density)
 
@@ -73,8 +59,10 @@ class Exponential(Process):
 
 
 @register
-class TruncatedGaussian(Process):
+class TruncatedGaussian(SeriesProcess):
     """Independent points of a Gaussian cut off below 0: the start of Section 5.1 where the spread is below the mean.
+
+    Draws at or below 0 are made again, all together, until none is left, as in the paper's published runs.
 
     Args:
         location: mean of the Gaussian before it is cut, in the units of the path; it may be negative.
@@ -94,7 +82,8 @@ class TruncatedGaussian(Process):
     def __init__(self, location: float, scale: float) -> None:
         self.location, self.scale = check_number("location", location), check_positive("scale", scale)
         self._cut = -self.location / self.scale
-        self._hazard, self._excess, self._variance = _standard_moments(self._cut)
+        self._hazard, self._excess, variance = _standard_moments(self._cut)
+        super().__init__(self.scale * self._excess, self.scale * math.sqrt(variance))
 
     @classmethod
     def from_moments(cls, mean: float, stddev: float) -> TruncatedGaussian:
@@ -129,27 +118,11 @@ class TruncatedGaussian(Process):
     def __repr__(self) -> str:
         return f"TruncatedGaussian(location={self.location:g}, scale={self.scale:g})"
 
-    @property
-    def mean(self) -> float:
-        """Marginal mean, that after the cut."""
-        return self.scale * self._excess
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation, that after the cut."""
-        return self.scale * math.sqrt(self._variance)
-
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent paths: a float64 tensor (n, length).
-
-        Points at or below 0 are drawn again, all together, until none is left, as in the paper's published runs.
-        """
-        n, length = check_positive_int("n", n), check_positive_int("length", length)
-        rng = generator(seed)
+    def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
         points = self._propose(rng, n * length)
         while (refused := points <= 0.0).any():
             points[refused] = self._propose(rng, int(refused.sum()))
-        return torch.from_numpy(points.reshape(n, length))
+        return points.reshape(n, length)
 
     def _propose(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """Draw points whose law, given that they are above 0, is the one wanted."""
@@ -160,9 +133,7 @@ class TruncatedGaussian(Process):
         tail = rng.standard_exponential(size) / self._cut
         return np.where(rng.standard_exponential(size) > 0.5 * tail**2, self.scale * tail, 0.0)
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Log-density, in nats, of paths (*, length): a tensor (*,), −∞ where a point is below 0."""
-        check_paths("x", x)
+    def _log_prob(self, x: Tensor) -> Tensor:
         if self._cut > 0:  # (t + cut)² − cut², where their difference would be lost
             exponents = (0.5 * x / self.scale + self._cut) * x / self.scale
         else:

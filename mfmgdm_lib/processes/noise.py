@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import scipy.special
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_number, check_paths, check_positive, check_positive_int
-from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib._checks import check_number, check_positive
+from mfmgdm_lib.processes.base import SeriesProcess
 from mfmgdm_lib.specification import register
 
-__all__ = ["StudentNoise", "WhiteNoise"]
+__all__ = ["StudentNoise", "WhiteNoise", "check_degrees_of_freedom"]
 
 
-class _Noise(Process):
-    """Independent points with a mean and a standard deviation that are given."""
-
-    def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:
-        self._mean, self._stddev = check_number("mean", mean), check_positive("stddev", stddev)
-
-    @property
-    def mean(self) -> float:
-        """Marginal mean."""
-        return self._mean
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation."""
-        return self._stddev
+def check_degrees_of_freedom(value: float, other: str) -> float:
+    """Return `value` as a float if Student's t has a finite variance with it; `other` is what else may be taken."""
+    if not (value > 2 and math.isfinite(value)):
+        raise ValueError(
+            f"degrees_of_freedom is {value!r}; expected a finite number above 2, where the variance is finite."
+            f" Use more of them, or {other}."
+        )
+    return float(value)
 
 
 @register
-class WhiteNoise(_Noise):
+class WhiteNoise(SeriesProcess):
     """Independent Gaussian points: the start q_0 of Sections 1 and 3.
 
     Args:
@@ -48,17 +42,16 @@ class WhiteNoise(_Noise):
         1452.99
     """
 
+    def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:
+        super().__init__(check_number("mean", mean), check_positive("stddev", stddev))
+
     def __repr__(self) -> str:
         return f"WhiteNoise(mean={self.mean:g}, stddev={self.stddev:g})"
 
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent paths: a float64 tensor (n, length)."""
-        n, length = check_positive_int("n", n), check_positive_int("length", length)
-        return torch.from_numpy(self.mean + self.stddev * generator(seed).standard_normal((n, length)))
+    def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
+        return self.mean + self.stddev * rng.standard_normal((n, length))
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Log-density, in nats, of paths (*, length): a tensor (*,)."""
-        check_paths("x", x)
+    def _log_prob(self, x: Tensor) -> Tensor:
         standardised = (x - self.mean) / self.stddev
         return -0.5 * torch.linalg.vecdot(standardised, standardised) - x.shape[-1] * math.log(
             self.stddev * math.sqrt(2 * math.pi)
@@ -70,7 +63,7 @@ class WhiteNoise(_Noise):
 
 
 @register
-class StudentNoise(_Noise):
+class StudentNoise(SeriesProcess):
     """Independent points from Student's t distribution, shifted and scaled.
 
     Args:
@@ -88,32 +81,19 @@ class StudentNoise(_Noise):
     """
 
     def __init__(self, degrees_of_freedom: float, mean: float = 0.0, stddev: float = 1.0) -> None:
-        if not (degrees_of_freedom > 2 and math.isfinite(degrees_of_freedom)):
-            raise ValueError(
-                f"degrees_of_freedom is {degrees_of_freedom!r}; expected a finite number above 2, where the variance"
-                " is finite. Use more of them, or WhiteNoise."
-            )
-        super().__init__(mean, stddev)
-        self.degrees_of_freedom = float(degrees_of_freedom)
+        self.degrees_of_freedom = check_degrees_of_freedom(degrees_of_freedom, "WhiteNoise")
+        super().__init__(check_number("mean", mean), check_positive("stddev", stddev))
+        nu = self.degrees_of_freedom
+        self._scale = self.stddev * math.sqrt((nu - 2.0) / nu)  # of the t distribution that has this stddev
 
     def __repr__(self) -> str:
         return f"StudentNoise({self.degrees_of_freedom:g}, mean={self.mean:g}, stddev={self.stddev:g})"
 
-    @property
-    def _scale(self) -> float:
-        """Scale of the t distribution that has this standard deviation."""
-        return self._stddev * math.sqrt((self.degrees_of_freedom - 2.0) / self.degrees_of_freedom)
+    def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
+        return self.mean + self._scale * rng.standard_t(self.degrees_of_freedom, (n, length))
 
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent paths: a float64 tensor (n, length)."""
-        n, length = check_positive_int("n", n), check_positive_int("length", length)
-        noise = generator(seed).standard_t(self.degrees_of_freedom, (n, length))
-        return torch.from_numpy(self._mean + self._scale * noise)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Log-density, in nats, of paths (*, length): a tensor (*,)."""
-        check_paths("x", x)
+    def _log_prob(self, x: Tensor) -> Tensor:
         nu, scale = self.degrees_of_freedom, self._scale
         constant = -float(scipy.special.betaln(0.5 * nu, 0.5)) - 0.5 * math.log(nu) - math.log(scale)
-        squares = ((x - self._mean) / scale).square() / nu
+        squares = ((x - self.mean) / scale).square() / nu
         return constant * x.shape[-1] - 0.5 * (nu + 1.0) * torch.log1p(squares).sum(-1)

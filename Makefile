@@ -72,7 +72,7 @@ validate: $(INSTALLED) ## Execute the committed notebooks and compare with their
 		--nbval-cell-timeout=600 -o addopts= -o testpaths= -q $(subst worksteal,loadfile,$(SIDE_BY_SIDE)) notebooks/*.ipynb
 
 verify: $(INSTALLED) ## Recompute the first steps of what is stored of Table 1 and of Figures 6 to 10
-	@# Both take as long: a core for each.
+	@# A core for each: they take about as long.
 	@printf '%s\n' results 'market --steps 3' | OMP_NUM_THREADS=1 xargs -P 2 -L 1 $(BIN)/mfmgdm verify
 
 format: $(INSTALLED) ## Put the Python files into their standard form

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 
 __all__ = ["lazy_names"]
 
 
 def lazy_names(
-    package: str, public: Iterable[str], homes: Mapping[str, str], moved: Mapping[str, str] | None = None
-) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Make the functions `__getattr__` and `__dir__` of a package.
+    package: str, file: str, moved: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+    """Make `__getattr__`, `__dir__` and `__all__` of a package from its stub, the file `__init__.pyi` beside it.
 
     Args:
         package: its name.
-        public: the names that it offers.
-        homes: the module of the package that a name comes from; a name without one is a module itself.
+        file: its `__init__.py`; the imports of the stub say which names there are, and from where.
         moved: former names of modules, and what they are called now; they work for one release, with a warning.
     """
-    offered, former = {*public}, moved or {}
+    stub, former = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")), moved or {}
+    imports = [statement for statement in stub.body if isinstance(statement, ast.ImportFrom)]
+    homes = {alias.name: str(statement.module) for statement in imports for alias in statement.names}
 
     def load(name: str) -> object:
         if name in former:
             warnings.warn(f"{package}.{name} is now {package}.{former[name]}", DeprecationWarning, stacklevel=2)
             return import_module(f"{package}.{former[name]}")
-        if name not in offered:
+        if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        home = import_module(f"{package}.{homes.get(name, name)}")
-        value = getattr(home, name) if name in homes else home
+        is_module = homes[name] == package
+        value = import_module(f"{package}.{name}") if is_module else getattr(import_module(homes[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
-    return load, lambda: sorted({*vars(sys.modules[package]), *offered})
+    return load, lambda: sorted({*vars(sys.modules[package]), *homes}), list(homes)

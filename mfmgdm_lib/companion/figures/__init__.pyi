@@ -1,0 +1,43 @@
+# Where each public name comes from: type checkers read this file, and __init__.py loads names by it.
+
+from mfmgdm_lib.companion.figures.determinants import READINGS as READINGS
+from mfmgdm_lib.companion.figures.determinants import determinant_costs as determinant_costs
+from mfmgdm_lib.companion.figures.determinants import half_line_steps as half_line_steps
+from mfmgdm_lib.companion.figures.determinants import jacobian_parts as jacobian_parts
+from mfmgdm_lib.companion.figures.determinants import last_line as last_line
+from mfmgdm_lib.companion.figures.determinants import pushed_densities as pushed_densities
+from mfmgdm_lib.companion.figures.divergences import divergence as divergence
+from mfmgdm_lib.companion.figures.divergences import divergence_by_run as divergence_by_run
+from mfmgdm_lib.companion.figures.divergences import divergence_tables as divergence_tables
+from mfmgdm_lib.companion.figures.divergences import ensemble_sizes as ensemble_sizes
+from mfmgdm_lib.companion.figures.divergences import joint_and_path as joint_and_path
+from mfmgdm_lib.companion.figures.divergences import overshoot as overshoot
+from mfmgdm_lib.companion.figures.divergences import scaling as scaling
+from mfmgdm_lib.companion.figures.energies import energy_clouds as energy_clouds
+from mfmgdm_lib.companion.figures.energies import energy_moves as energy_moves
+from mfmgdm_lib.companion.figures.energies import loss_curves as loss_curves
+from mfmgdm_lib.companion.figures.energies import spread_ratios as spread_ratios
+from mfmgdm_lib.companion.figures.frozen import frozen_divergences as frozen_divergences
+from mfmgdm_lib.companion.figures.frozen import frozen_held_out as frozen_held_out
+from mfmgdm_lib.companion.figures.frozen import frozen_sizes as frozen_sizes
+from mfmgdm_lib.companion.figures.market import market_bands as market_bands
+from mfmgdm_lib.companion.figures.market import market_entropies as market_entropies
+from mfmgdm_lib.companion.figures.market import market_losses as market_losses
+from mfmgdm_lib.companion.figures.market import market_spread as market_spread
+from mfmgdm_lib.companion.figures.market import market_violins as market_violins
+from mfmgdm_lib.companion.figures.scattering import energy_costs as energy_costs
+from mfmgdm_lib.companion.figures.scattering import filter_banks as filter_banks
+from mfmgdm_lib.companion.figures.scattering import principal_components as principal_components
+from mfmgdm_lib.companion.figures.scattering import scalograms as scalograms
+from mfmgdm_lib.companion.figures.scattering import separations as separations
+from mfmgdm_lib.companion.figures.series import marginals as marginals
+from mfmgdm_lib.companion.figures.series import paths_and_marginals as paths_and_marginals
+from mfmgdm_lib.companion.figures.series import sample_paths as sample_paths
+from mfmgdm_lib.companion.figures.series import violins as violins
+from mfmgdm_lib.companion.figures.table import cell_agreement as cell_agreement
+from mfmgdm_lib.companion.figures.table import cell_costs as cell_costs
+from mfmgdm_lib.companion.figures.table import cell_gains as cell_gains
+from mfmgdm_lib.companion.figures.table import cell_rises as cell_rises
+from mfmgdm_lib.companion.figures.table import cell_values as cell_values
+from mfmgdm_lib.companion.figures.table import replicate_spread as replicate_spread
+from mfmgdm_lib.plotting import generation_report as generation_report  # its former place

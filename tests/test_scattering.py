@@ -12,7 +12,7 @@ from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Energy, RecordedEnergy, ScatteringCovariance, ScatteringMean, recorded
-from mfmgdm_lib.energies.scattering import layers
+from mfmgdm_lib.energies.scattering.two_layers import make_layers
 
 REFERENCE = np.load(Path(__file__).parent / "fixtures" / "energies_T1024.npz")
 X = torch.from_numpy(REFERENCE["x"])
@@ -152,18 +152,17 @@ def test_chunks_change_nothing(
 def test_making_an_energy_makes_no_filters_and_using_it_makes_them_once(
     kind: type[RecordedEnergy], noise: Callable[..., Tensor]
 ) -> None:
-    make = layers.moduli if kind is ScatteringMean else layers.rectified
-    make.cache_clear()
+    make_layers.cache_clear()
     energy = kind(512, J=7)
-    assert make.cache_info().currsize == 0
+    assert make_layers.cache_info().currsize == 0
     energy(noise(512))
     energy(noise(2, 512))
     energy(noise(512).float())
-    assert make.cache_info().misses == 2  # one for each dtype
+    assert make_layers.cache_info().misses == 2  # one for each dtype
 
 
 def test_filters_that_were_made_in_inference_mode_serve_autograd_too(noise: Callable[..., Tensor]) -> None:
-    layers.moduli.cache_clear()
+    make_layers.cache_clear()
     energy, x = ScatteringMean(256), noise(2, 256)
     with torch.inference_mode():
         energy(x)

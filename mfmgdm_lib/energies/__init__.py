@@ -3,10 +3,7 @@
 from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy
 from mfmgdm_lib.energies.recorded import RecordedEnergy
-from mfmgdm_lib.energies.scattering.coefficients import Coefficient
-from mfmgdm_lib.energies.scattering.covariance import ScatteringCovariance
-from mfmgdm_lib.energies.scattering.mean import ScatteringMean
-from mfmgdm_lib.energies.scattering.spectra import ScatteringSpectra
+from mfmgdm_lib.energies.scattering import Coefficient, ScatteringCovariance, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.energies.stylized import StylizedFacts
 from mfmgdm_lib.energies.transforms import Concatenate, Linear, Projection, Whitening
 

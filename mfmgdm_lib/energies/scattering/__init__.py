@@ -1,8 +1,7 @@
 """The scattering energies of Section 5.1: means, covariances and spectra of wavelet coefficients."""
 
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
-from mfmgdm_lib.energies.scattering.covariance import ScatteringCovariance
-from mfmgdm_lib.energies.scattering.mean import ScatteringMean
 from mfmgdm_lib.energies.scattering.spectra import ScatteringSpectra
+from mfmgdm_lib.energies.scattering.two_layers import ScatteringCovariance, ScatteringMean
 
 __all__ = ["Coefficient", "ScatteringCovariance", "ScatteringMean", "ScatteringSpectra"]

@@ -17,9 +17,9 @@ __all__ = ["Identity", "Modulus", "Nonlinearity", "Rectifier"]
 
 
 class Nonlinearity:
-    """A nonlinearity at a signal."""
+    """A nonlinearity at a signal, real, P = 1, and piecewise linear unless a subclass says otherwise."""
 
-    @property
+    @cached_property
     def value(self) -> Tensor:
         """The value, (*, time), differentiable by autograd."""
         raise NotImplementedError
@@ -30,43 +30,41 @@ class Nonlinearity:
 
     def pullback(self, scaled: Tensor) -> Tensor:
         """The gradient in y, (*, P, time)."""
-        raise NotImplementedError
+        return scaled.unsqueeze(-2)
 
     def pushforward(self, dy: Tensor) -> Tensor:
         """Derivative of the value, (*, time), along dy, (*, P, time)."""
-        raise NotImplementedError
+        return self.scale(dy.squeeze(-2))
 
     def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
         """Change of the gradient in y along dy and da, None for 0; overwrites dy."""
-        raise NotImplementedError
+        return (torch.zeros_like(scaled) if da is None else self.scale(da)).unsqueeze(-2)
 
 
 class Identity(Nonlinearity):
-    """The identity on real signals, P = 1."""
+    """The identity on real signals."""
 
     def __init__(self, y: Tensor) -> None:
-        self._y = y
-
-    @property
-    def value(self) -> Tensor:
-        """The signal."""
-        return self._y.squeeze(-2)
+        self.value = y.squeeze(-2)
 
     def scale(self, a: Tensor) -> Tensor:
         """The gradient itself."""
         return a
 
-    def pullback(self, scaled: Tensor) -> Tensor:
-        """The gradient itself."""
-        return scaled.unsqueeze(-2)
 
-    def pushforward(self, dy: Tensor) -> Tensor:
-        """The change itself."""
-        return dy.squeeze(-2)
+class Rectifier(Nonlinearity):
+    """max(y, 0) of a real signal; at the kink the slope is 0."""
 
-    def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
-        """The change of the gradient."""
-        return (torch.zeros_like(scaled) if da is None else da).unsqueeze(-2)
+    def __init__(self, y: Tensor) -> None:
+        self.value = y.squeeze(-2).relu()
+
+    @cached_property
+    def _slope(self) -> Tensor:
+        return self.value.sign()  # 1 or 0, in the dtype of the signal
+
+    def scale(self, a: Tensor) -> Tensor:
+        """The gradient where y > 0, else 0."""
+        return a * self._slope
 
 
 class Modulus(Nonlinearity):
@@ -110,35 +108,3 @@ class Modulus(Nonlinearity):
             along -= da
         along *= self._inverse
         return dy.mul_(scaled.unsqueeze(-2)).addcmul_(self.y, along.unsqueeze(-2), value=-1)
-
-
-class Rectifier(Nonlinearity):
-    """max(y, 0) of a real signal, P = 1."""
-
-    def __init__(self, y: Tensor) -> None:
-        self._value = y.squeeze(-2).relu()
-
-    @property
-    def value(self) -> Tensor:
-        """The signal, or 0."""
-        return self._value
-
-    @cached_property
-    def _slope(self) -> Tensor:
-        return self.value.sign()  # 1 or 0, in the dtype of the signal
-
-    def scale(self, a: Tensor) -> Tensor:
-        """The gradient where y > 0, else 0."""
-        return a * self._slope
-
-    def pullback(self, scaled: Tensor) -> Tensor:
-        """The gradient as it was scaled."""
-        return scaled.unsqueeze(-2)
-
-    def pushforward(self, dy: Tensor) -> Tensor:
-        """The change where y > 0, else 0."""
-        return dy.squeeze(-2) * self._slope
-
-    def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
-        """The change of the gradient where y > 0, else 0: the second derivative is 0 away from the kink."""
-        return (torch.zeros_like(self.value) if da is None else da * self._slope).unsqueeze(-2)

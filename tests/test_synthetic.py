@@ -22,6 +22,7 @@ from mfmgdm_lib.companion import (
 )
 from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 from mfmgdm_lib.processes import AR, CIR, Exponential, TruncatedGaussian, WhiteNoise
+from mfmgdm_lib.runs.tables import read_table
 
 SMALL = SyntheticExperiment(
     AR([0.3]), Autocovariance(), step_size=0.3, n_steps=6, n_paths=4, length=32, target_samples=100
@@ -203,8 +204,12 @@ def test_a_stored_table_comes_back_and_says_where_it_is_from(tmp_path: Path, mon
     table = pd.DataFrame({"size": [1, 2], "seconds": [0.5, 0.25]})
     mm.companion.store("times", table.to_csv(index=False), ["Made by: a test"])
     pd.testing.assert_frame_equal(mm.companion.stored("times"), table)
-    assert (tmp_path / "times.csv").read_text().startswith("# Made by: a test\n# Date: ")
-    assert [path.name for path in tmp_path.iterdir()] == ["times.csv"]
+    path, (_, about) = tmp_path / "times.csv", read_table(tmp_path / "times.csv")
+    assert about["provenance"]["origin"] == ["Made by: a test"] and "date" in about["provenance"]
+    assert [file.name for file in tmp_path.iterdir()] == ["times.csv"]
+    path.write_text(path.read_text().replace("0.25", "0.35"))
+    with pytest.raises(ValueError, match="does not match its checksum"):
+        mm.companion.stored("times")
 
 
 def test_new_results_come_before_those_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mfmgdm_lib._arrays import replace_file
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.energies import Projection, ScatteringCovariance
-from mfmgdm_lib.runs.store import ResultStore, provenance
+from mfmgdm_lib.runs.store import ResultStore
 
 __all__ = [
     "PROJECTION_FILES",
@@ -47,11 +46,11 @@ def new_results_folder() -> Path:
     return Path("results") if _CHECKOUT is None else _RESULTS
 
 
-def result_store(name: str, *, report: Callable[[str], None] = print) -> ResultStore:
+def result_store(name: str = ".", *, report: Callable[[str], None] = print) -> ResultStore:
     """The store of one kind of runs: new results, and beneath them those that come with the library.
 
     Args:
-        name: "table1", "market", or another folder in `results/`.
+        name: "table1", "market", or another folder in `results/`; that itself holds the tables that have names.
         report: what to do with a sentence for the user.
     """
     new, came = new_results_folder() / name, results_folder() / name
@@ -71,15 +70,14 @@ def stored(name: str) -> pd.DataFrame:
         >>> list(stored("frozen_gains")["start"])
         ['noise', 'garch']
     """
-    folders = (new_results_folder(), results_folder())
-    for folder in folders:
-        if (path := folder / f"{name}.csv").is_file():
-            return pd.read_csv(path, comment="#")
-    names = sorted(file.stem for file in results_folder().glob("*.csv"))
-    raise FileNotFoundError(
-        f"{folders[-1] / name}.csv is not there; expected one of {', '.join(names) or 'the tables of the library'}."
-        + (" Use one of these names." if names else " Install the library again.")
-    )
+    try:
+        return result_store().table(name)
+    except FileNotFoundError:
+        names = sorted(file.stem for file in results_folder().glob("*.csv"))
+        raise FileNotFoundError(
+            f"{results_folder() / name}.csv is not there; expected one of {', '.join(names) or 'those of the library'}."
+            + (" Use one of these names." if names else " Install the library again.")
+        ) from None
 
 
 def store(name: str, table: str, origin: Sequence[str]) -> None:
@@ -90,13 +88,7 @@ def store(name: str, table: str, origin: Sequence[str]) -> None:
         table: the table as CSV.
         origin: what it is and what made it; the date and the versions of the packages are added.
     """
-    about = provenance()
-    versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
-    lines = [*origin, f"Date: {about['date']}", f"Versions: {versions}"]
-    content = "".join(f"# {line}\n" for line in lines) + table
-    folder = new_results_folder()
-    folder.mkdir(exist_ok=True)
-    replace_file(folder / f"{name}.csv", content.encode())
+    result_store().save_table(name, table, {"origin": list(origin)})
 
 
 def projected_covariance(law: str = "white noise") -> Projection:

@@ -7,7 +7,8 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +60,18 @@ def run_cells(
         found = [cell for cell in cells if store.load(cell) is not None]
         yield from ((cell, "found") for cell in found)
         cells = [cell for cell in cells if cell not in found]
-    if scheduler is not None:
-        outcomes = _on_cluster(cells, store, scheduler, options)
-    elif jobs > 1:
-        outcomes = _on_processes(cells, store, jobs, options)
-    else:
-        outcomes = ((cell, _watched(cell, store, options)) for cell in cells)
-    busy = []
-    for cell, outcome in outcomes:
-        if outcome == "busy":
-            busy.append(cell)
+    with _executor(jobs, scheduler) as executor:
+        outcomes: Iterator[tuple[Job, str]]
+        if executor is None:
+            outcomes = ((cell, _watched(cell, store, options)) for cell in cells)
         else:
-            yield cell, outcome
+            outcomes = _outcomes(executor, cells, store, options)
+        busy = []
+        for cell, outcome in outcomes:
+            if outcome == "busy":
+                busy.append(cell)
+            else:
+                yield cell, outcome
     for cell in busy:
         yield cell, complete(cell, store, device=device, checkpoint_seconds=checkpoint_seconds, wait=True)
 
@@ -85,17 +86,22 @@ def _watched(cell: Job, store: ResultStore, options: Mapping[str, Any]) -> str:
         return complete(cell, store, watch=watch, **options)
 
 
-def _on_processes(
-    cells: Sequence[Job], store: ResultStore, jobs: int, options: Mapping[str, Any]
-) -> Iterator[tuple[Job, str]]:
+def _executor(jobs: int, scheduler: str | None) -> AbstractContextManager[Executor | None]:
+    """The workers of a Dask cluster, processes of this machine, or None for this process."""
+    if scheduler is not None:
+        return _cluster(scheduler)
+    return _processes(jobs) if jobs > 1 else nullcontext()
+
+
+@contextmanager
+def _processes(jobs: int) -> Iterator[Executor]:
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     inherited = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = threads  # read once, when a new process loads its libraries
     try:
         with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            futures = {pool.submit(_complete_in, cell, store.folder, options): cell for cell in cells}
             try:
-                yield from _gather(futures, store)
+                yield pool
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -105,26 +111,32 @@ def _on_processes(
             os.environ["OMP_NUM_THREADS"] = inherited
 
 
-def _on_cluster(
-    cells: Sequence[Job], store: ResultStore, address: str, options: Mapping[str, Any]
-) -> Iterator[tuple[Job, str]]:
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
     client = _connect(address)
-    folder = store.folder.resolve()
-    mark = folder / f"{uuid.uuid4().hex}.partial"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-        sent = client.map(_complete_at, cells, folder=folder, mark=mark, options=options, pure=False)
-        futures = dict(zip(sent, cells, strict=True))
-        yield from _gather(futures, store)
+        yield client.get_executor()
     except _killed_worker() as error:
         raise RuntimeError(
             f"several workers died with the same cell ({error}); expected workers that live as long as their work."
             " Give them more memory or time, and run again: the cell goes on from its last checkpoint."
         ) from error
     finally:
-        mark.unlink(missing_ok=True)
         client.close()
+
+
+def _outcomes(
+    executor: Executor, cells: Sequence[Job], store: ResultStore, options: Mapping[str, Any]
+) -> Iterator[tuple[Job, str]]:
+    """Submit cells to an executor, and yield each with its outcome when it is there."""
+    folder = store.folder.resolve()
+    mark = folder / f"{uuid.uuid4().hex}.partial"  # by which a worker knows that it sees the store
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    try:
+        yield from _gather({executor.submit(_complete_at, cell, folder, mark, options): cell for cell in cells}, store)
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def _killed_worker() -> type[Exception]:
@@ -151,7 +163,7 @@ def _connect(address: str) -> Any:
         raise ConnectionError(Message(said, mend, option=option)) from error
 
 
-def _gather(futures: dict[Any, Job], store: ResultStore) -> Iterator[tuple[Job, str]]:
+def _gather(futures: dict[Future[str], Job], store: ResultStore) -> Iterator[tuple[Job, str]]:
     """Yield each future's outcome when it is there; a bar counts the steps of all, as far as checkpoints tell."""
     total = sum(cell.n_steps for cell in futures.values())
     finished, pending = 0, dict(futures)
@@ -173,13 +185,9 @@ def _gather(futures: dict[Any, Job], store: ResultStore) -> Iterator[tuple[Job, 
                 bar.update(finished + sum(now.step for _, now in under_way) - bar.n)
 
 
-def _complete_in(cell: Job, folder: Path, options: Mapping[str, Any]) -> str:
-    return complete(cell, ResultStore(folder), **options)
-
-
 def _complete_at(cell: Job, folder: Path, mark: Path, options: Mapping[str, Any]) -> str:
     if not mark.is_file():
         said = f"a worker does not see the store {folder}; expected a folder that all workers share under one path."
         mend, option = "Take a ResultStore on a common file system.", "Name one on a common file system by --store."
         raise RuntimeError(Message(said, mend, option=option))
-    return _complete_in(cell, folder, options)
+    return complete(cell, ResultStore(folder), **options)

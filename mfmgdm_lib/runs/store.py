@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import importlib.metadata
-import io
-import json
 import math
 import os
-import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,14 +15,12 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from mfmgdm_lib._arrays import load_arrays, replace_file, save_arrays
+from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib.errors import NewerFormatError
+from mfmgdm_lib.runs.tables import canonical, provenance, read_table, write_table
 from mfmgdm_lib.specification import arguments_of
 
-__all__ = ["Progress", "Result", "ResultStore", "Specification", "provenance"]
-
-FORMAT = 1
-"""Version of the layout of a result; a file with a higher one is from a later library."""
+__all__ = ["Progress", "Result", "ResultStore", "Specification"]
 
 _WORK = ".work"
 """Where checkpoints and locks are, inside a store; nothing in there is worth keeping once its result is."""
@@ -118,7 +111,9 @@ class ResultStore:
 
     def _found_at(self, specification: Specification) -> Path:
         """Where a result is read: in the folder, or beneath it where only that has one."""
-        path = self.path(specification)
+        return self._found(self.path(specification))
+
+    def _found(self, path: Path) -> Path:
         if self.beneath is None or path.is_file() or not (self.beneath / path.name).is_file():
             return path
         return self.beneath / path.name
@@ -128,7 +123,7 @@ class ResultStore:
         return self.folder / _WORK / f"{self._name(specification)}.npz"
 
     def _name(self, specification: Specification) -> str:
-        digest = hashlib.sha256(_canonical(arguments_of(specification)).encode()).hexdigest()
+        digest = hashlib.sha256(canonical(arguments_of(specification)).encode()).hexdigest()
         return f"{specification.key}-{digest[:8]}"
 
     # --- results ---
@@ -142,7 +137,8 @@ class ResultStore:
             ValueError: a damaged file.
         """
         path = self._found_at(specification)
-        result = _parse(path.read_bytes(), path)
+        table, about = read_table(path, index=True, checked=True)
+        result = Result(about["specification"], about["provenance"], table)
         if result.specification != arguments_of(specification):
             raise ValueError(f"{path} is of another specification; expected that of its name. Run it again.")
         return result
@@ -181,8 +177,34 @@ class ResultStore:
         """
         path = self.path(specification)
         with self._writing(path):
-            replace_file(path, _format(arguments_of(specification), {**facts, **provenance()}, table))
+            about = {"specification": arguments_of(specification), "provenance": {**facts, **provenance()}}
+            write_table(path, table, about)
             self.checkpoint_path(specification).unlink(missing_ok=True)
+        return path
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return the table with a name of its own, in the folder or else beneath it.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: a damaged file.
+        """
+        return read_table(self._found(self.folder / f"{name}.csv"))[0]
+
+    def save_table(self, name: str, table: str, facts: Mapping[str, Any]) -> Path:
+        """Write a table, as CSV, under a name of its own; return its path.
+
+        Args:
+            name: the file's name without its suffix.
+            table: the table.
+            facts: what the provenance says besides versions, machine and date.
+
+        Raises:
+            OSError: as in `save`.
+        """
+        path = self.folder / f"{name}.csv"
+        with self._writing(path):
+            write_table(path, table, {"provenance": {**facts, **provenance()}})
         return path
 
     # --- work under way ---
@@ -290,37 +312,3 @@ def _acquired(lock: FileLock, wait: bool) -> bool:
     except Timeout:
         return False
     return True
-
-
-def provenance() -> dict[str, Any]:
-    """Say what made a result: date, versions of the packages that count, and the machine."""
-    packages = ("mfmgdm-lib", "numpy", "scipy", "torch")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    return {
-        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
-        "versions": {"Python": platform.python_version(), **versions},
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-
-
-def _canonical(fields: Any) -> str:
-    return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(", ", ": "))
-
-
-def _format(specification: Mapping[str, Any], facts: Mapping[str, Any], table: pd.DataFrame) -> bytes:
-    header: dict[str, Any] = {"format": FORMAT, "specification": specification, "provenance": facts}
-    lines = "".join(f"# {name}: {_canonical(value)}\n" for name, value in header.items())
-    body = (lines + table.to_csv(float_format="%.10g", lineterminator="\n")).encode()
-    return f"# sha256: {hashlib.sha256(body).hexdigest()}\n".encode() + body
-
-
-def _parse(content: bytes, path: Path) -> Result:
-    first, _, body = content.partition(b"\n")
-    if first != f"# sha256: {hashlib.sha256(body).hexdigest()}".encode():
-        raise ValueError(f"{path} does not match its checksum; expected a file as it was written. Run it again.")
-    lines = [line[2:] for line in body.decode().split("\n") if line.startswith("# ")]
-    header = {name: json.loads(value) for name, _, value in (line.partition(": ") for line in lines)}
-    if header["format"] > FORMAT:
-        raise NewerFormatError(path, header["format"], FORMAT)
-    table = pd.read_csv(io.BytesIO(body), comment="#", index_col=0, float_precision="round_trip")
-    return Result(header["specification"], header["provenance"], table)

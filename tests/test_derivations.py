@@ -16,7 +16,7 @@ from torch.distributions import constraints
 import mfmgdm_lib as mm
 from mfmgdm_lib import statistics
 from mfmgdm_lib.companion import derivations
-from mfmgdm_lib.companion.derivations import SymbolicStep, same
+from mfmgdm_lib.companion.derivations import SymbolicStep, diffusion, same
 from mfmgdm_lib.energies import Autocovariance, Energy, StylizedFacts
 from mfmgdm_lib.processes import CIR
 
@@ -280,17 +280,17 @@ def test_the_diffusion_is_not_solved_by_the_density_of_another() -> None:
     # The checks of the page must be able to fail: a density of another volatility misses each by far more than allowed.
     process, wrong = CIR(0.5, 1.0, 1.0), CIR(0.5, 1.0, 1.1)
     before = torch.tensor([0.05, 1.0, 4.0], dtype=torch.float64)
-    right = derivations.moments_by_equations(process, before)
-    torch.testing.assert_close(derivations.moments_by_quadrature(process, before), right, rtol=0, atol=1e-8)
-    assert (derivations.moments_by_quadrature(wrong, before) - right).abs().max() > 0.01
+    right = diffusion.moments_by_equations(process, before)
+    torch.testing.assert_close(diffusion.moments_by_quadrature(process, before), right, rtol=0, atol=1e-8)
+    assert (diffusion.moments_by_quadrature(wrong, before) - right).abs().max() > 0.01
     path = process.sample(1, 40, seed=5)[0]
-    assert float(process.log_prob(path)) == pytest.approx(derivations.log_density_by_scipy(process, path), abs=1e-10)
-    assert abs(float(wrong.log_prob(path)) - derivations.log_density_by_scipy(process, path)) > 0.01
+    assert float(process.log_prob(path)) == pytest.approx(diffusion.log_density_by_scipy(process, path), abs=1e-10)
+    assert abs(float(wrong.log_prob(path)) - diffusion.log_density_by_scipy(process, path)) > 0.01
     now = torch.tensor([0.4, 1.0, 2.3], dtype=torch.float64)
-    change, flow = derivations.forward_equation(process, 0.8, now)
+    change, flow = diffusion.forward_equation(process, 0.8, now)
     torch.testing.assert_close(change, flow, rtol=0, atol=1e-7)
-    assert (flow - derivations.forward_equation(wrong, 0.8, now)[0]).abs().max() > 1e-3
-    moves, limits = derivations.short_moves(process, 1.3, 1e-4)
+    assert (flow - diffusion.forward_equation(wrong, 0.8, now)[0]).abs().max() > 1e-3
+    moves, limits = diffusion.short_moves(process, 1.3, 1e-4)
     torch.testing.assert_close(moves, limits, rtol=0, atol=1e-3)
-    assert (moves - derivations.short_moves(wrong, 1.3, 1e-4)[1]).abs().max() > 0.1
-    assert derivations.errors_of_draws(process, 100_000, seed=6).abs().max() < 4.5  # four values
+    assert (moves - diffusion.short_moves(wrong, 1.3, 1e-4)[1]).abs().max() > 0.1
+    assert diffusion.errors_of_draws(process, 100_000, seed=6).abs().max() < 4.5  # four values

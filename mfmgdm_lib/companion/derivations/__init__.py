@@ -16,15 +16,6 @@ from mfmgdm_lib.companion.derivations.brute_force import (
     random_step,
     readings_along,
 )
-from mfmgdm_lib.companion.derivations.diffusion import (
-    errors_of_draws,
-    forward_equation,
-    log_density_by_scipy,
-    moments_by_equations,
-    moments_by_quadrature,
-    short_moves,
-    transition_density,
-)
 from mfmgdm_lib.companion.derivations.symbols import SymbolicStep, same, symbolic_lines
 
 __all__ = [
@@ -34,18 +25,11 @@ __all__ = [
     "capacitance_readings",
     "determinant_lines",
     "ensemble_step",
-    "errors_of_draws",
-    "forward_equation",
     "full_jacobian",
-    "log_density_by_scipy",
     "masked_lines",
-    "moments_by_equations",
-    "moments_by_quadrature",
     "path_terms",
     "random_step",
     "readings_along",
     "same",
-    "short_moves",
     "symbolic_lines",
-    "transition_density",
 ]

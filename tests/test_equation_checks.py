@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -58,7 +59,7 @@ def negate(module: object, name: str) -> Callable[[Patch], None]:
     """A function or property of numbers with the other sign."""
 
     def broken(patch: Patch) -> None:
-        right = vars(module)[name]
+        right = inspect.getattr_static(module, name)
         if isinstance(right, property):
             patch.setattr(module, name, property(lambda self: -right.fget(self)))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 __all__ = [
     "as_series",
+    "as_shape",
     "as_windows",
     "check_finite",
     "check_member",
@@ -19,6 +21,8 @@ __all__ = [
     "check_paths",
     "check_positive",
     "check_positive_int",
+    "common_shape",
+    "spelled_shape",
 ]
 
 
@@ -72,6 +76,29 @@ def check_paths(name: str, x: Tensor, *, minimum_length: int = 1) -> Tensor:
     return x
 
 
+def as_shape(name: str, size: Any) -> tuple[int, ...]:
+    """Return the shape of a path: (size,) for a number of points, or a shape such as (C, T) or (H, W) as it is."""
+    sizes = size if isinstance(size, (tuple, list)) and len(size) else (size,)
+    return tuple(check_positive_int(name, one) for one in sizes)
+
+
+def spelled_shape(shape: Sequence[int | None]) -> str:
+    """Spell the shape of a path in a message, with a word for each axis that may have any size."""
+    words = ("time",) if len(shape) == 1 else ("height", "width") if shape[0] is None else ("channels", "time")
+    words = (*words, *("any",) * len(shape))
+    return ", ".join(word if size is None else str(size) for word, size in zip(words, shape, strict=False))
+
+
+def common_shape(*shapes: Sequence[int | None]) -> tuple[int | None, ...] | None:
+    """Return the shape that shapes with None for any size agree on; None where they do not."""
+    if len({len(shape) for shape in shapes}) > 1:
+        return None
+    sizes = [{size for size in axis if size is not None} for axis in zip(*shapes, strict=True)]
+    if any(len(axis) > 1 for axis in sizes):
+        return None
+    return tuple(axis.pop() if axis else None for axis in sizes)
+
+
 def check_finite(name: str, x: Tensor) -> Tensor:
     """Return `x` if no entry is NaN or infinite."""
     bad = ~torch.isfinite(x)
@@ -84,10 +111,11 @@ def check_finite(name: str, x: Tensor) -> Tensor:
     return x
 
 
-def as_series(name: str, series: Any, *, minimum_length: int = 2) -> Tensor:
+def as_series(name: str, series: Any, *, minimum_length: int = 2, shape: Sequence[int | None] = (None,)) -> Tensor:
     """Return a single real series as a float64 tensor (length,), or as it is if it is a floating tensor.
 
-    The series has to be one-dimensional, finite, not constant and at least `minimum_length` long.
+    The series has to be one-dimensional, or of another `shape`, finite, nowhere constant in time and at least
+    `minimum_length` long.
     """
     raw = series if isinstance(series, (Tensor, pd.Series)) else np.asarray(series)
     real = not raw.is_complex() and raw.dtype != torch.bool if isinstance(raw, Tensor) else raw.dtype.kind in "fiu"
@@ -97,23 +125,28 @@ def as_series(name: str, series: Any, *, minimum_length: int = 2) -> Tensor:
         values = raw if raw.is_floating_point() else raw.double()
     else:
         values = torch.as_tensor(np.array(raw, dtype=np.float64))
-    if values.ndim != 1:
-        raise ValueError(f"{name} has shape {tuple(values.shape)}; expected (length,). Pass one series at a time.")
-    if len(values) < minimum_length:
+    if common_shape((*shape[:-1], None), values.shape) is None:
+        expected = "length," if len(shape) == 1 else spelled_shape((*shape[:-1], None))
+        raise ValueError(f"{name} has shape {tuple(values.shape)}; expected ({expected}). Pass one series at a time.")
+    if values.shape[-1] < minimum_length:
         raise ValueError(
-            f"{name} has {len(values)} points; expected at least {minimum_length}. Use a longer series or fewer lags."
+            f"{name} has {values.shape[-1]} points; expected at least {minimum_length}."
+            " Use a longer series or fewer lags."
         )
     check_finite(name, values)
-    if bool((values == values[0]).all()):
-        raise ValueError(f"{name} is constant at {float(values[0])}; expected a series that varies. Use another one.")
+    constant = (values == values[..., :1]).all(-1)
+    if constant.any():
+        value = float(values[constant][0, 0] if values.ndim > 1 else values[0])
+        raise ValueError(f"{name} is constant at {value}; expected a series that varies. Use another one.")
     return values
 
 
-def as_windows(name: str, series: Any, length: int) -> Tensor:
+def as_windows(name: str, series: Any, length: int, shape: Sequence[int | None] = (None,)) -> Tensor:
     """Return a single real series, checked by `as_series`, cut into windows (n, length) that cover it evenly.
 
     They overlap where the series' length is no multiple of theirs.
     """
-    values = as_series(name, series, minimum_length=length)
-    starts = np.linspace(0, len(values) - length, math.ceil(len(values) / length)).round().astype(int)
-    return torch.stack([values[start : start + length] for start in starts])
+    values = as_series(name, series, minimum_length=length, shape=shape)
+    points = values.shape[-1]
+    starts = np.linspace(0, points - length, math.ceil(points / length)).round().astype(int)
+    return torch.stack([values[..., start : start + length] for start in starts])

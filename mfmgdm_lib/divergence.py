@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._checks import as_shape, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
 from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error
 from mfmgdm_lib.log_determinants.stepping import DeterminantSteps
-from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.processes.base import Process, Seed, Size, generator
 from mfmgdm_lib.runs.run import Run, descent_states, new_records
 from mfmgdm_lib.support import as_support
 
@@ -135,7 +135,7 @@ def divergence_run(
     *,
     n_steps: int,
     n_paths: int = 128,
-    length: int | None = None,
+    length: Size | None = None,
     seed: Seed,
     determinants: str | Backend | Determinants = "auto",
     dtype: torch.dtype = torch.float64,
@@ -168,15 +168,16 @@ def divergence_run(
     """
     check_positive_int("n_paths", n_paths, minimum=2)
     check_positive_int("n_steps", n_steps, minimum=0)
-    length = model.energy.path_length(length)
+    length = model.energy.path_length(length, process, start)
+    points = math.prod(as_shape("length", length))
     wanted = Determinants.of(determinants)
-    choose_backend(model, wanted, length=length)  # says what is wrong with it before anything is drawn
+    choose_backend(model, wanted, length=points)  # says what is wrong with it before anything is drawn
     _check_supports(model, process, start)
     rng = generator(seed)
     paths = start.sample(n_paths, length, rng).to(device, dtype)
     entropy = None if seed is None else rng.integers(2**32, size=4).tolist()
     log_q0 = start.log_prob(paths.double()).cpu().numpy()
-    steps = DeterminantSteps(model, wanted, n_steps=n_steps, n_paths=n_paths, length=length, entropy=entropy)
+    steps = DeterminantSteps(model, wanted, n_steps=n_steps, n_paths=n_paths, length=points, entropy=entropy)
     observers: dict[str, Observer] = {"log_p": process.log_prob, **(observe or {})}
     shapes = {**dict.fromkeys(observers, (n_paths,)), "loss": (), "mean_energy": (model.energy.dim,)}
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import as_series, as_windows, check_positive_int
+from mfmgdm_lib._checks import as_series, as_windows, check_positive_int, spelled_shape
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
+from mfmgdm_lib.processes.base import Process, Seed, Size, draw_in_chunks
 from mfmgdm_lib.specification import register
 
 __all__ = ["Target", "estimate_target", "target_from_data"]
@@ -54,7 +54,7 @@ class Target:
 
 
 def estimate_target(
-    energy: Energy, process: Process, *, n_samples: int = 10_000, length: int | None = None, seed: Seed
+    energy: Energy, process: Process, *, n_samples: int = 10_000, length: Size | None = None, seed: Seed
 ) -> Target:
     """Average an energy over independent paths of a process (Section 5.1).
 
@@ -62,7 +62,7 @@ def estimate_target(
         energy: Φ.
         process: the law p whose mean energy is wanted.
         n_samples: number of paths, at least 2.
-        length: points of each path; None for the length that the energy is made for, or the paper's 1024.
+        length: points of each path, or its shape; None for the length that the energy is made for, or the paper's 1024.
         seed: whatever `numpy.random.default_rng` takes; the paper's is (3, 12345).
 
     Returns:
@@ -76,7 +76,7 @@ def estimate_target(
         [0.1002, 0.9998]
     """
     check_positive_int("n_samples", n_samples, minimum=2)
-    length = energy.path_length(length)
+    length = energy.path_length(length, process)
     drawn = draw_in_chunks(process, n_samples, length, seed, description="target")
     energies = torch.cat([energy(paths) for paths in drawn])
     return Target(
@@ -96,7 +96,8 @@ def target_from_data(energy: Energy, series: Any) -> Target:
 
     Args:
         energy: Φ.
-        series: one series (length,): a pandas Series, an array or a tensor, in the units in which paths are wanted.
+        series: one series (length,), or (C, length) where the energy takes channels: a pandas Series, an array or a
+            tensor, in the units in which paths are wanted.
 
     Raises:
         ValueError: a series that is constant, not finite, or shorter than 16 windows of the energy's minimum length, or
@@ -108,14 +109,20 @@ def target_from_data(energy: Energy, series: Any) -> Target:
         >>> mm.target_from_data(mm.energies.StylizedFacts(), returns).mean[:2].numpy().round(3).tolist()
         [1.0, -0.098]
     """
-    if energy.length is not None:
-        windows = as_windows("series", series, energy.length).double()
+    shape = energy.event_shape
+    if None in shape[:-1]:
+        raise ValueError(
+            f"{energy!r} takes paths ({spelled_shape(shape)}); expected series, which have a time to be cut along."
+            " Build a Target of energy(fields) yourself."
+        )
+    if shape[-1] is not None:
+        windows = as_windows("series", series, shape[-1], shape).double()
         batches = energy(windows)
-        mean, source = batches.mean(0), f"{len(windows)} windows of {energy.length} points of one series"
+        mean, source = batches.mean(0), f"{len(windows)} windows of {shape[-1]} points of one series"
     else:
-        values = as_series("series", series, minimum_length=_BATCHES * energy.minimum_length).double()
-        window = len(values) // _BATCHES
-        batches = energy(values[: _BATCHES * window].reshape(_BATCHES, window))
-        mean, source = energy(values), f"one series of {len(values)} points"
+        values = as_series("series", series, minimum_length=_BATCHES * energy.minimum_length, shape=shape).double()
+        window = values.shape[-1] // _BATCHES
+        batches = energy(torch.stack(values[..., : _BATCHES * window].split(window, -1)))
+        mean, source = energy(values), f"one series of {values.shape[-1]} points"
     error = batches.std(0) / math.sqrt(len(batches)) if len(batches) > 1 else torch.full_like(mean, math.nan)
     return Target(mean, error, energy.labels, source)

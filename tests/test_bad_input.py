@@ -347,7 +347,7 @@ CASES = {
     "energies for different lengths": Bad(
         lambda: Concatenate(ScatteringMean(256), ScatteringMean(512)),
         ValueError,
-        "[256, 512] points",
+        "(256) and (512)",
         "one length",
         "the same length",
     ),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int
+from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int, spelled_shape
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.communicator import LOCAL, Communicator
 from mfmgdm_lib.energies import Energy
@@ -29,7 +29,7 @@ class State:
 
     Attributes:
         step: t, the number of steps taken.
-        paths: x_t, (N, time).
+        paths: x_t, (N, time), or (N, *event_shape) where paths are no series; so everywhere below.
         energies: Φ(x_t), (N, K).
         mismatch: what drives each path, (N, K): Φ − α averaged over the path's ensemble (over itself alone in MGDM).
         loss: L = ½‖mismatch‖² / ‖α‖² for each path, (N,); equal within an ensemble.
@@ -94,6 +94,11 @@ class Descent:
         return f"{type(self).__name__}({self.energy!r}, step_size={self.step_size:g})"
 
     @property
+    def event_shape(self) -> tuple[int | None, ...]:
+        """Shape of a path, that of the energy."""
+        return self.energy.event_shape
+
+    @property
     def rate(self) -> float:
         """γ of eqs. (3) and (6): s / ‖α‖²."""
         return self.step_size / float(self.target.mean.square().sum())
@@ -146,7 +151,7 @@ class Descent:
         Raises:
             DivergedError: an energy is not finite.
         """
-        finite = torch.isfinite(paths).all(-1)
+        finite = torch.isfinite(paths).flatten(1).all(-1)
         if finite.all():
             energies = self.energy(paths)
             finite = torch.isfinite(energies).all(-1)
@@ -245,8 +250,9 @@ class Descent:
         """
         check_positive_int("n_steps", n_steps, minimum=0)
         check_finite("x0", check_paths("x0", x0, minimum_length=self.energy.minimum_length))
-        if x0.ndim != 2:
-            raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected (paths, time). Use x0[None] for one path.")
+        if x0.ndim != 1 + self.energy.event_ndim:
+            expected = f"(paths, {spelled_shape(self.event_shape)})"
+            raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected {expected}. Use x0[None] for one path.")
         if len(x0) == 0:
             raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected at least one path. Use x0[None] for one path.")
         if not self.support.whole_line:

@@ -102,6 +102,11 @@ class GradientFlow:
     def __repr__(self) -> str:
         return f"GradientFlow({self.energy!r}, tolerance={self.tolerance:g})"
 
+    @property
+    def event_shape(self) -> tuple[int | None, ...]:
+        """Shape of a path, that of the energy."""
+        return self.energy.event_shape
+
     def sample(self, x0: Tensor, duration: float) -> Tensor:
         """Return the paths to which x0 (N, time) has flowed after `duration`: a tensor like x0.
 
@@ -198,6 +203,7 @@ class GradientFlow:
             rows = self.energy.jacobian(paths[places])
             if resting is not None:
                 rows = rows.masked_fill(resting[places, None], 0.0)
+            rows = rows.flatten(2)
             grams.append((rows @ rows.mT).double())
         return torch.cat(grams).unflatten(0, (-1, members)).mean(1)
 

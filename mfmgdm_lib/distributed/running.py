@@ -66,7 +66,7 @@ def shared_run(model: Descent, x0: Tensor, n_steps: int, *, determinants: bool =
     records, update = new_records({"loss": (), "energies": (model.energy.dim,)}, n_steps), None
     columns = ["loss", *model.energy.labels]
     if determinants:
-        recorded, length = Determinants(on_fold="record"), x0.shape[-1]
+        recorded, length = Determinants(on_fold="record"), math.prod(x0.shape[1:])
         steps = DeterminantSteps(model, recorded, n_steps=n_steps, n_paths=None, length=length)
         records, update = {**records, **steps.records}, steps.update
         columns += ["log_determinant", "folded"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -9,13 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_finite, check_paths
+from mfmgdm_lib._checks import as_shape, check_finite, check_paths, common_shape, spelled_shape
+from mfmgdm_lib.processes.base import Process, Size
 
 __all__ = ["BandedEnergy", "Energy", "fingerprint"]
 
 
 class Energy(ABC):
     """A map Φ from a path to K numbers, each a time average (paper Section 1).
+
+    A path is a series (time,) unless `event_shape` says otherwise: with (2, None) it has two channels (2, time), with
+    (8, 8) it is a field. What is said below of paths (*, time) holds for (*, *event_shape).
 
     To add one, set `labels` and write `_evaluate`; everything else follows by automatic differentiation.
     Override `gradient`, `linearize` and `jacobian` where a closed form is faster, derive from `BandedEnergy` where the
@@ -31,6 +36,19 @@ class Energy(ABC):
 
     length: int | None = None
     """The only length of path that the energy takes, where it has filters made for it; else None."""
+
+    @property
+    def event_shape(self) -> tuple[int | None, ...]:
+        """Shape of a path, with None for an axis of any size: (T,) of a series, (C, T) of channels, (H, W) of a field.
+
+        An energy of other paths than series sets it in its class.
+        """
+        return (self.length,)
+
+    @property
+    def event_ndim(self) -> int:
+        """Number of axes of a path: 1 for a series."""
+        return len(self.event_shape)
 
     @property
     def dim(self) -> int:
@@ -59,15 +77,48 @@ class Energy(ABC):
                 f"x has shape {tuple(x.shape)}; expected (*, {self.length}), the length that {self!r} has filters"
                 f" for. Use paths of that length, or an energy made for {x.shape[-1]}."
             )
+        shape = self.event_shape
+        if len(shape) > 1 and common_shape(shape, x.shape[-len(shape) :]) is None:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; expected (*, {spelled_shape(shape)}), the paths of {self!r}."
+                " Use paths of that shape, or an energy of series for each channel."
+            )
         if not torch._C._functorch.is_functorch_wrapped_tensor(x):  # inside torch.func.* nothing can be looked at
             check_finite("x", x)
         return x
 
-    def path_length(self, wanted: int | None = None) -> int:
-        """Points of a path: as many as `wanted`, or the energy's own `length`, or the 1024 of the paper."""
-        if wanted is not None:
-            return wanted
-        return 1024 if self.length is None else self.length
+    def path_length(self, wanted: Size | None = None, *laws: Process) -> Size:
+        """The size of a path, as `Process.sample` takes it: points of a series, or the shape of another path.
+
+        Args:
+            wanted: points of a series, or of each channel; or a whole shape. None for the size that the energy is made
+                for, or the 1024 points in time of the paper.
+            laws: what such paths are drawn from.
+
+        Raises:
+            ValueError: laws over paths of another shape, or an axis whose size is not known.
+        """
+        shape = self.event_shape
+        for law in laws:
+            found = common_shape(self.event_shape, law.event_shape)
+            shape = common_shape(shape, law.event_shape) or ()
+            if found is None or not shape:
+                raise ValueError(
+                    f"{law!r} draws paths ({spelled_shape(law.event_shape)}), and {self!r} takes"
+                    f" ({spelled_shape(self.event_shape)}); expected one shape. Use a law and an energy of the same"
+                    " paths."
+                )
+        if len(shape) == 1:
+            return wanted if wanted is not None else 1024 if shape[0] is None else shape[0]
+        last = 1024 if shape[-1] is None else shape[-1]
+        asked = (*shape[:-1], last) if wanted is None else wanted
+        asked = (*shape[:-1], wanted) if isinstance(wanted, int) else tuple(asked)
+        if None in asked or common_shape(shape, asked) is None:
+            raise ValueError(
+                f"length is {wanted!r}; expected the shape of a path of {self!r}, ({spelled_shape(shape)})."
+                " Pass it as a tuple."
+            )
+        return as_shape("length", asked)
 
     @property
     def commuting(self) -> bool:
@@ -124,7 +175,7 @@ class Energy(ABC):
             leaf = x.detach().requires_grad_()
             columns = self(leaf).reshape(-1, self.dim).sum(0)  # a path's energies do not depend on other paths
             rows = [torch.autograd.grad(value, leaf, retain_graph=True)[0] for value in columns]
-        return torch.stack(rows, dim=-2)
+        return torch.stack(rows, dim=-1 - self.event_ndim)
 
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the lower bands of Σ_k w_k H_k, where `bandwidth` is a number.
@@ -156,10 +207,13 @@ class BandedEnergy(Energy):
         """Return the lower bands of Σ_k w_k H_k, (*, bandwidth + 1, time), as `Energy.hessian_bands` says."""
 
 
-def fingerprint(energy: Energy, length: int) -> np.ndarray:
+def fingerprint(energy: Energy, length: Size) -> np.ndarray:
     """Values of an energy, (K,) float64, on one path that is always the same: what tells it from others.
 
     A name does not tell matrices and filters apart.
     """
-    time = torch.arange(length, dtype=torch.float64)
-    return energy(torch.sin(time * time / length) + 0.5 * torch.cos(0.3 * time)).detach().numpy()
+    shape = as_shape("length", length)
+    points = math.prod(shape)
+    time = torch.arange(points, dtype=torch.float64)
+    path = torch.sin(time * time / points) + 0.5 * torch.cos(0.3 * time)
+    return energy(path.reshape(shape)).detach().numpy()

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from mfmgdm_lib._arrays import load_arrays
-from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._checks import as_shape
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.base import fingerprint
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.processes import Process
+from mfmgdm_lib.processes.base import Size
 from mfmgdm_lib.specification import from_spec, spec
 from mfmgdm_lib.target import Target
 
@@ -35,7 +36,7 @@ _FORMER = ("mean", "standard_error", "labels", "source", "energy", "fingerprint"
 """Arrays of a file of 2026 without a description; those of MF–MGDM have `mismatches` too."""
 
 
-def flow_arrays(flow: object, energy: Energy, length: int) -> dict[str, np.ndarray]:
+def flow_arrays(flow: object, energy: Energy, length: Size) -> dict[str, np.ndarray]:
     """A flow as arrays: its description, the tensors, and what tells its energy from others.
 
     An energy of a class that is not registered is left out, with a warning: its name and fingerprint are there.
@@ -71,7 +72,7 @@ def flow_parts(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             description = json.loads(str(arrays[_SPEC]))
         else:
             description = _describe_former(load_arrays(path, KIND, _FORMER))
-        check_positive_int("length", description["length"])
+        as_shape("length", description["length"])
         for name, kind in (("target", Target), ("start", Process)):
             description[name] = from_spec(description[name], arrays, kind=kind)
         if "energy" in description:
@@ -130,7 +131,7 @@ def _describe_former(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _values(energy: Energy, arrays: Mapping[str, np.ndarray], length: int) -> np.ndarray:
+def _values(energy: Energy, arrays: Mapping[str, np.ndarray], length: Size) -> np.ndarray:
     """The fingerprint of an energy; in a file without a description it is of another path."""
     if _SPEC in arrays:
         return fingerprint(energy, length)

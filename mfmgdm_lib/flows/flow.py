@@ -14,14 +14,15 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from mfmgdm_lib._arrays import save_arrays
-from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
+from mfmgdm_lib._checks import as_shape, check_finite, check_paths, check_positive_int, spelled_shape
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.energies.flat import flat_energy
 from mfmgdm_lib.flows.files import KIND, check_energy, flow_arrays, flow_parts, stored_energy
 from mfmgdm_lib.flows.transform import FrozenState, FrozenTransform, apply_in_chunks
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
-from mfmgdm_lib.processes.base import Process, Seed, generator
+from mfmgdm_lib.processes.base import Process, Seed, Size, generator
 from mfmgdm_lib.specification import from_spec, register
 from mfmgdm_lib.support import check_inside
 from mfmgdm_lib.target import Target
@@ -49,10 +50,10 @@ class FrozenFlow(Distribution):
     Of MGDM only the model is kept: a path has its own mismatch, and the Jacobian the term :math:`-\gamma J_\Phi^\top
     J_\Phi` besides.
 
-    It is a `torch.distributions.Distribution` of paths with `event_shape` (d,). On a support other than the real
-    line an entry that a step would take out of it keeps its value, so a path may have several origins; log-densities
-    count one of them and are lower bounds there: `log_prob` the one all of whose entries moved, `sample_and_log_prob`
-    the one drawn.
+    It is a `torch.distributions.Distribution` of paths with `event_shape` (d,), or (C, T), or (H, W): what is said
+    below of paths (*, d) holds for all. On a support other than the real line an entry that a step would take out of it
+    keeps its value, so a path may have several origins; log-densities count one of them and are lower bounds there:
+    `log_prob` the one all of whose entries moved, `sample_and_log_prob` the one drawn.
     Energies with moduli, those of Section 5.1 with wavelets, bend without bound where a modulus is 0, and may have an
     origin on either side: one is counted there too.
 
@@ -63,7 +64,7 @@ class FrozenFlow(Distribution):
         mismatches: Φ̄_t − α, (T, K), float64; None for MGDM. Samples by `rsample` and `transform` can be differentiated
             by them.
         start: the law q_0; its support is that of the flow.
-        length: points d of each path.
+        length: points d of each path, or the shape of a path that is no series.
         n_steps: number of steps T; None for as many as there are mismatches.
         ensemble_size: paths of the ensemble that the mismatches are means over.
 
@@ -94,13 +95,16 @@ class FrozenFlow(Distribution):
         mismatches: Tensor | None,
         *,
         start: Process,
-        length: int,
+        length: Size,
         n_steps: int | None = None,
         ensemble_size: int = 1,
     ) -> None:
-        self._model = Descent(energy, target, step_size, ensemble_size=1, support=start.support)
+        self.length = energy.path_length(length, start)
+        shape = as_shape("length", self.length)
+        check_positive_int("length", shape[-1], minimum=energy.minimum_length)
+        # All between the start and the end of a path is done with paths laid out flat, (N, d).
+        self._model = Descent(flat_energy(energy, shape), target, step_size, ensemble_size=1, support=start.support)
         self.energy, self.target, self.step_size, self.start = energy, target, self._model.step_size, start
-        self.length = check_positive_int("length", length, minimum=energy.minimum_length)
         self.ensemble_size = check_positive_int("ensemble_size", ensemble_size)
         if mismatches is not None:
             n_steps = len(mismatches) if n_steps is None else n_steps
@@ -114,12 +118,12 @@ class FrozenFlow(Distribution):
             raise ValueError("mismatches and n_steps are None; expected one of them. Use model.freeze.")
         self.mismatches = mismatches
         self.n_steps = check_positive_int("n_steps", n_steps, minimum=0)
-        super().__init__(event_shape=torch.Size((self.length,)), validate_args=False)
+        super().__init__(event_shape=torch.Size(shape), validate_args=False)
 
     def __repr__(self) -> str:
         return (
             f"FrozenFlow({self.energy!r}, {self.n_steps} steps of size {self.step_size:g} from {self.start!r},"
-            f" {self.length} points)"
+            f" {' × '.join(map(str, self.event_shape))} points)"
         )
 
     @property
@@ -130,7 +134,7 @@ class FrozenFlow(Distribution):
     @property
     def support(self) -> constraints.Constraint:
         """Where paths lie: all vectors whose entries are in the support of the start."""
-        return constraints.independent(self._model.support, 1)
+        return constraints.independent(self._model.support, len(self.event_shape))
 
     # --- forwards ----------------------------------------------------------------------------------------------------
 
@@ -147,12 +151,12 @@ class FrozenFlow(Distribution):
             A float64 tensor (*sample_shape, d).
         """
         shape, starts, _ = self._draw(sample_shape, seed)
-        return self.transform(starts).reshape(*shape, self.length)
+        return self.transform(starts).reshape(*shape, *self.event_shape)
 
     def rsample(self, sample_shape: Shape = (), seed: Seed = None) -> Tensor:
         """Draw as `sample` does, with a graph through the steps to `mismatches` where they require a gradient."""
         shape, starts, _ = self._draw(sample_shape, seed)
-        return self.transform(starts).reshape(*shape, self.length)
+        return self.transform(starts).reshape(*shape, *self.event_shape)
 
     def transform(self, x0: Tensor) -> Tensor:
         """Take paths of the start through all steps; differentiable by x0 and by `mismatches`.
@@ -205,7 +209,9 @@ class FrozenFlow(Distribution):
         """
         (backend, may_fold), rng = self._backend(determinants), None if seed is None else generator(seed)
         paths = self._check_paths("x0", x0).detach()
-        yield from self._transform().states(paths, self.start.log_prob(paths.double()), backend, rng, may_fold=may_fold)
+        states = self._transform().states(paths, self._start_log_prob(paths.double()), backend, rng, may_fold=may_fold)
+        for state in states:
+            yield state._replace(paths=state.paths.unflatten(-1, self.event_shape))
 
     @renamed(jacobian="determinants")
     def sample_and_log_prob(
@@ -228,12 +234,12 @@ class FrozenFlow(Distribution):
         (backend, may_fold), steps = self._backend(determinants), self._transform()
 
         def ends(chunk: Tensor) -> tuple[Tensor, Tensor]:
-            for state in steps.states(chunk, self.start.log_prob(chunk), backend, rng, may_fold=may_fold):
+            for state in steps.states(chunk, self._start_log_prob(chunk), backend, rng, may_fold=may_fold):
                 last = state
             return last.paths, last.log_prob
 
-        paths, log_prob = apply_in_chunks(ends, starts)
-        return paths.reshape(*shape, self.length), log_prob.reshape(shape)
+        paths, log_prob = apply_in_chunks(ends, starts.flatten(1))
+        return paths.reshape(*shape, *self.event_shape), log_prob.reshape(shape)
 
     @renamed(jacobian="determinants")
     def entropy_estimate(
@@ -313,13 +319,18 @@ class FrozenFlow(Distribution):
 
         def density(chunk: Tensor) -> tuple[Tensor, Tensor]:
             origin, change, variance = steps.backward(chunk, backend, rng, may_fold=may_fold)
-            return self.start.log_prob(origin) - change, variance.sqrt()
+            return self._start_log_prob(origin) - change, variance.sqrt()
 
         log_prob = torch.full_like(points[:, 0], -torch.inf)
         error = torch.zeros_like(log_prob)
         if len(inside):
             log_prob[inside], error[inside] = apply_in_chunks(density, points, inside)
-        return log_prob.reshape(x.shape[:-1]), error.reshape(x.shape[:-1])
+        batch = x.shape[: -len(self.event_shape)]
+        return log_prob.reshape(batch), error.reshape(batch)
+
+    def _start_log_prob(self, paths: Tensor) -> Tensor:
+        """Log-density of the start at paths (N, d)."""
+        return self.start.log_prob(paths.unflatten(-1, self.event_shape))
 
     # --- checks ------------------------------------------------------------------------------------------------------
 
@@ -331,21 +342,22 @@ class FrozenFlow(Distribution):
                 f"determinants is {wanted}; expected every=1 and step_error=None, for a flow has the determinant of"
                 " each step, with as many probes as `probes` says. Leave the two out."
             )
-        return choose_backend(self._model, wanted, length=self.length), wanted.on_fold == "record"
+        return choose_backend(self._model, wanted, length=self.event_shape.numel()), wanted.on_fold == "record"
 
     def _check_paths(self, name: str, x: Tensor, *, inside: bool = True) -> Tensor:
-        """Paths (*, d) as (N, d), N ≥ 1, if they are of the right length, finite, and inside the support."""
+        """Paths (*, *event_shape) as (N, d), N ≥ 1, if they are of that shape, finite, and inside the support."""
         check_paths(name, x)
-        if x.shape[-1] != self.length or x.numel() == 0:
+        if x.shape[-len(self.event_shape) :] != self.event_shape or x.numel() == 0:
             raise ValueError(
-                f"{name} has shape {tuple(x.shape)}; expected (*, {self.length}), at least one path of the flow's"
-                " length. Cut the series into windows of that length, or freeze a model for paths of another."
+                f"{name} has shape {tuple(x.shape)}; expected (*, {spelled_shape(self.event_shape)}), at least one path"
+                " of the flow's length. Cut the series into windows of that length, or freeze a model for paths of"
+                " another."
             )
         check_finite(name, x.detach())
         if inside:
             mend = "Freeze a model with a wider support for such paths."
             check_inside(name, x, self._model.support, "the flow", mend)
-        return x.reshape(-1, self.length)
+        return x.reshape(-1, self.event_shape.numel())
 
     def _inside(self, x: Tensor) -> Tensor:
         """Whether each path of x (*, d) is in the support, (*,)."""

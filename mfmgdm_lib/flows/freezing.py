@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.flows.flow import FrozenFlow
-from mfmgdm_lib.processes import Process, WhiteNoise
+from mfmgdm_lib.processes import Independent, Process, WhiteNoise
 from mfmgdm_lib.support import as_support
 
 __all__ = ["freeze"]
@@ -26,7 +26,7 @@ def freeze(model: Descent, x0: Tensor, n_steps: int, start: Process | None = Non
                 f"start is None for a model on {model.support}; expected the law that x0 was drawn from."
                 " Pass start=initial_distribution(process)."
             )
-        start = WhiteNoise()
+        start = WhiteNoise() if model.energy.event_ndim == 1 else Independent(WhiteNoise(), model.event_shape)
     if model.inner_steps > 1:
         raise ValueError(
             f"the model has inner_steps={model.inner_steps}; expected 1 where it is frozen, for the sake of its"
@@ -43,7 +43,7 @@ def freeze(model: Descent, x0: Tensor, n_steps: int, start: Process | None = Non
             f"ensemble_size is {model.ensemble_size} with {len(x0)} paths; expected one ensemble of all, whose mean is"
             " kept. Use MFMGDM without an ensemble_size, or MGDM."
         )
-    _check_drawn_from(start, first.paths.double())
+    _check_drawn_from(start, first.paths.flatten(1).double())
     mismatches = None
     if model.ensemble_size != 1:
         states = model.steps(x0, n_steps)
@@ -55,7 +55,7 @@ def freeze(model: Descent, x0: Tensor, n_steps: int, start: Process | None = Non
         model.step_size,
         mismatches,
         start=start,
-        length=x0.shape[-1],
+        length=x0.shape[-1] if x0.ndim == 2 else tuple(x0.shape[1:]),
         n_steps=n_steps,
         ensemble_size=1 if mismatches is None else len(x0),
     )

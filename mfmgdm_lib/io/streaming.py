@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +112,7 @@ def stream_paths(
     }
     with (
         replacing(target, force=force) as file,
-        _WRITERS[target.suffix](file, (n_paths, flow.length), np.dtype(dtype), about) as write,
+        _WRITERS[target.suffix](file, (n_paths, *flow.event_shape), np.dtype(dtype), about) as write,
         counter(total=n_paths, description="paths") as bar,
     ):
         for paths in _batches(flow, n_paths, batch, rng):
@@ -121,7 +122,7 @@ def stream_paths(
 
 
 def _batch_size(flow: FrozenFlow, batch: int | None) -> int:
-    return max(1, _BATCH_POINTS // flow.length) if batch is None else check_positive_int("batch", batch)
+    return max(1, _BATCH_POINTS // flow.event_shape.numel()) if batch is None else check_positive_int("batch", batch)
 
 
 def _batches(flow: FrozenFlow, n_paths: int, batch: int, rng: np.random.Generator) -> Iterator[Tensor]:
@@ -136,7 +137,7 @@ def _batches(flow: FrozenFlow, n_paths: int, batch: int, rng: np.random.Generato
 
 def _starts(flow: FrozenFlow, n_paths: int, batch: int, rng: np.random.Generator) -> Iterator[Tensor]:
     """The starts of all paths in order, in pieces that depend on `batch`, with values that do not."""
-    size = batch if flow.start.draws_path_by_path else max(1, _BLOCK_POINTS // flow.length)
+    size = batch if flow.start.draws_path_by_path else max(1, _BLOCK_POINTS // flow.event_shape.numel())
     for first in range(0, n_paths, size):
         yield from flow.start.sample(min(size, n_paths - first), flow.length, rng).split(batch)
 
@@ -146,10 +147,10 @@ def _starts(flow: FrozenFlow, n_paths: int, batch: int, rng: np.random.Generator
 
 @contextmanager
 def _parquet(
-    file: BinaryIO, shape: tuple[int, int], dtype: np.dtype[np.floating], about: Mapping[str, str]
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[np.floating], about: Mapping[str, str]
 ) -> Iterator[Write]:
-    """A row of one list for each path, and a group of rows for each write."""
-    lists = pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False), shape[1])
+    """A row of one list for each path, laid out flat, and a group of rows for each write."""
+    lists = pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False), math.prod(shape[1:]))
     # Where pandas keeps `attrs`, those of `save_paths` among them.
     schema = pa.schema([pa.field("path", lists, nullable=False)], metadata={"PANDAS_ATTRS": json.dumps(about)})
     # Paths have no values that come again, which a dictionary would be for. What the writer keeps about each group is
@@ -167,7 +168,7 @@ def _parquet(
 
 @contextmanager
 def _npz(
-    file: BinaryIO, shape: tuple[int, int], dtype: np.dtype[np.floating], about: Mapping[str, str]
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[np.floating], about: Mapping[str, str]
 ) -> Iterator[Write]:
     """What `numpy.savez` would write, with the paths appended to the last array, whose header is there beforehand."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -180,7 +181,7 @@ def _npz(
             yield lambda rows: member.write(rows.data)
 
 
-_Writer = Callable[[BinaryIO, tuple[int, int], np.dtype[np.floating], Mapping[str, str]], AbstractContextManager[Write]]
+_Writer = Callable[[BinaryIO, tuple[int, ...], np.dtype[np.floating], Mapping[str, str]], AbstractContextManager[Write]]
 
 _WRITERS: dict[str, _Writer] = {".parquet": _parquet, ".npz": _npz}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -12,6 +14,7 @@ from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.communicator import LOCAL
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.energies.flat import flat_energy
 from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, StepDeterminant, apply_lemma
@@ -19,7 +22,7 @@ from mfmgdm_lib.log_determinants.options import Backend, Determinants, ProbingBa
 from mfmgdm_lib.log_determinants.stochastic import Stochastic
 from mfmgdm_lib.processes.base import Seed, generator
 
-__all__ = ["choose_backend", "log_determinant"]
+__all__ = ["choose_backend", "log_determinant", "step_with_determinant"]
 
 _DENSE_LENGTH = 128
 """Longest path for which "auto" takes the dense backend: beyond it the cost, d³, is felt."""
@@ -63,7 +66,7 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
     Args:
         model: the descent.
         determinants: the name of a backend, a backend, or a `Determinants`.
-        length: points of each path.
+        length: points d of each path; of channels C · T, of a field H · W.
 
     Raises:
         ValueError: an unknown name, "banded" for an energy without banded Hessians, or a model with several inner
@@ -140,5 +143,19 @@ def log_determinant(
         >>> bool((abs(estimate.per_path - exact.per_path) < 4 * estimate.standard_error).all())
         True
     """
-    chosen = choose_backend(model, determinants, length=state.paths.shape[-1])
-    return chosen.step(model, state, None if seed is None else generator(seed))[1]
+    chosen = choose_backend(model, determinants, length=math.prod(state.paths.shape[1:]))
+    return step_with_determinant(chosen, model, state, None if seed is None else generator(seed))[1]
+
+
+def step_with_determinant(
+    backend: Backend, model: Descent, state: State, rng: np.random.Generator | None
+) -> tuple[Move, StepDeterminant]:
+    """Take one step from `state` and get its log-determinant; the backend sees paths laid out flat, (N, d)."""
+    shape = state.paths.shape
+    if len(shape) == 2:
+        return backend.step(model, state, rng)
+    flat = copy.copy(model)
+    flat.energy = flat_energy(model.energy, shape[1:])
+    move, determinant = backend.step(flat, replace(state, paths=state.paths.flatten(1)), rng)
+    moved = None if move.moved is None else move.moved.reshape(shape)
+    return Move(move.paths.reshape(shape), moved), determinant

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.errors import NotInvertibleError
-from mfmgdm_lib.log_determinants.backends import choose_backend
+from mfmgdm_lib.log_determinants.backends import choose_backend, step_with_determinant
 from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant
 from mfmgdm_lib.log_determinants.options import Backend, Determinants, ProbingBackend
 from mfmgdm_lib.log_determinants.quadrature import quadrature_nodes
@@ -83,7 +83,7 @@ class DeterminantSteps:
             backend, probes = self._backend_after(before)
             # A generator for each step: what it draws does not hang on where the run was taken up.
             rng = None if self._entropy is None else np.random.default_rng([*self._entropy, step])
-            move, determinant = backend.step(self._model, state, rng)
+            move, determinant = step_with_determinant(backend, self._model, state, rng)
             self._record(determinant, state, before, probes)
         else:
             move = self._model.move(state)

@@ -6,7 +6,7 @@ from mfmgdm_lib.processes.cir import CIR
 from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student, starting_law, starting_paths
 from mfmgdm_lib.processes.garch import ARGARCH, GARCH
 from mfmgdm_lib.processes.maximum_entropy import Exponential, TruncatedGaussian, initial_distribution
-from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
+from mfmgdm_lib.processes.noise import Independent, StudentNoise, WhiteNoise
 
 __all__ = [
     "AR",
@@ -15,6 +15,7 @@ __all__ = [
     "GARCH",
     "Exponential",
     "Fit",
+    "Independent",
     "Process",
     "StudentNoise",
     "TruncatedGaussian",

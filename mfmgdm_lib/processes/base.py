@@ -16,11 +16,14 @@ from mfmgdm_lib._checks import check_paths, check_positive_int
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.support import REAL_LINE
 
-__all__ = ["Process", "Seed", "SeriesProcess", "draw_in_chunks", "generator"]
+__all__ = ["Process", "Seed", "SeriesProcess", "Size", "draw_in_chunks", "generator"]
 
 Seed = Any
 """Whatever `numpy.random.default_rng` takes: an int, a sequence of ints, a SeedSequence or a Generator."""
 
+
+Size = Any
+"""Size of a path: the points of a series, or a shape such as (C, T) of channels and (H, W) of a field."""
 
 _CHUNK = 512
 """Paths that are in memory at once while something is averaged over a process."""
@@ -36,6 +39,9 @@ class Process(ABC):
     support: constraints.Constraint = REAL_LINE
     """Where the values of a path lie: a `Support`, or a constraint of `torch.distributions` that stands for one."""
 
+    event_shape: tuple[int | None, ...] = (None,)
+    """Shape of a path, with None for an axis of any size: a series (T,), channels (C, T) or a field (H, W)."""
+
     draws_path_by_path: bool = True
     """Whether paths are drawn one after the other, so that chunks from one generator are the same as one draw."""
 
@@ -50,8 +56,8 @@ class Process(ABC):
         """Marginal standard deviation, in the units of the path."""
 
     @abstractmethod
-    def sample(self, n: int, length: int, seed: Seed) -> Tensor:
-        """Draw `n` independent paths: a float64 tensor (n, length)."""
+    def sample(self, n: int, length: Size, seed: Seed) -> Tensor:
+        """Draw `n` independent paths: a float64 tensor (n, length); (n, *shape) where `length` is a shape."""
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
@@ -123,7 +129,7 @@ def generator(seed: Seed) -> np.random.Generator:
         ) from error
 
 
-def draw_in_chunks(process: Process, n: int, length: int, seed: Seed, *, description: str) -> Iterable[Tensor]:
+def draw_in_chunks(process: Process, n: int, length: Size, seed: Seed, *, description: str) -> Iterable[Tensor]:
     """Draw the paths that `process.sample` would draw at once, a few at a time where the process allows it.
 
     A progress bar says how far it has come, under the name `description`.

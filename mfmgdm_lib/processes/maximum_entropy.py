@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import check_number, check_positive
 from mfmgdm_lib.processes.base import Process, SeriesProcess
-from mfmgdm_lib.processes.noise import WhiteNoise
+from mfmgdm_lib.processes.noise import Independent, WhiteNoise
 from mfmgdm_lib.specification import register
 from mfmgdm_lib.support import HALF_LINE, Support, as_support
 
@@ -195,7 +195,8 @@ def initial_distribution(process: Process) -> Process:
         >>> initial_distribution(CIR(0.5, 1.0, 1.0))
         Exponential(mean=1)
     """
-    return maximum_entropy(process.mean, process.stddev, as_support(process.support), name=repr(process))
+    law = maximum_entropy(process.mean, process.stddev, as_support(process.support), name=repr(process))
+    return law if len(process.event_shape) == 1 else Independent(law, process.event_shape)
 
 
 def maximum_entropy(mean: float, stddev: float, support: Support, *, name: str) -> Process:

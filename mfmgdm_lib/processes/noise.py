@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.special
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_number, check_positive
-from mfmgdm_lib.processes.base import SeriesProcess
+from mfmgdm_lib._checks import as_shape, check_number, check_paths, check_positive, common_shape, spelled_shape
+from mfmgdm_lib.processes.base import Process, Seed, SeriesProcess, Size
 from mfmgdm_lib.specification import register
 
-__all__ = ["StudentNoise", "WhiteNoise", "check_degrees_of_freedom"]
+__all__ = ["Independent", "StudentNoise", "WhiteNoise", "check_degrees_of_freedom"]
 
 
 def check_degrees_of_freedom(value: float, other: str) -> float:
@@ -24,6 +25,53 @@ def check_degrees_of_freedom(value: float, other: str) -> float:
             f" Use more of them, or {other}."
         )
     return float(value)
+
+
+@register
+class Independent(Process):
+    """The points of a law of independent draws, arranged as channels (C, T) or a field (H, W).
+
+    Args:
+        law: what a point is drawn from, such as `WhiteNoise`, `Exponential` or `TruncatedGaussian`.
+        event_shape: the shape of a path, with None for an axis of any size.
+
+    Example:
+        >>> law = Independent(WhiteNoise(stddev=2.0), event_shape=(2, None))
+        >>> x = law.sample(5, (2, 64), seed=0)
+        >>> x.shape, law.log_prob(x).shape
+        (torch.Size([5, 2, 64]), torch.Size([5]))
+    """
+
+    def __init__(self, law: Process, event_shape: Sequence[int | None]) -> None:
+        self.law, self.event_shape = law, tuple(event_shape)
+        self.support, self.draws_path_by_path = law.support, law.draws_path_by_path
+
+    def __repr__(self) -> str:
+        return f"Independent({self.law!r}, event_shape={self.event_shape})"
+
+    @property
+    def mean(self) -> float:
+        """Marginal mean."""
+        return self.law.mean
+
+    @property
+    def stddev(self) -> float:
+        """Marginal standard deviation."""
+        return self.law.stddev
+
+    def sample(self, n: int, length: Size, seed: Seed) -> Tensor:
+        """Draw `n` independent paths of a shape: a float64 tensor (n, *shape)."""
+        shape = as_shape("length", length)
+        if common_shape(shape, self.event_shape) is None:
+            raise ValueError(
+                f"length is {length!r}; expected the shape of a path, ({spelled_shape(self.event_shape)}). Pass it as a"
+                " tuple."
+            )
+        return self.law.sample(n, math.prod(shape), seed).reshape(-1, *shape)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density, in nats, of paths (*, *event_shape): a tensor (*,)."""
+        return self.law.log_prob(check_paths("x", x).flatten(-len(self.event_shape)))
 
 
 @register

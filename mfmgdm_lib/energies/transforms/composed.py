@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_finite
+from mfmgdm_lib._checks import check_finite, common_shape, spelled_shape
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.specification import register
 
@@ -50,6 +50,11 @@ class Linear(Energy):
         return f"{type(self).__name__}({self.energy!r}, {self.dim} values)"
 
     @property
+    def event_shape(self) -> tuple[int | None, ...]:
+        """The shape of a path of the energy inside."""
+        return self.energy.event_shape
+
+    @property
     def bandwidth(self) -> int | None:
         """The bandwidth of the energy inside."""
         return self.energy.bandwidth
@@ -75,11 +80,12 @@ class Linear(Energy):
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return A J_Φ, (*, K', time), without all rows of J_Φ where A has far fewer."""
-        matrix = self.matrix.to(x)
+        matrix, n = self.matrix.to(x), self.event_ndim
         if self.energy.dim <= 2 * self.dim:
-            return matrix @ self.energy.jacobian(x)
-        copies = x.unsqueeze(-2).expand(*x.shape[:-1], self.dim, x.shape[-1])
-        return self.energy.gradient(copies, matrix.expand(*copies.shape[:-1], -1))
+            return (matrix @ self.energy.jacobian(x).flatten(-n)).unflatten(-1, x.shape[-n:])
+        batch = x.shape[:-n]
+        copies = x.unsqueeze(-1 - n).expand(*batch, self.dim, *x.shape[-n:])
+        return self.energy.gradient(copies, matrix.expand(*batch, -1, -1))
 
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the bands of the energy inside with weights Aᵀw."""
@@ -104,21 +110,27 @@ class Concatenate(Energy):
     def __init__(self, *energies: Energy) -> None:
         if not energies:
             raise ValueError("energies is empty; expected at least one energy. Pass some.")
-        lengths = {energy.length for energy in energies if energy.length is not None}
-        if len(lengths) > 1:
+        shape = common_shape(*(energy.event_shape for energy in energies))
+        if shape is None:
+            shapes = " and ".join(sorted({f"({spelled_shape(energy.event_shape)})" for energy in energies}))
             raise ValueError(
-                f"energies are for paths of {sorted(lengths)} points; expected one length for all."
+                f"energies are for paths {shapes}; expected one length or shape for all."
                 " Make them with the same length."
             )
-        self.energies = energies
+        self.energies, self._event_shape = energies, shape
         self.labels = tuple(f"{type(energy).__name__}: {label}" for energy in energies for label in energy.labels)
         if len(set(self.labels)) < len(self.labels):
             raise ValueError(f"energies have labels in common; expected {energies} to differ. Leave one of them out.")
         self.minimum_length = max(energy.minimum_length for energy in energies)
-        self.length = lengths.pop() if lengths else None
+        self.length = shape[0] if len(shape) == 1 else None
 
     def __repr__(self) -> str:
         return f"Concatenate({', '.join(map(repr, self.energies))})"
+
+    @property
+    def event_shape(self) -> tuple[int | None, ...]:
+        """The shape of a path that all take."""
+        return self._event_shape
 
     @property
     def bandwidth(self) -> int | None:
@@ -144,7 +156,7 @@ class Concatenate(Energy):
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return the rows of all, (*, K, time)."""
-        return torch.cat([energy.jacobian(x) for energy in self.energies], dim=-2)
+        return torch.cat([energy.jacobian(x) for energy in self.energies], dim=-1 - self.event_ndim)
 
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the sum of the bands, (*, bandwidth + 1, time)."""

@@ -70,8 +70,8 @@ class _Fitted(Linear):
 
 def _signature(energy: Energy) -> np.ndarray:
     """The fingerprint of an energy, and the length of its path."""
-    length = max(energy.minimum_length, 64) if energy.length is None else energy.length
-    return np.append(fingerprint(energy, length), length)
+    shape = [max(energy.minimum_length, 64) if size is None else size for size in energy.event_shape]
+    return np.append(fingerprint(energy, shape), shape)
 
 
 @register
@@ -214,7 +214,7 @@ class _Moments(NamedTuple):
 def _gather(energy: Energy, process: Process, n_samples: int, length: int | None, seed: Seed) -> _Moments:
     """Stream the covariance of an energy over paths of a process, in float64."""
     check_positive_int("n_samples", n_samples, minimum=2)
-    length = energy.path_length(length)
+    length = energy.path_length(length, process)
     count, mean, scatter = 0, torch.zeros(energy.dim), torch.zeros(energy.dim, energy.dim)
     mean, scatter = mean.double(), scatter.double()
     for paths in draw_in_chunks(process, n_samples, length, seed, description="moments"):

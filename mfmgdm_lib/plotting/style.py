@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-__all__ = ["COLOURS", "name_ticks", "outside_legend", "styled", "subplots", "with_powers"]
+__all__ = ["COLOURS", "band", "name_ticks", "outside_legend", "styled", "subplots", "with_powers"]
 
 COLOURS = {"true": "#1a1a1a", "start": "#8a8a8a", "MGDM": "#d55e00", "MF–MGDM": "#0072b2"}
 
@@ -50,6 +50,11 @@ def subplots(rows: int, columns: int, *, height: float, **kwargs: Any) -> tuple[
     figure, axes = plt.subplots(rows, columns, figsize=(7.2, height), squeeze=False, **kwargs)
     plt.close(figure)
     return figure, axes.ravel()
+
+
+def band(axis: Axes, at: Any, middle: Any, error: Any, colour: str) -> None:
+    """Shade what lies at most an error above or below a curve."""
+    axis.fill_between(at, middle - error, middle + error, color=colour, alpha=0.2, lw=0)
 
 
 def outside_legend(axis: Axes, handles: list[Line2D], title: str) -> None:

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from mfmgdm_lib.divergence import DivergenceTrace
-from mfmgdm_lib.plotting.style import COLOURS, name_ticks, outside_legend, styled, subplots, with_powers
+from mfmgdm_lib.plotting.style import COLOURS, band, name_ticks, outside_legend, styled, subplots, with_powers
 
 __all__ = [
     "divergence",
@@ -36,8 +36,7 @@ def divergence(traces: Mapping[str, DivergenceTrace]) -> Figure:
     for name, trace in traces.items():
         steps, colour = np.arange(len(trace.reverse_kl)), COLOURS[name]
         total.plot(steps, trace.reverse_kl, color=colour, label=name)
-        band = 2.0 * trace.standard_error
-        total.fill_between(steps, trace.reverse_kl - band, trace.reverse_kl + band, color=colour, alpha=0.2, lw=0)
+        band(total, steps, trace.reverse_kl, 2.0 * trace.standard_error, colour)
         parts.plot(steps, -trace.entropy, color=colour, label=f"{name}: negative entropy")
         parts.plot(steps, trace.log_likelihood, "--", color=colour, label=f"{name}: log-likelihood")
         _mark_minimum(total, trace, colour)
@@ -60,18 +59,14 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     figure, axes = subplots(len(runs), 2, height=2.7 * len(runs) + 0.4)
     for (total, parts), (process, tables) in zip(axes.reshape(len(runs), 2), runs.items(), strict=True):
         for name, table in tables.items():
-            steps, colour = table.index.to_numpy(), COLOURS[name]
-            is_bound = _is_bound(table)
+            colour, is_bound = COLOURS[name], _is_bound(table)
             _plot_until_bound(total, table["reverse_kl"], is_bound, colour)
-            band = 2.0 * table["standard_error"]
-            total.fill_between(
-                steps, table["reverse_kl"] - band, table["reverse_kl"] + band, color=colour, alpha=0.2, lw=0
-            )
+            band(total, table.index, table["reverse_kl"], 2.0 * table["standard_error"], colour)
             best = table["reverse_kl"].idxmin()
             filling = "white" if is_bound[best] else colour
             total.plot(best, table["reverse_kl"][best], "o", color=colour, mfc=filling, markersize=5, zorder=4)
             _plot_until_bound(parts, -table["entropy"], is_bound, colour)
-            parts.plot(steps, table["log_likelihood"], "--", color=colour)
+            parts.plot(table["log_likelihood"], "--", color=colour)
         total.set(title=f"{with_powers(process)}: reverse KL", ylabel="nats per path", xlim=(0, None))
         parts.set(title="its two parts", xlim=(0, None))
     for axis in axes[-2:]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, band, styled, subplots
 
 __all__ = ["frozen_divergences", "frozen_held_out", "frozen_sizes"]
 
@@ -35,9 +35,9 @@ def frozen_divergences(reverse: pd.DataFrame, forward: pd.DataFrame) -> Figure:
     finite = forward[forward["without_origin"] == 0.0]
     for axis, table, value in ((axes[0], reverse, "reverse_kl"), (axes[1], finite, "forward_kl")):
         for kind, rows in table.groupby("kind", sort=False):
-            colour, band = _COLOURS[str(kind)], 2.0 * rows["standard_error"]
-            axis.plot(rows["step"], rows[value], color=colour, marker="o" if value == "forward_kl" else None, ms=3)
-            axis.fill_between(rows["step"], rows[value] - band, rows[value] + band, color=colour, alpha=0.2, lw=0)
+            colour, marker = _COLOURS[str(kind)], "o" if value == "forward_kl" else None
+            axis.plot(rows["step"], rows[value], color=colour, marker=marker, ms=3)
+            band(axis, rows["step"], rows[value], 2.0 * rows["standard_error"], colour)
         axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
         axis.set(xlabel="step t")
     _symmetric_log_scale(axes[0])
@@ -59,13 +59,14 @@ def frozen_sizes(table: pd.DataFrame) -> Figure:
     for axis, ((process, energy), rows) in zip(axes, groups, strict=True):
         single = rows[rows["kind"] == "MGDM"].iloc[0]
         axis.axhline(single["least"], color=_COLOURS["MGDM"], lw=1.2)
-        _points(axis, rows[rows["kind"] == "coupled"], "coupled", 0.94)
-        _points(axis, rows[rows["kind"] == "frozen"], "frozen", 1.06)
+        for kind, aside in (("coupled", 0.94), ("frozen", 1.06)):  # so that kinds don't hide each other
+            own = rows[rows["kind"] == kind]
+            style = {"fmt": "o", "lw": 0.9, "alpha": 0.8}
+            _points(axis, own["size"] * aside, own["least"], own["standard_error"], _COLOURS[kind], **style)
         sizes = sorted(rows.loc[rows["size"] > 1, "size"].unique())
+        named = sizes[:: 1 if len(sizes) < 5 else 2]
         axis.set(xscale="log", xlabel="paths N of the ensemble", title=f"{process}\n{energy}")
-        axis.set_xticks(
-            sizes[:: 1 if len(sizes) < 5 else 2], [str(size) for size in sizes[:: 1 if len(sizes) < 5 else 2]]
-        )
+        axis.set_xticks(named, [str(size) for size in named])
         axis.minorticks_off()
         if rows["least"].max() > 20.0 * rows["least"].min():
             _symmetric_log_scale(axis)
@@ -82,18 +83,9 @@ def _symmetric_log_scale(axis: Axes) -> None:
     axis.minorticks_off()
 
 
-def _points(axis: Axes, rows: pd.DataFrame, kind: str, aside: float) -> None:
-    """Values with two standard errors, a little aside so that kinds don't hide each other."""
-    axis.errorbar(
-        rows["size"] * aside,
-        rows["least"],
-        yerr=2.0 * rows["standard_error"],
-        fmt="o",
-        ms=3.5,
-        lw=0.9,
-        color=_COLOURS[kind],
-        alpha=0.8,
-    )
+def _points(axis: Axes, at: pd.Series, values: pd.Series, errors: pd.Series, colour: str, **style: Any) -> None:
+    """Values with two standard errors."""
+    axis.errorbar(at, values, yerr=2.0 * errors, ms=3.5, color=colour, **style)
 
 
 @styled
@@ -109,15 +101,7 @@ def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
     colours = {"mf": FROZEN, "mgdm": COLOURS["MGDM"]}
     for axis, start in zip(axes, starts, strict=True):
         for law, rows in flows[flows["start"] == start].groupby("law", sort=False):
-            axis.errorbar(
-                rows["time"],
-                rows["held out"],
-                yerr=2.0 * rows["held out ±"],
-                fmt="o-",
-                ms=3.5,
-                lw=1,
-                color=colours[str(law)],
-            )
+            _points(axis, rows["time"], rows["held out"], rows["held out ±"], colours[str(law)], fmt="o-", lw=1)
         for style, (_, row) in zip(_LINES, references.iterrows(), strict=False):
             axis.axhline(row["held out"], color=COLOURS["true"], ls=style, lw=1)
         axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mfmgdm_lib.companion.figures.series import draw_violins
-from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, band, styled, subplots
 from mfmgdm_lib.statistics import EDGES
 
 __all__ = ["market_bands", "market_entropies", "market_losses", "market_spread", "market_violins"]
@@ -31,21 +31,15 @@ def market_violins(models: Mapping[str, Any], *, title: str = "S&P 500") -> Figu
         models: `experiments.MarketSummary` by the name of a colour.
         title: of the series, whose values are the black dots.
     """
-    figure, axes = subplots(len(models), 3, height=1.75 * len(models) + 0.6, sharex="col", width_ratios=[1, 1, 1.1])
-    grid = axes.reshape(len(models), 3)
+    figure, grid = _statistics_grid(len(models), height=1.75 * len(models) + 0.6)
     for row, (name, summary) in zip(grid, models.items(), strict=True):
         for axis, kind in zip(row, _TITLES, strict=False):
             _violins(axis, summary, kind, _COLOURS[name])
         _marginal(row[2], summary, {name: summary})
         row[0].set_ylabel(name)
-    for column, kind in enumerate(_TITLES):
-        _share_range([line[column] for line in grid])
-        grid[0, column].set_title(_TITLES[kind])
-        grid[-1, column].set(xlabel="lag, days", xticks=[1, 5, 10, 15, 20])
-    grid[0, 2].set_title("density of x")
-    grid[-1, 2].set_xlabel("standard deviations")
-    handles = [Patch(color=_COLOURS[name], alpha=0.6, label=name) for name in models]
-    _legend(figure, handles, title, gaussian=True)
+    for column in grid.T[:2]:
+        _share_range(column)
+    _legend(figure, models, title)
     return figure
 
 
@@ -58,8 +52,7 @@ def market_bands(rows: Mapping[str, Mapping[str, Any]], *, colours: Mapping[str,
         colours: a colour for each name; None for those of the models.
     """
     colours = _COLOURS if colours is None else colours
-    figure, axes = subplots(len(rows), 3, height=1.65 * len(rows) + 0.7, sharex="col", width_ratios=[1, 1, 1.1])
-    grid = axes.reshape(len(rows), 3)
+    figure, grid = _statistics_grid(len(rows), height=1.65 * len(rows) + 0.7)
     for line, (title, models) in zip(grid, rows.items(), strict=True):
         first = next(iter(models.values()))
         for axis, kind in zip(line, _TITLES, strict=False):
@@ -67,18 +60,10 @@ def market_bands(rows: Mapping[str, Mapping[str, Any]], *, colours: Mapping[str,
                 low, middle, high = (summary.band(kind, share) for share in (0.05, 0.5, 0.95))
                 axis.fill_between(_LAGS, low, high, color=colours[name], alpha=0.25, lw=0)
                 axis.plot(_LAGS, middle, color=colours[name], lw=1.2)
-            axis.plot(_LAGS, first.observed_band(kind), "o", color=COLOURS["true"], ms=2.5)
-            axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)
-        _marginal(line[2], first, models, colours=colours)
+            _observed(axis, first, kind)
+        _marginal(line[2], first, models, colours)
         line[0].set_ylabel(title)
-    for column, kind in enumerate(_TITLES):
-        grid[0, column].set_title(_TITLES[kind])
-        grid[-1, column].set(xlabel="lag, days", xticks=[1, 5, 10, 15, 20])
-    grid[0, 2].set_title("density of x")
-    grid[-1, 2].set_xlabel("standard deviations")
-    names = list(dict.fromkeys(name for models in rows.values() for name in models))
-    handles = [Patch(color=colours[name], alpha=0.6, label=name) for name in names]
-    _legend(figure, handles, "the series", gaussian=True)
+    _legend(figure, dict.fromkeys(name for models in rows.values() for name in models), "the series", colours)
     return figure
 
 
@@ -99,10 +84,7 @@ def market_entropies(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
             entropy = summary.curve("log_determinant")
             reach = max(reach, float(entropy.abs().max()))
             folded = summary.curve("folded")
-            error = summary.curve("error")
-            axis.fill_between(
-                entropy.index + 1, entropy - error, entropy + error, color=_COLOURS[name], alpha=0.2, lw=0
-            )
+            band(axis, entropy.index + 1, entropy, summary.curve("error"), _COLOURS[name])
             began = folded.index[folded > 0].min() if (folded > 0).any() else np.inf
             exact = entropy[entropy.index <= began]
             axis.plot(exact.index + 1, exact, color=_COLOURS[name])
@@ -136,9 +118,8 @@ def market_losses(panels: Mapping[str, Mapping[str, pd.Series]]) -> Figure:
     for axis, (label, curves) in zip(axes, panels.items(), strict=True):
         for name, loss in curves.items():
             model, method = name.rsplit(", ", 1)
-            axis.plot(
-                loss.index, loss, color=_COLOURS[model], ls="-" if method == "descent" else (0, (3, 1)), label=name
-            )
+            line = "-" if method == "descent" else (0, (3, 1))
+            axis.plot(loss.index, loss, color=_COLOURS[model], ls=line, label=name)
         axis.set(xscale="log", yscale="log", xlabel=label)
     axes[0].set_ylabel("loss")
     handles, _ = axes[0].get_legend_handles_labels()
@@ -168,22 +149,39 @@ def market_spread(table: pd.DataFrame, models: Sequence[str]) -> Figure:
     return figure
 
 
+def _statistics_grid(rows: int, *, height: float) -> tuple[Figure, np.ndarray]:
+    """Rows of three panels, (rows, 3), for both autocorrelations and the density."""
+    figure, axes = subplots(rows, 3, height=height, sharex="col", width_ratios=[1, 1, 1.1])
+    grid = axes.reshape(rows, 3)
+    for axis, title in zip(grid[0], (*_TITLES.values(), "density of x"), strict=True):
+        axis.set_title(title)
+    for axis in grid[-1, :2]:
+        axis.set(xlabel="lag, days", xticks=[1, 5, 10, 15, 20])
+    grid[-1, 2].set_xlabel("standard deviations")
+    return figure, grid
+
+
 def _violins(axis: Axes, summary: Any, kind: str, colour: str) -> None:
     """A violin for each lag with whiskers to the extremes, from quantiles at even shares; the series as dots."""
     shares = np.linspace(0.5 / 128, 1 - 0.5 / 128, 128)
     draw_violins(axis, summary.band(kind, shares).T, _LAGS, colour)
     axis.vlines(_LAGS, summary.band(kind, 0.0), summary.band(kind, 1.0), color=colour, lw=0.6)
+    _observed(axis, summary, kind)
+
+
+def _observed(axis: Axes, summary: Any, kind: str) -> None:
+    """The series as dots, and a line at 0."""
     axis.plot(_LAGS, summary.observed_band(kind), "o", color=COLOURS["true"], ms=2.5)
     axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)
 
 
-def _marginal(axis: Axes, first: Any, models: Mapping[str, Any], *, colours: Mapping[str, str] | None = None) -> None:
+def _marginal(axis: Axes, first: Any, models: Mapping[str, Any], colours: Mapping[str, str] = _COLOURS) -> None:
     """Densities on a logarithmic axis, with the series as dots and a standard Gaussian."""
     centres = 0.5 * (EDGES[1:] + EDGES[:-1])
     real = first.density(of_series=True)
     for name, summary in models.items():
-        axis.stairs(summary.density(), EDGES, color=(colours or _COLOURS)[name], fill=len(models) == 1, alpha=0.7)
-    _write_tail_shares(axis, first, models, colours or _COLOURS)
+        axis.stairs(summary.density(), EDGES, color=colours[name], fill=len(models) == 1, alpha=0.7)
+    _write_tail_shares(axis, first, models, colours)
     axis.plot(centres[real > 0], real[real > 0], "o", color=COLOURS["true"], ms=2)
     axis.plot(centres, np.exp(-0.5 * centres**2) / np.sqrt(2 * np.pi), "--", color="0.5", lw=0.9)
     axis.set(yscale="log", ylim=(2e-5, 2.0))
@@ -200,14 +198,14 @@ def _write_tail_shares(axis: Axes, first: Any, models: Mapping[str, Any], colour
         axis.annotate(text, (1.02, 1.02 - 0.085 * k), color=colour, **style)
 
 
-def _share_range(axes: Sequence[Axes]) -> None:
-    low, high = min(axis.get_ylim()[0] for axis in axes), max(axis.get_ylim()[1] for axis in axes)
+def _share_range(axes: Iterable[Axes]) -> None:
+    lows, highs = zip(*(axis.get_ylim() for axis in axes), strict=True)
     for axis in axes:
-        axis.set_ylim(low, high)
+        axis.set_ylim(min(lows), max(highs))
 
 
-def _legend(figure: Figure, handles: list[Any], title: str, *, gaussian: bool) -> None:
+def _legend(figure: Figure, names: Iterable[str], title: str, colours: Mapping[str, str] = _COLOURS) -> None:
+    handles: list[Any] = [Patch(color=colours[name], alpha=0.6, label=name) for name in names]
     handles.append(Line2D([], [], color=COLOURS["true"], marker="o", ls="", ms=4, label=title))
-    if gaussian:
-        handles.append(Line2D([], [], color="0.5", ls="--", label="Gaussian"))
+    handles.append(Line2D([], [], color="0.5", ls="--", label="Gaussian"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))

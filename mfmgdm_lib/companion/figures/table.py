@@ -1,4 +1,7 @@
-"""Figures of Table 1: its values, their replicates and their cost."""
+"""Figures of Table 1: its values, their replicates and their cost.
+
+What they call `cells` is what `companion.compare_cells` returns.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,6 @@ def cell_values(cells: pd.DataFrame) -> Figure:
     """Smallest reverse KL of each cell, a panel for each energy, with the paper's numbers as crosses.
 
     Dots of lower bounds are open, here and in the other figures.
-
-    Args:
-        cells: what `experiments.compare_cells` returns.
     """
     figure, panels, processes = _panels(cells, height=3.4)
     for axis, panel in panels:
@@ -47,11 +47,7 @@ def cell_values(cells: pd.DataFrame) -> Figure:
 
 @styled
 def cell_agreement(cells: pd.DataFrame) -> Figure:
-    """The paper's numbers less ours, with bars of two standard errors of the determinants.
-
-    Args:
-        cells: what `experiments.compare_cells` returns.
-    """
+    """The paper's numbers less ours, with bars of two standard errors of the determinants."""
     figure, panels, processes = _panels(cells, height=3.2)
     for axis, panel in panels:
         axis.axvline(0.0, color="0.7", lw=1, zorder=0)
@@ -90,11 +86,7 @@ def cell_gains(pairs: pd.DataFrame) -> Figure:
 
 @styled
 def cell_rises(cells: pd.DataFrame) -> Figure:
-    """How far the divergence climbs from its minimum to the last step, and in which part of the descent that lies.
-
-    Args:
-        cells: what `experiments.compare_cells` returns.
-    """
+    """How far the divergence climbs from its minimum to the last step, and in which part of the descent that lies."""
     figure, panels, processes = _panels(cells, height=3.2)
     for axis, panel in panels:
         for model, row, at in _by_model(panel, processes):
@@ -116,11 +108,7 @@ def cell_rises(cells: pd.DataFrame) -> Figure:
 
 @styled
 def cell_costs(cells: pd.DataFrame) -> Figure:
-    """Wall time of each cell.
-
-    Args:
-        cells: what `experiments.compare_cells` returns.
-    """
+    """Wall time of each cell."""
     figure, panels, processes = _panels(cells, height=2.9)
     for axis, panel in panels:
         for model, row, at in _by_model(panel, processes):
@@ -139,7 +127,7 @@ def replicate_spread(copies: pd.DataFrame, cells: pd.DataFrame) -> Figure:
 
     Args:
         copies: a row for each copy: `cell`, a key, and `least`, nats.
-        cells: what `experiments.compare_cells` returns.
+        cells: those whose copies they are, and others.
     """
     rows = cells.loc[[key for key in cells.index if key in set(copies["cell"])]]
     figure, panels, processes = _panels(rows, height=3.4)

@@ -14,12 +14,13 @@ from scipy.stats import chi2
 from mfmgdm_lib.companion.paper import OurNumber, numbers, verdict
 from mfmgdm_lib.companion.results import result_store
 from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
-from mfmgdm_lib.companion.table1 import ENERGIES, MODELS, PROCESSES, TABLE_1, Cell
+from mfmgdm_lib.companion.table1 import TABLE_1, Cell
 from mfmgdm_lib.runs.store import Result
 
 __all__ = [
     "ENERGY_NAMES",
     "MODEL_NAMES",
+    "cell_names",
     "cell_number",
     "cell_row",
     "compare_cells",
@@ -38,6 +39,12 @@ ENERGY_NAMES = {
 }
 
 MODEL_NAMES = {"mgdm": "MGDM", "mf": "MF–MGDM"}
+
+
+def cell_names(cell: Cell) -> dict[str, str]:
+    """The process, the energy and the model of a cell, as tables and figures call them."""
+    names = (PROCESS_NAMES[cell.process], ENERGY_NAMES[cell.energy], MODEL_NAMES[cell.model])
+    return dict(zip(("process", "energy", "model"), names, strict=True))
 
 
 def stored_cells(cells: Sequence[Cell] = TABLE_1) -> dict[str, Result]:
@@ -91,11 +98,7 @@ def compare_cells(results: Mapping[str, Result]) -> pd.DataFrame:
     for cell in TABLE_1:
         printed = stated[f"table1-{cell.key}"]
         row: dict[str, Any] = {"printed": float(printed), "n_steps": cell.n_steps, "verdict": verdict(printed, None)}
-        row |= {
-            "process": PROCESS_NAMES[cell.process],
-            "energy": ENERGY_NAMES[cell.energy],
-            "model": MODEL_NAMES[cell.model],
-        }
+        row |= cell_names(cell)
         if cell.key in results:
             row |= cell_row(cell, results[cell.key])
             ours = cell_number(cell, row)
@@ -145,21 +148,14 @@ def gains(results: Mapping[str, Result]) -> pd.DataFrame:
         is safe from that: it is unless MF–MGDM's number is a bound, for then its true one may be larger.
     """
     rows = []
-    for process in PROCESSES:
-        for energy in ENERGIES:
-            keys = [f"{process}-{energy}-{model}" for model in MODELS]
-            if all(key in results for key in keys):
-                single, mean_field = (np.array(results[key].provenance["best_paths"]) for key in keys)
-                apart = single - mean_field
-                names = {"process": PROCESS_NAMES[process], "energy": ENERGY_NAMES[energy]}
-                error = apart.std(ddof=1) / math.sqrt(len(apart))
-                bounds = [
-                    MODEL_NAMES[model]
-                    for key, model in zip(keys, MODELS, strict=True)
-                    if first_bound_step(results[key].table) <= int(results[key].table["reverse_kl"].idxmin())
-                ]
-                row = {"gain": apart.mean(), "standard_error": error, "bounds": " and ".join(bounds)}
-                rows.append({**names, **row, "holds": MODEL_NAMES["mf"] not in bounds})
+    for pair in zip(TABLE_1[::2], TABLE_1[1::2], strict=True):  # MGDM and MF–MGDM
+        if all(cell.key in results for cell in pair):
+            single, mean_field = (np.array(results[cell.key].provenance["best_paths"]) for cell in pair)
+            apart, names = single - mean_field, cell_names(pair[0])
+            bounds = [MODEL_NAMES[cell.model] for cell in pair if cell_row(cell, results[cell.key])["bound"]]
+            row = {name: names[name] for name in ("process", "energy")}
+            row |= {"gain": apart.mean(), "standard_error": apart.std(ddof=1) / math.sqrt(len(apart))}
+            rows.append({**row, "bounds": " and ".join(bounds), "holds": MODEL_NAMES["mf"] not in bounds})
     return pd.DataFrame(rows)
 
 
@@ -183,8 +179,8 @@ def indistinct_pairs(replicates: pd.DataFrame) -> pd.DataFrame:
         noise = float((least[one.key] - least[other.key]).std(ddof=1))
         apart = abs(stated[f"table1-{one.key}"] - stated[f"table1-{other.key}"])
         if one.process == other.process and apart < 2 * noise:
-            names = [f"{ENERGY_NAMES[cell.energy]}, {MODEL_NAMES[cell.model]}" for cell in (one, other)]
-            rows.append([PROCESS_NAMES[one.process], *names, apart, noise])
+            (process, *first), (_, *second) = (cell_names(cell).values() for cell in (one, other))
+            rows.append([process, ", ".join(first), ", ".join(second), apart, noise])
     return pd.DataFrame(rows, columns=["process", "one", "other", "printed", "noise"])
 
 

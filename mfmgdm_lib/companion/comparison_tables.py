@@ -6,9 +6,8 @@ import html
 
 import pandas as pd
 
-from mfmgdm_lib.companion.comparison import ENERGY_NAMES, MODEL_NAMES
+from mfmgdm_lib.companion.comparison import cell_names
 from mfmgdm_lib.companion.paper import to_html, verdict_html
-from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
 from mfmgdm_lib.companion.table1 import TABLE_1, Cell
 
 __all__ = ["bounds_table", "cell_details", "cell_name", "cells_html", "copies_table"]
@@ -23,7 +22,7 @@ def cell_name(cell: Cell) -> str:
         >>> cell_name(TABLE_1[1])
         'AR(0.1), i. autocovariance, MF–MGDM'
     """
-    return f"{PROCESS_NAMES[cell.process]}, {ENERGY_NAMES[cell.energy]}, {MODEL_NAMES[cell.model]}"
+    return ", ".join(cell_names(cell).values())
 
 
 def cells_html(cells: pd.DataFrame) -> str:
@@ -40,16 +39,13 @@ def cells_html(cells: pd.DataFrame) -> str:
 
 
 def _entry(key: str, row: pd.Series) -> str:
-    ours = "not run yet"
+    ours, more = "not run yet", []
     if not pd.isna(row["least"]):
         sign = "≥ " if row["bound"] else ""
         ours = f"<strong>{sign}{row['least']:.2f}</strong> ± {row['standard_error']:.2f}"
-    parts = [f'<span id="table1-{html.escape(key)}">{ours}</span>', f"paper: {row['printed']:.2f}"]
-    if ours != "not run yet":
-        gap = f"{row['difference']:+.2f}".replace("-", "−")
-        parts.append(f"less ours: {gap}")
-        parts.append(verdict_html(row["verdict"]))
-    return "<br>".join(parts)
+        more = [f"less ours: {row['difference']:+.2f}".replace("-", "−"), verdict_html(row["verdict"])]
+    place = f'<span id="table1-{html.escape(key)}">{ours}</span>'
+    return "<br>".join([place, f"paper: {row['printed']:.2f}", *more])
 
 
 def cell_details(cells: pd.DataFrame) -> pd.DataFrame:
@@ -104,6 +100,5 @@ def copies_table(copies: pd.DataFrame) -> pd.DataFrame:
         }
     )
     kept = [cell for cell in TABLE_1 if cell.key in table.index]
-    table = table.loc[[cell.key for cell in kept]]
-    names = [(PROCESS_NAMES[cell.process], ENERGY_NAMES[cell.energy], MODEL_NAMES[cell.model]) for cell in kept]
-    return table.set_index(pd.MultiIndex.from_tuples(names, names=_NAMES)).round(3)
+    names = pd.DataFrame([cell_names(cell) for cell in kept])
+    return table.loc[[cell.key for cell in kept]].set_index(pd.MultiIndex.from_frame(names)).round(3)

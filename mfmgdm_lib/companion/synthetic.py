@@ -98,34 +98,17 @@ class SyntheticExperiment:
             self.energy, self.target, self.step_size, ensemble_size=ensemble_size, support=self.process.support
         )
 
-    def trace(
-        self, ensemble_size: int | None = None, *, seed: Seed | None = None, n_steps: int | None = None
-    ) -> DivergenceTrace:
-        """Follow the divergence; `seed` and `n_steps` stand in for the specification's where given."""
-        return reverse_kl_trace(
-            self.model(ensemble_size),
-            self.process,
-            self.start,
-            n_steps=self.n_steps if n_steps is None else n_steps,
-            n_paths=self.n_paths,
-            length=self.length,
-            seed=self.initial_seed if seed is None else seed,
-        )
+    def trace(self, ensemble_size: int | None = None, **options: Any) -> DivergenceTrace:
+        """Follow the divergence; `options` of `reverse_kl_trace` stand in for the specification's."""
+        return reverse_kl_trace(self.model(ensemble_size), self.process, self.start, **self._settings(options))
 
     def run(self, ensemble_size: int | None = None, **options: Any) -> Run[DivergenceTrace]:
-        """Begin to follow the divergence; `options` are those of `divergence_run`."""
-        return divergence_run(
-            self.model(ensemble_size),
-            self.process,
-            self.start,
-            **{
-                "n_steps": self.n_steps,
-                "n_paths": self.n_paths,
-                "length": self.length,
-                "seed": self.initial_seed,
-                **options,
-            },
-        )
+        """Begin to follow the divergence; `options` of `divergence_run` stand in for the specification's."""
+        return divergence_run(self.model(ensemble_size), self.process, self.start, **self._settings(options))
+
+    def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
+        own = {"n_steps": self.n_steps, "n_paths": self.n_paths, "length": self.length, "seed": self.initial_seed}
+        return own | options
 
     def clouds(self, ensemble_size: int | None, steps: tuple[int, ...], n_paths: int = 1024) -> dict[int, Tensor]:
         """Energies (n_paths, K) of `n_paths` paths at each of `steps`."""

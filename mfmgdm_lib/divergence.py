@@ -263,7 +263,7 @@ def reverse_kl_trace(run: Run[DivergenceTrace]) -> DivergenceTrace:  # noqa: D41
         n_paths: number of paths N, at least 2.
         length: points d of each path; None for the length that the energy is made for, or the paper's 1024.
         seed: whatever `numpy.random.default_rng` takes; the paper's is (2, 12345). Random probes come after the
-            starting paths from the same generator, and belong to a step, wherever a run was taken up.
+            starting paths from the same generator, and belong to a step, wherever a run was resumed.
         determinants: the name of a backend, "auto", "banded", "dense" or "stochastic"; a backend; or a `Determinants`.
         dtype: of the paths; all sums and likelihoods are in float64 whatever it is.
         device: where the paths are.

@@ -20,7 +20,7 @@ MGDM, MF = select(table_1("quick"), [PATTERN])
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "shelf"
+    return tmp_path / "store"
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_numbers_out_of_range_are_said(folder: Path, options: tuple[str, str]) -
 def test_store_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     # Below a file there is no folder, for root neither.
     (tmp_path / "file").write_text("in the way")
-    result = reproduce(tmp_path / "file" / "shelf")
+    result = reproduce(tmp_path / "file" / "store")
     assert result.exit_code == 2 and result.stdout == ""
     assert result.stderr.startswith("Error: ") and "could not be written (Not a directory)" in result.stderr
     assert "name another folder" in result.stderr and "[Errno" not in result.stderr

@@ -220,7 +220,7 @@ def test_descent_is_stuck_where_no_process_can_move_and_not_before() -> None:
         )
 
 
-# --- put down and taken up ---------------------------------------------------------------------------------------
+# --- checkpoints ----------------------------------------------------------------------------------------------------
 
 
 def put_down(shard: Shard, folder: Path, last: int) -> None:

@@ -405,7 +405,7 @@ def test_standard_error_is_the_spread_over_seeds(
     assert spread / claimed == pytest.approx(1.0, abs=sd_tolerance(n_seeds))
 
 
-# --- put down and taken up ------------------------------------------------------------------------------------------
+# --- checkpoints ----------------------------------------------------------------------------------------------------
 
 
 def small_run(

@@ -29,7 +29,7 @@ SMALL = tuple(
 
 @pytest.fixture
 def store(tmp_path: Path) -> ResultStore:
-    return ResultStore(tmp_path / "shelf")
+    return ResultStore(tmp_path / "store")
 
 
 def table_bytes(store: ResultStore, cell: Cell) -> bytes:

@@ -49,7 +49,7 @@ DESCENTS = pytest.mark.parametrize("cell", [MGDM, MF], ids=["MGDM", "MF-MGDM"])
 
 @pytest.fixture
 def store(tmp_path: Path) -> ResultStore:
-    return ResultStore(tmp_path / "shelf")
+    return ResultStore(tmp_path / "store")
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +357,7 @@ def test_interrupted_descent_goes_on_from_its_checkpoint_to_the_same_bytes(
 
 
 def interrupt(cell: MarketCell, store: ResultStore, stop: int) -> None:
-    """Run a cell, put down after every step, until it is stopped at the first step that is at least `stop`."""
+    """Run a cell with a checkpoint after every step, until it is stopped at the first step that is at least `stop`."""
 
     def watch(step: int, loss: float) -> None:
         if step >= stop:
@@ -378,7 +378,7 @@ def test_interrupted_flow_begins_again_and_ends_with_the_same_bytes(store: Resul
 
 def test_checkpoint_of_another_size_is_set_aside(tmp_path: Path) -> None:
     messages: list[str] = []
-    store = ResultStore(tmp_path / "shelf", report=messages.append)
+    store = ResultStore(tmp_path / "store", report=messages.append)
     interrupt(MF, store, 5)
     other = dataclasses.replace(MF, n_paths=4)
     store.checkpoint_path(MF).replace(store.checkpoint_path(other))
@@ -399,7 +399,7 @@ def test_run_that_diverges_is_kept_up_to_there_with_its_end(store: ResultStore) 
 def test_headline_says_the_loss_and_the_steps(results: dict[MarketCell, Result]) -> None:
     last = curve(results[MF], "loss").iloc[-1]
     assert MF.headline(results[MF]) == f"loss {last:.1e} after 30 steps"
-    assert MF.watched.format(last) == f"loss {last:.1e}"
+    assert MF.value_format.format(last) == f"loss {last:.1e}"
 
 
 def test_work_is_measured_in_paths_and_steps_where_there_are_that_many() -> None:

@@ -19,7 +19,7 @@ MGDM, MF = select(MARKET, [PATTERN])
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "shelf"
+    return tmp_path / "store"
 
 
 @pytest.fixture

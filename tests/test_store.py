@@ -54,7 +54,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def store(tmp_path: Path, said: list[str]) -> ResultStore:
-    return ResultStore(tmp_path / "shelf", report=said.append)
+    return ResultStore(tmp_path / "store", report=said.append)
 
 
 @pytest.fixture
@@ -254,8 +254,8 @@ def test_full_disk_is_said_and_leaves_the_former_result_and_checkpoint(
 def test_folder_that_cannot_be_made_is_said(tmp_path: Path, said: list[str]) -> None:
     # Below a file there is no folder, for root neither.
     (tmp_path / "file").write_text("in the way")
-    store = ResultStore(tmp_path / "file" / "shelf", report=said.append)
-    message = r"file/shelf/.*throw-of-6.*could not be written \(Not a directory\).*name another folder, and run again"
+    store = ResultStore(tmp_path / "file" / "store", report=said.append)
+    message = r"file/store/.*throw-of-6.*could not be written \(Not a directory\).*name another folder, and run again"
     with pytest.raises(NotADirectoryError, match=message):
         store.save(THROW, TABLE, FACTS)
     with pytest.raises(NotADirectoryError, match=message):

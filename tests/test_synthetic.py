@@ -225,4 +225,4 @@ def test_new_results_come_before_those_of_an_installed_package(tmp_path: Path, m
     assert (tmp_path / "results" / "times.csv").is_file()
     assert (installed / "times.csv").read_text() == "seconds\n1.5\n"
     store = mm.companion.result_store("table1")
-    assert (store.folder, store.beneath) == (Path("results", "table1"), installed / "table1")
+    assert (store.folder, store.fallback) == (Path("results", "table1"), installed / "table1")

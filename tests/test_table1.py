@@ -35,7 +35,7 @@ KINDS = pytest.mark.parametrize("cell", [EXACT, ESTIMATED], ids=["exact", "estim
 
 @pytest.fixture
 def store(tmp_path: Path) -> ResultStore:
-    return ResultStore(tmp_path / "shelf")
+    return ResultStore(tmp_path / "store")
 
 
 def table_bytes(store: ResultStore, cell: Cell) -> bytes:
@@ -232,7 +232,7 @@ def test_interrupted_run_goes_on_from_its_checkpoint_to_the_same_bytes(
 
     with pytest.raises(KeyboardInterrupt):
         complete(cell, store, checkpoint_seconds=0, watch=interrupt)
-    # The run was stopped before its last step could be put down.
+    # The run was stopped before its last checkpoint could be written.
     progress = store.progress(cell)
     assert (progress.state, progress.step) == ("interrupted", stop - 1) and store.load(cell) is None
     steps: list[int] = []

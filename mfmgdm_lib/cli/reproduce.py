@@ -94,7 +94,7 @@ def _reproduce(
         click.echo(f"{len(missing)} of {len(wanted)} cells would be run.")
     else:
         _check_device(device)
-        if missing and store.beneath is not None:
+        if missing and store.fallback is not None:
             click.echo(f"New results go to {store.folder.resolve()}; --store names another folder.", err=True)
         wanted, lacking = _runnable(wanted, missing)
         runs = executors.run_cells(wanted, store, jobs=jobs, device=device, scheduler=scheduler)
@@ -158,7 +158,7 @@ def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], name: 
             step, spent, value = cell.n_steps, result.provenance["wall_time"], cell.headline(result)
         else:
             step, spent = progress.step, progress.seconds
-            value = f"{cell.watched.format(progress.value)} so far" if step else ""
+            value = f"{cell.value_format.format(progress.value)} so far" if step else ""
         times = f"{_duration(spent):>12} {_duration(left):>12}"
         click.echo(f"{cell.key:{width}} {progress.state:12} {step:5}/{cell.n_steps:<5} {times}  {value}".rstrip())
     click.echo(f"Left, one after the other: {_duration(total)}")

@@ -138,8 +138,8 @@ class MarketCell:
             return set()
         return set(quadrature_nodes(self.n_steps, max(ENTROPY_EVERY, self.n_steps // 2000)).tolist())
 
-    watched = "loss {:.1e}"
-    """What a run is watched by."""
+    value_format = "loss {:.1e}"
+    """Format of the number that shows the progress of a run."""
 
     @property
     def kind(self) -> str:

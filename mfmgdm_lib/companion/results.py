@@ -47,14 +47,14 @@ def new_results_folder() -> Path:
 
 
 def result_store(name: str = ".", *, report: Callable[[str], None] = print) -> ResultStore:
-    """The store of one kind of runs: new results, and beneath them those that come with the library.
+    """The store of one kind of runs: new results, and as a fallback those that come with the library.
 
     Args:
         name: "table1", "market", or another folder in `results/`; that itself holds the tables that have names.
         report: what to do with a sentence for the user.
     """
     new, came = new_results_folder() / name, results_folder() / name
-    return ResultStore(new, beneath=None if new == came else came, report=report)
+    return ResultStore(new, fallback=None if new == came else came, report=report)
 
 
 def stored(name: str) -> pd.DataFrame:

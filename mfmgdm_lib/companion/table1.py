@@ -128,8 +128,8 @@ class Cell:
             observe={"log_p_approximate": law.approximate_log_prob} if isinstance(law, AR) else None,
         )
 
-    watched = "KL {:.2f} nats"
-    """What a run is watched by."""
+    value_format = "KL {:.2f} nats"
+    """Format of the number that shows the progress of a run."""
 
     @property
     def kind(self) -> str:

@@ -213,7 +213,7 @@ def follow(run: Run[Any], checkpoints: Checkpoints, *, every: float = 30.0) -> I
 
     Args:
         run: the descent.
-        checkpoints: where it is put down.
+        checkpoints: where they are kept.
         every: seconds between two checkpoints; 0 for one at every step.
     """
     stretch, last, began = 1, run.step, time.monotonic()

@@ -81,7 +81,7 @@ class DeterminantSteps:
         if self.nodes[place] == step:
             before = math.nan if place == 0 else float(self.records["probe_variance"][self.nodes[place - 1]])
             backend, probes = self._backend_after(before)
-            # A generator for each step: what it draws does not hang on where the run was taken up.
+            # A generator for each step: its draws do not depend on where the run was resumed.
             rng = None if self._entropy is None else np.random.default_rng([*self._entropy, step])
             move, determinant = step_with_determinant(backend, self._model, state, rng)
             self._record(determinant, state, before, probes)

@@ -16,10 +16,10 @@ from mfmgdm_lib.runs.store import Progress, Result, ResultStore, Specification
 __all__ = ["CHECKPOINT_SECONDS", "Job", "Watcher", "complete", "seconds_left"]
 
 CHECKPOINT_SECONDS = 30.0
-"""How often a run is put down: what is lost, at most, when it is killed."""
+"""Time between checkpoints: what is lost, at most, when a run is killed."""
 
 Watcher = Callable[[int, float], None]
-"""Is told the present step and the number that the run is watched by."""
+"""Called with the present step and the value of the run."""
 
 
 class Job(Specification, Protocol):
@@ -30,8 +30,8 @@ class Job(Specification, Protocol):
         """Steps, by which progress is counted."""
 
     @property
-    def watched(self) -> str:
-        """How to write the number that a run is watched by: a format."""
+    def value_format(self) -> str:
+        """Format of the value of a run."""
 
     @property
     def kind(self) -> str:

@@ -56,14 +56,14 @@ def run_cells(
     """
     check_positive_int("jobs", jobs)
     options = {"device": device, "checkpoint_seconds": checkpoint_seconds}
-    if store.beneath is not None:  # which workers need not see
+    if store.fallback is not None:  # which workers need not see
         found = [cell for cell in cells if store.load(cell) is not None]
         yield from ((cell, "found") for cell in found)
         cells = [cell for cell in cells if cell not in found]
     with _executor(jobs, scheduler) as executor:
         outcomes: Iterator[tuple[Job, str]]
         if executor is None:
-            outcomes = ((cell, _watched(cell, store, options)) for cell in cells)
+            outcomes = ((cell, _complete_with_bar(cell, store, options)) for cell in cells)
         else:
             outcomes = _outcomes(executor, cells, store, options)
         busy = []
@@ -76,11 +76,11 @@ def run_cells(
         yield cell, complete(cell, store, device=device, checkpoint_seconds=checkpoint_seconds, wait=True)
 
 
-def _watched(cell: Job, store: ResultStore, options: Mapping[str, Any]) -> str:
+def _complete_with_bar(cell: Job, store: ResultStore, options: Mapping[str, Any]) -> str:
     with counter(total=cell.n_steps, description=cell.key) as bar:
 
         def watch(step: int, value: float) -> None:
-            bar.set_postfix_str(cell.watched.format(value), refresh=False)
+            bar.set_postfix_str(cell.value_format.format(value), refresh=False)
             bar.update(step - bar.n)
 
         return complete(cell, store, watch=watch, **options)
@@ -179,9 +179,8 @@ def _gather(futures: dict[Future[str], Job], store: ResultStore) -> Iterator[tup
             if not bar.disable:
                 found = [(cell, store.progress(cell)) for cell in pending.values()]
                 under_way = [(cell, now) for cell, now in found if now.state == "running" and now.step]
-                bar.set_postfix_str(
-                    ", ".join(f"{cell.key}: {cell.watched.format(now.value)}" for cell, now in under_way), refresh=False
-                )
+                values = [f"{cell.key}: {cell.value_format.format(now.value)}" for cell, now in under_way]
+                bar.set_postfix_str(", ".join(values), refresh=False)
                 bar.update(finished + sum(now.step for _, now in under_way) - bar.n)
 
 

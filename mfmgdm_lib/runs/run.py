@@ -30,7 +30,7 @@ class Run(Generic[T]):
         records: an array with a row for each step by name; see `new_records`.
         observe: what is to be recorded of a state, by name.
         summary: what the run comes to.
-        value: the number that it is watched by.
+        value: the number that shows its progress.
         title: what a bar that shows its progress is called.
         progress: how many of `n_steps` lie behind a state; None for its own count.
         resumable: whether checkpoints hold anything; else a run begins again.
@@ -92,7 +92,7 @@ class Run(Generic[T]):
         return self._summary(self)
 
     def value(self) -> float:
-        """The number that the run is watched by."""
+        """The number that shows the progress of the run."""
         return self._value(self)
 
     def checkpoint(self) -> dict[str, np.ndarray]:

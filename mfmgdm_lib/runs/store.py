@@ -77,7 +77,7 @@ class ResultStore:
 
     Args:
         folder: where; it is made when something is first written.
-        beneath: another folder of results, whose results count as found where `folder` has none; it is only read.
+        fallback: another folder of results, whose results count as found where `folder` has none; it is only read.
         report: what to do with a sentence for the user, such as that a file was set aside.
 
     Example:
@@ -98,11 +98,11 @@ class ResultStore:
         self,
         folder: str | os.PathLike[str],
         *,
-        beneath: str | os.PathLike[str] | None = None,
+        fallback: str | os.PathLike[str] | None = None,
         report: Callable[[str], None] = print,
     ) -> None:
         self.folder = Path(folder)
-        self.beneath = None if beneath is None else Path(beneath)
+        self.fallback = None if fallback is None else Path(fallback)
         self._report = report
 
     def path(self, specification: Specification) -> Path:
@@ -110,16 +110,16 @@ class ResultStore:
         return self.folder / f"{self._name(specification)}.csv"
 
     def _found_at(self, specification: Specification) -> Path:
-        """Where a result is read: in the folder, or beneath it where only that has one."""
+        """Where a result is read: in the folder, or in the fallback where only that has one."""
         return self._found(self.path(specification))
 
     def _found(self, path: Path) -> Path:
-        if self.beneath is None or path.is_file() or not (self.beneath / path.name).is_file():
+        if self.fallback is None or path.is_file() or not (self.fallback / path.name).is_file():
             return path
-        return self.beneath / path.name
+        return self.fallback / path.name
 
     def checkpoint_path(self, specification: Specification) -> Path:
-        """Where a run of the specification is put down."""
+        """Where the checkpoint of a run of the specification is, or will be."""
         return self.folder / _WORK / f"{self._name(specification)}.npz"
 
     def _name(self, specification: Specification) -> str:
@@ -183,7 +183,7 @@ class ResultStore:
         return path
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return the table with a name of its own, in the folder or else beneath it.
+        """Return the table with a name of its own, in the folder or else in the fallback.
 
         Raises:
             FileNotFoundError: there is none.

@@ -264,7 +264,7 @@ def test_store_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_result_of_a_newer_version_is_said_and_stays(
     filled: Path, store: ResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mfmgdm_lib.runs.store.FORMAT", 0)
+    monkeypatch.setattr("mfmgdm_lib.runs.tables.FORMAT", 0)
     before = contents(filled)
     result = reproduce(filled)
     assert result.exit_code == 2 and "has format 1; expected at most 0" in result.stderr

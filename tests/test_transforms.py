@@ -20,27 +20,27 @@ from mfmgdm_lib.energies import (
     ScatteringMean,
     StylizedFacts,
     Whitening,
+    transforms,
 )
-from mfmgdm_lib.energies.transforms import fitted
 from mfmgdm_lib.processes import AR, CIR, Process, WhiteNoise
 
 
 @pytest.mark.parametrize("process", [AR([0.4]), CIR(0.5, 1.0, 1.0)], ids=["path by path", "all at once"])
 def test_streamed_moments_are_those_of_all_paths_at_once(process: Process) -> None:
     energy = StylizedFacts(lags=4)
-    moments = fitted._gather(energy, process, 1500, 64, seed=3)  # more than two chunks
+    covariance = transforms._covariance(energy, process, 1500, 64, seed=3)  # more than two chunks
     values = energy(process.sample(1500, 64, seed=3))
     expected = torch.cov(values.mT)
-    torch.testing.assert_close(moments.covariance, expected, rtol=0, atol=1e-13 * float(expected.abs().max()))
+    torch.testing.assert_close(covariance, expected, rtol=0, atol=1e-13 * float(expected.abs().max()))
 
 
 def test_streamed_moments_survive_a_mean_far_from_zero() -> None:
     shifted = Linear(Autocovariance(), torch.eye(2) * 1e-3, ["a", "b"])
     shifted._evaluate = lambda x: 1e6 + Autocovariance()(x)  # type: ignore[method-assign]
-    moments = fitted._gather(shifted, WhiteNoise(), 1200, 64, seed=1)
-    plain = fitted._gather(Autocovariance(), WhiteNoise(), 1200, 64, seed=1)
+    covariance = transforms._covariance(shifted, WhiteNoise(), 1200, 64, seed=1)
+    plain = transforms._covariance(Autocovariance(), WhiteNoise(), 1200, 64, seed=1)
     # Values are rounded to 10⁶ · 2⁻⁵³ ≈ 10⁻¹⁰; squares of sums would have lost 10⁻⁴.
-    torch.testing.assert_close(moments.covariance, plain.covariance, rtol=1e-7, atol=0)
+    torch.testing.assert_close(covariance, plain, rtol=1e-7, atol=0)
 
 
 def test_projection_has_uncorrelated_scores_of_unit_variance() -> None:

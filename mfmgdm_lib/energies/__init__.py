@@ -1,8 +1,7 @@
 """The energies Φ: statistics of a path that a descent matches."""
 
 from mfmgdm_lib.energies.autocovariance import Autocovariance
-from mfmgdm_lib.energies.base import BandedEnergy, Energy
-from mfmgdm_lib.energies.recorded import RecordedEnergy
+from mfmgdm_lib.energies.base import BandedEnergy, Energy, RecordedEnergy
 from mfmgdm_lib.energies.scattering import Coefficient, ScatteringCovariance, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.energies.stylized import StylizedFacts
 from mfmgdm_lib.energies.transforms import Concatenate, Linear, Projection, Whitening

@@ -136,29 +136,16 @@ class Energy(ABC):
         """Map checked paths (*, time) to energies (*, K), differentiably and without in-place writes."""
 
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Return the force J_Φᵀw = Σ_k w_k ∇Φ_k on each path.
-
-        Args:
-            x: paths (*, time).
-            weights: one weight for each energy, (*, K).
-
-        Returns:
-            A tensor (*, time).
-        """
+        """Return the force J_Φᵀw = Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             (force,) = torch.autograd.grad((self(leaf) * weights).sum(), leaf)
         return force
 
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """Return the force J_Φᵀw and its derivative: a function that multiplies vectors by Σ_k w_k H_k.
+        """Return the force J_Φᵀw, (*, time), for paths (*, time) and weights (*, K), and its derivative.
 
-        Args:
-            x: paths (*, time).
-            weights: one weight for each energy, (*, K).
-
-        Returns:
-            The force (*, time), and a function from (*, time) to (*, time), to be called as often as needed.
+        That is a function from (*, time) to (*, time), the product with Σ_k w_k H_k, to be called as often as needed.
         """
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
@@ -181,15 +168,9 @@ class Energy(ABC):
         return torch.stack(rows, dim=-1 - self.event_ndim)
 
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Return the lower bands of Σ_k w_k H_k, where `bandwidth` is a number.
+        """Return the lower bands of Σ_k w_k H_k, (*, bandwidth + 1, time), for paths (*, time) and weights (*, K).
 
-        Args:
-            x: paths (*, time).
-            weights: one weight for each energy, (*, K).
-
-        Returns:
-            A tensor (*, bandwidth + 1, time) whose entry (j, i) is the matrix entry (i + j, i); zero where i + j
-            falls off the end.
+        Entry (j, i) is the entry (i + j, i) of the matrix; zero where i + j falls off the end.
 
         Raises:
             TypeError: an energy without banded Hessians.

@@ -1,7 +1,8 @@
-"""Energies made of other energies: linear images, concatenations, principal components and whitened values."""
+"""Energies made of other energies: linear images, concatenations, flat layouts, principal components, whitening."""
 
 from __future__ import annotations
 
+import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from mfmgdm_lib.energies.base import Energy, fingerprint
 from mfmgdm_lib.processes.base import Process, Seed, Size, draw_in_chunks
 from mfmgdm_lib.specification import register
 
-__all__ = ["Concatenate", "Linear", "Projection", "Whitening"]
+__all__ = ["Concatenate", "FlatEnergy", "Linear", "Projection", "Whitening", "flat_energy"]
 
 _NOTHING = 1e-12
 """Variance of a direction, relative to the largest, below which it is round-off: 4500 units of it."""
@@ -177,6 +178,48 @@ class Concatenate(Energy):
             bands = energy.hessian_bands(x, weight)
             total[..., : bands.shape[-2], :] += bands
         return total
+
+
+class FlatEnergy(Energy):
+    """Another energy, of paths that are laid out flat: (*, d) with d = C · T or H · W.
+
+    Args:
+        energy: Φ.
+        shape: the shape of a path, as the energy takes it.
+    """
+
+    def __init__(self, energy: Energy, shape: tuple[int, ...]) -> None:
+        self.energy, self.shape, self.labels, self.length = energy, shape, energy.labels, math.prod(shape)
+
+    def __repr__(self) -> str:
+        return repr(self.energy)
+
+    def _up(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, self.shape)
+
+    def _flat(self, x: Tensor) -> Tensor:
+        return x.flatten(-len(self.shape))
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        return self.energy(self._up(x))
+
+    def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the force, (*, d)."""
+        return self._flat(self.energy.gradient(self._up(x), weights))
+
+    def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the force, (*, d), and the product with its derivative."""
+        force, product = self.energy.linearize(self._up(x), weights)
+        return self._flat(force), lambda vectors: self._flat(product(self._up(vectors)))
+
+    def jacobian(self, x: Tensor) -> Tensor:
+        """Return J_Φ, (*, K, d)."""
+        return self._flat(self.energy.jacobian(self._up(x)))
+
+
+def flat_energy(energy: Energy, shape: tuple[int, ...]) -> Energy:
+    """Return the energy of paths of a shape laid out flat; an energy of series is that itself."""
+    return energy if energy.event_ndim == 1 else FlatEnergy(energy, shape)
 
 
 class _Fitted(Linear):

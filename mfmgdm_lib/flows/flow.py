@@ -18,7 +18,7 @@ from mfmgdm_lib._checks import as_shape, check_finite, check_paths, check_positi
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.energies.flat import flat_energy
+from mfmgdm_lib.energies.transforms import flat_energy
 from mfmgdm_lib.flows.files import KIND, check_energy, flow_arrays, flow_parts, stored_energy
 from mfmgdm_lib.flows.transform import FrozenState, FrozenTransform, apply_in_chunks
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend

@@ -14,7 +14,7 @@ from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.communicator import LOCAL
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.energies.flat import flat_energy
+from mfmgdm_lib.energies.transforms import flat_energy
 from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, StepDeterminant, apply_lemma

@@ -88,16 +88,10 @@ class AR(SeriesProcess):
         return log_density - n_errors * math.log(self.innovation_std) - 0.5 * x.shape[-1] * math.log(2 * math.pi)
 
     def approximate_log_prob(self, x: Tensor) -> Tensor:
-        """Log-likelihood as the paper's numbers for p > 1 have it, in nats.
+        """Log-likelihood, in nats, as the paper's numbers for p > 1 have it: paths (*, length) to a tensor (*,).
 
         The first point has its marginal law, and the next ones are given what is before them, with zeros before the
         first. For p = 1 that is exact.
-
-        Args:
-            x: paths (*, length), float32 or float64.
-
-        Returns:
-            A tensor (*,) of the dtype and on the device of `x`.
         """
         check_paths("x", x)
         errors = x[..., 1:].clone()

@@ -61,15 +61,17 @@ def option_group(*options: Callable[[Command], Command]) -> Callable[[Command], 
     return decorate
 
 
-def cell_options(command: Command) -> Command:
-    """Add the options `--cells`, patterns of keys, and `--store`, the folder of their results."""
-    cells = click.option(
-        "--cells", multiple=True, metavar="PATTERN", help="Such as 'ar01-*' or '*-mf'; may be repeated."
-    )
-    store = click.option(
+cell_options = option_group(
+    click.option("--cells", multiple=True, metavar="PATTERN", help="Such as 'ar01-*' or '*-mf'; may be repeated."),
+    click.option(
         "--store", "folder", type=click.Path(path_type=Path), help="Folder of the results.  [default: in results]"
-    )
-    return option_group(cells, store)(command)
+    ),
+)
+"""The options `--cells`, patterns of keys, and `--store`, the folder of their results."""
+
+profile_option = click.option(
+    "--profile", type=click.Choice(PROFILES), default="paper", show_default=True, help="Size of a run."
+)
 
 
 def paths_options(n_paths: int, suffixes: tuple[str, ...]) -> Callable[[Command], Command]:
@@ -92,12 +94,6 @@ def check_out(out: Path, suffixes: tuple[str, ...], force: bool, file: Path, wha
     check_output(out, suffixes, force)
     if out.exists() and out.samefile(file):
         raise ValueError(f"--out is {out}, the {what} itself; expected another file. Name another one.")
-
-
-def profile_option(command: Command) -> Command:
-    """Add the option `--profile`, "paper" or "quick"."""
-    profiles = click.Choice(PROFILES)
-    return click.option("--profile", type=profiles, default="paper", show_default=True, help="Size of a run.")(command)
 
 
 def open_store(folder: Path | None, name: str) -> ResultStore:

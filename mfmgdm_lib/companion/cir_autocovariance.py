@@ -45,11 +45,7 @@ def _printed() -> dict[tuple[str, str], str]:
 
 
 def cells_table(runs: Runs) -> pd.DataFrame:
-    """The smallest divergences beside the paper's numbers, as text, nats per path: a row for each process and model.
-
-    Args:
-        runs: what `stored_runs` returns.
-    """
+    """The smallest divergences of `stored_runs` beside the paper's numbers, as text, nats per path: a row for each."""
     rows = {}
     for (process, model), text in _printed().items():
         table = runs[process][model]

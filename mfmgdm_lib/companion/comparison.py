@@ -109,12 +109,7 @@ def compare_cells(results: Mapping[str, Result]) -> pd.DataFrame:
 
 
 def cell_number(cell: Cell, row: Mapping[str, Any]) -> OurNumber:
-    """What is compared with the paper's number: of an AR the value by the paper's likelihood.
-
-    Args:
-        cell: the cell.
-        row: what `cell_row` returns, or the cell's row of `compare_cells`.
-    """
+    """What of its `cell_row` is compared with the paper's number: of an AR the value by the paper's likelihood."""
     approximate = row.get("approximate")
     return OurNumber(
         value=row["least"] if approximate is None or math.isnan(approximate) else approximate,
@@ -127,11 +122,7 @@ def cell_number(cell: Cell, row: Mapping[str, Any]) -> OurNumber:
 
 
 def first_bound_step(table: pd.DataFrame) -> float:
-    """The first step of a stored trace from which the divergence is a lower bound; infinite if none is.
-
-    Args:
-        table: what `tabulate` returns.
-    """
+    """The first step of a table of `tabulate` from which the divergence is a lower bound; infinite if none is."""
     bounded = table.index[(table["least_moved"] < 1) | (table["most_folded"] > 0)]
     return float(bounded[0]) if len(bounded) else math.inf
 

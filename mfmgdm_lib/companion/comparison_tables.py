@@ -26,10 +26,9 @@ def cell_name(cell: Cell) -> str:
 
 
 def cells_html(cells: pd.DataFrame) -> str:
-    """Table 1 in the paper's layout as HTML, each number with its error, the paper's number and the verdict.
+    """`compare_cells` in the layout of Table 1 as HTML, each number with its error, the paper's number and the verdict.
 
-    Args:
-        cells: what `compare_cells` returns. The entry of a cell can be linked to by "table1-" and its key.
+    The entry of a cell can be linked to by "table1-" and its key.
     """
     shown = cells.assign(entry=[_entry(str(key), row) for key, row in cells.iterrows()])
     wide = shown.pivot(index=["process", "model"], columns="energy", values="entry")
@@ -49,11 +48,7 @@ def _entry(key: str, row: pd.Series) -> str:
 
 
 def cell_details(cells: pd.DataFrame) -> pd.DataFrame:
-    """Each cell with the paper's number, ours, their difference, both errors, the step and the verdict, in words.
-
-    Args:
-        cells: what `compare_cells` returns.
-    """
+    """`compare_cells` in words: each cell's two numbers, their difference, both errors, the step and the verdict."""
     ran = cells.dropna(subset="least")
     columns = {
         "printed": "paper",
@@ -70,11 +65,7 @@ def cell_details(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def bounds_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells whose numbers are lower bounds, and what makes them such, in per cent.
-
-    Args:
-        cells: what `compare_cells` returns.
-    """
+    """The cells of `compare_cells` whose numbers are lower bounds, and what makes them such, in per cent."""
     rows = cells[cells["bound"].eq(True)].set_index(_NAMES)
     return pd.DataFrame(
         {

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import sem
 from torch import Tensor
 
 from mfmgdm_lib import data
@@ -27,7 +28,6 @@ __all__ = ["HeldOut", "coupled_curve", "forward_divergence", "freeze_ensemble", 
 
 _BATCH = 128
 """Paths in work at once where a determinant is estimated: what it draws, it draws for a batch."""
-
 
 _RECORD_FOLDS = Determinants(on_fold="record")
 
@@ -47,8 +47,7 @@ def coupled_curve(
     found = run.summary()
     ensembles = (found.log_q - found.log_p).reshape(len(found.log_q), -1, size).mean(-1)
     independent = ensembles if ensembles.shape[1] > 1 else found.log_q - found.log_p
-    error = independent.std(-1, ddof=1) / math.sqrt(independent.shape[1])
-    return pd.DataFrame({"reverse_kl": ensembles.mean(-1), "standard_error": error}).rename_axis("step")
+    return _curve(ensembles.mean(-1), sem(independent, axis=-1))
 
 
 def freeze_ensemble(experiment: SyntheticExperiment, size: int, copy: int) -> FrozenFlow:
@@ -72,8 +71,11 @@ def frozen_curve(
         states = flow.steps(batch.to(dtype), seed=(*seed, number), determinants=_RECORD_FOLDS)
         parts.append(torch.stack([state.log_prob - process.log_prob(state.paths.double()) for state in states]))
     apart = torch.cat(parts, -1)
-    error = apart.std(-1) / math.sqrt(n_paths)
-    return pd.DataFrame({"reverse_kl": apart.mean(-1), "standard_error": error}).rename_axis("step")
+    return _curve(apart.mean(-1), apart.std(-1) / math.sqrt(n_paths))
+
+
+def _curve(reverse_kl: object, standard_error: object) -> pd.DataFrame:
+    return pd.DataFrame({"reverse_kl": reverse_kl, "standard_error": standard_error}).rename_axis("step")
 
 
 def forward_divergence(
@@ -92,11 +94,8 @@ def forward_divergence(
         apart = process.log_prob(paths) - log_density(flow.truncate(step), paths)
         there = apart[torch.isfinite(apart)]
         error = float(there.std()) / math.sqrt(len(there)) if len(there) > 1 else math.nan
-        rows[step] = {
-            "forward_kl": float(there.mean()),
-            "standard_error": error,
-            "without_origin": 1.0 - len(there) / n_paths,
-        }
+        share = 1.0 - len(there) / n_paths
+        rows[step] = {"forward_kl": float(there.mean()), "standard_error": error, "without_origin": share}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
 
 
@@ -161,7 +160,7 @@ class HeldOut:
         row = {}
         for kind, values in log_prob.items():
             above = ((values - WhiteNoise().log_prob(self.windows[kind])) / self.length).numpy()
-            row[kind], row[f"{kind} ±"] = above.mean(), above.std(ddof=1) / math.sqrt(len(above))
+            row[kind], row[f"{kind} ±"] = above.mean(), sem(above)
         return row
 
     def score_flow(self, flow: FrozenFlow) -> dict[str, float]:
@@ -176,7 +175,7 @@ class HeldOut:
         """
         windows = self.windows["held out"]
         apart = ((log_density(flow, windows) - flow.start.log_prob(windows)) / self.length).numpy()
-        return {"gain": apart.mean(), "standard_error": apart.std(ddof=1) / math.sqrt(len(apart))}
+        return {"gain": apart.mean(), "standard_error": sem(apart)}
 
     def score_reference(self, innovations: str, *, given_the_past: bool) -> dict[str, float]:
         """`score` of an AR(1)–GARCH(1, 1) of the first part; a window by itself, as flows see it, or given the past."""
@@ -194,8 +193,5 @@ class HeldOut:
 def smallest_divergence(curve: pd.DataFrame) -> dict[str, float]:
     """The smallest divergence on a curve, its step, and its standard error."""
     step = int(np.asarray(curve["reverse_kl"]).argmin())
-    return {
-        "least": float(curve["reverse_kl"].iloc[step]),
-        "step": step,
-        "standard_error": float(curve["standard_error"].iloc[step]),
-    }
+    least, error = (float(curve[name].iloc[step]) for name in ("reverse_kl", "standard_error"))
+    return {"least": least, "step": step, "standard_error": error}

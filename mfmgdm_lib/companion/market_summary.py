@@ -116,11 +116,7 @@ def market_models(summaries: dict[str, MarketSummary], key: str, method: str = "
 
 
 def stylized_descents(summaries: dict[str, MarketSummary]) -> dict[str, dict[str, MarketSummary]]:
-    """The paper's descents with the stylised energy, Figures 6 and 7: both models by name, by the title of the series.
-
-    Args:
-        summaries: those of `stored_market`.
-    """
+    """The descents of `stored_market` in Figures 6 and 7, by the title of the series, and by the name of the model."""
     found: dict[str, dict[str, MarketSummary]] = {}
     for summary in summaries.values():
         cell = summary.cell
@@ -151,18 +147,11 @@ def market_spreads(summaries: dict[str, MarketSummary], statistics: dict[str, st
 
 
 def spreads_text(spreads: pd.DataFrame) -> pd.DataFrame:
-    """The same with each mean and its spread in one column, "mean ± spread", so that it fits a page.
-
-    Args:
-        spreads: what `market_spreads` returns.
-    """
+    """What `market_spreads` returns as text, a mean and its spread in one column, so that it fits a page."""
     models = [name for name in spreads.columns if f"{name} ±" in spreads.columns]
-    columns = {"series": [f"{value:.2f}" for value in spreads["series"]]}
-    columns["windows"] = [f"± {value:.2f}" for value in spreads["windows ±"]]
-    for name in models:
-        pairs = zip(spreads[name], spreads[f"{name} ±"], strict=True)
-        columns[name] = [f"{mean:.2f} ± {spread:.2f}" for mean, spread in pairs]
-    return pd.DataFrame(columns, index=spreads.index).map(lambda text: text.replace("-", "−"))
+    text = spreads.map("{:.2f}".format).replace("-", "−", regex=True)
+    columns = {"series": text["series"], "windows": "± " + text["windows ±"]}
+    return pd.DataFrame(columns | {name: text[name] + " ± " + text[f"{name} ±"] for name in models})
 
 
 def flow_differences(
@@ -182,17 +171,10 @@ def flow_differences(
     rows = {}
     for key, title in titles.items():
         for short, model in MODEL_NAMES.items():
-            pair = [summaries.get(f"{key}-{short}-{method}") for method in ("descent", "flow")]
-            if pair[0] is not None and pair[1] is not None:
-                rows[title, model] = _distances(pair[0], pair[1], statistics)
+            descent, flow = (summaries.get(f"{key}-{short}-{method}") for method in ("descent", "flow"))
+            if descent is not None and flow is not None:
+                ends = {statistic: (flow.moments(statistic), descent.moments(statistic)) for statistic in statistics}
+                rows[title, model] = {name: (to[0] - mean) / spread for name, (to, (mean, spread)) in ends.items()}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(table.index, names=["series", "model"])
     return table
-
-
-def _distances(descent: MarketSummary, flow: MarketSummary, statistics: Iterable[str]) -> dict[str, float]:
-    distances = {}
-    for statistic in statistics:
-        mean, spread = descent.moments(statistic)
-        distances[statistic] = (flow.moments(statistic)[0] - mean) / spread
-    return distances

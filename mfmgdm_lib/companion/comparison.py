@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.stats import chi2, sem
 
 from mfmgdm_lib.companion.paper import OurNumber, numbers, verdict
 from mfmgdm_lib.companion.results import result_store
@@ -145,7 +145,7 @@ def gains(results: Mapping[str, Result]) -> pd.DataFrame:
             apart, names = single - mean_field, cell_names(pair[0])
             bounds = [MODEL_NAMES[cell.model] for cell in pair if cell_row(cell, results[cell.key])["bound"]]
             row = {name: names[name] for name in ("process", "energy")}
-            row |= {"gain": apart.mean(), "standard_error": apart.std(ddof=1) / math.sqrt(len(apart))}
+            row |= {"gain": apart.mean(), "standard_error": sem(apart)}
             rows.append({**row, "bounds": " and ".join(bounds), "holds": MODEL_NAMES["mf"] not in bounds})
     return pd.DataFrame(rows)
 

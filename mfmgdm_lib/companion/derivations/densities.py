@@ -10,16 +10,12 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 import torch
+from scipy.stats import sem
 from torch import Tensor
 from torch.distributions import kl_divergence
 from torch.func import jacrev, vmap
 
-from mfmgdm_lib.companion.closed_forms import (
-    LinearEnergy,
-    gaussian_law,
-    linear_descent,
-    mean_field_limit,
-)
+from mfmgdm_lib.companion.closed_forms import LinearEnergy, gaussian_law, linear_descent, mean_field_limit
 from mfmgdm_lib.companion.paper import Checks
 from mfmgdm_lib.companion.synthetic import SyntheticExperiment
 from mfmgdm_lib.descents import Descent
@@ -190,12 +186,11 @@ def excess_over_limit(experiment: SyntheticExperiment, sizes: Sequence[int]) -> 
     found = []
     for size in map(int, sizes):
         n_paths = max(512, 16 * size)
-        options = {"n_paths": n_paths, "length": experiment.length, "seed": experiment.initial_seed}
-        run = reverse_kl_trace(experiment.model(size), process, start, n_steps=steps, **options)
+        run = experiment.trace(size, n_paths=n_paths)
         x0 = start.sample(n_paths, experiment.length, experiment.initial_seed)  # those that the run starts from
         gap = (run.log_q - run.log_p)[-1] - limit.log_ratio(x0, process, steps).numpy()
         each = gap.reshape(-1, size).mean(1)
-        found.append((each.mean(), each.std(ddof=1) / len(each) ** 0.5))
+        found.append((each.mean(), sem(each)))
     excess, errors = np.transpose(found)
     return excess, errors
 
@@ -230,7 +225,7 @@ def divergence_parts(trace: DivergenceTrace, process: AR, start: WhiteNoise) -> 
         {
             "exact": [start.entropy(length), float(expected), float(kl_divergence(q0, p))],
             "estimate": draws.mean(1),
-            "standard error": draws.std(1, ddof=1) / draws.shape[1] ** 0.5,
+            "standard error": sem(draws, axis=1),
         },
         index=["entropy of the start", "its expected log-likelihood", "its reverse KL"],
     )
@@ -259,8 +254,8 @@ def claimed_errors(values: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray
         values: nats per path; cut into runs.
         sizes: paths in a run, each a divisor of their number.
     """
-    runs = [values.reshape(-1, n).std(1, ddof=1) / n**0.5 for n in sizes]
-    return np.array([run.mean() for run in runs]), np.array([run.std(ddof=1) / len(run) ** 0.5 for run in runs])
+    runs = [sem(values.reshape(-1, n), axis=1) for n in sizes]
+    return np.array([run.mean() for run in runs]), np.array([sem(run) for run in runs])
 
 
 def seen_errors(values: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,12 @@ from mfmgdm_lib._lazy import lazy_names
 __version__ = "0.1.0"
 
 _MOVED = {
-    "analytic": "companion.closed_forms",
-    "experiments": "companion",
-    "figures": "companion.figures",
-    "paper": "companion.paper",
-    "sharding": "distributed",
+    "DivergenceRun": "mfmgdm_lib.divergence.divergence_run",
+    "analytic": "mfmgdm_lib.companion.closed_forms",
+    "experiments": "mfmgdm_lib.companion",
+    "figures": "mfmgdm_lib.companion.figures",
+    "paper": "mfmgdm_lib.companion.paper",
+    "sharding": "mfmgdm_lib.distributed",
 }
 """Names of release 0.1, and where they are now."""
 

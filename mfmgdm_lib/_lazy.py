@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ def lazy_names(
     Args:
         package: its name.
         file: its `__init__.py`; the imports of the stub say which names there are, and from where.
-        moved: former names of modules, and what they are called now; they work for one release, with a warning.
+        moved: former names, and what they are called now, in full; they work for one release, with a warning.
     """
     stub, former = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")), moved or {}
     imports = [statement for statement in stub.body if isinstance(statement, ast.ImportFrom)]
@@ -28,8 +29,9 @@ def lazy_names(
 
     def load(name: str) -> object:
         if name in former:
-            warnings.warn(f"{package}.{name} is now {package}.{former[name]}", DeprecationWarning, stacklevel=2)
-            return import_module(f"{package}.{former[name]}")
+            now = former[name]
+            warnings.warn(f"{package}.{name} is now {now}", DeprecationWarning, stacklevel=2)
+            return pkgutil.resolve_name(now)
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         is_module = homes[name] == package

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 import runpy
 import subprocess
 import sys
@@ -234,10 +235,11 @@ def test_names_for_type_checkers_are_those_that_are_loaded(stub: Path) -> None:
         assert getattr(package, name) is value, name
 
 
-@pytest.mark.parametrize("name", mm._MOVED)
-def test_former_names_of_modules_work_with_a_warning(name: str) -> None:
-    with pytest.warns(DeprecationWarning, match=mm._MOVED[name]):
-        assert getattr(mm, name) is importlib.import_module(f"mfmgdm_lib.{mm._MOVED[name]}")
+@pytest.mark.parametrize("package", [mm, mm.companion])
+def test_former_names_work_with_a_warning(package: ModuleType) -> None:
+    for name, now in package._MOVED.items():
+        with pytest.warns(DeprecationWarning, match=re.escape(f"{package.__name__}.{name} is now {now}")):
+            assert getattr(package, name) is pkgutil.resolve_name(now)
 
 
 def test_package_is_marked_as_typed() -> None:

@@ -19,7 +19,6 @@ from mfmgdm_lib.plotting.style import COLOURS, styled, subplots, with_powers
 
 __all__ = ["cell_agreement", "cell_costs", "cell_gains", "cell_rises", "cell_values", "replicate_spread"]
 
-_MODELS = ("MGDM", "MF–MGDM")
 _OFFSET = {"MGDM": -0.16, "MF–MGDM": 0.16}
 _BOUND = Line2D([], [], color="0.4", marker="o", mfc="white", ls="", ms=5, label="open: a lower bound")
 _PRINTED = Line2D([], [], color="black", marker="x", ls="", ms=5, label="printed in the paper")
@@ -31,16 +30,14 @@ def cell_values(cells: pd.DataFrame) -> Figure:
 
     Dots of lower bounds are open, here and in the other figures.
     """
-    figure, panels, processes = _panels(cells, height=3.4)
+    figure, panels = _panels(cells, "smallest reverse KL, nats per path", height=3.4)
     for axis, panel in panels:
         for _, pair in panel.groupby("process", sort=False):
-            ends = [processes.index(row["process"]) + _OFFSET[row["model"]] for _, row in pair.iterrows()]
-            axis.plot(pair["least"], ends, color="0.8", lw=3, zorder=0)
-        for model, row, at in _by_model(panel, processes):
+            axis.plot(pair["least"], pair["place"] + pair["model"].map(_OFFSET), color="0.8", lw=3, zorder=0)
+        for model, row, at in _by_model(panel):
             _dots(axis, row["least"], at, 2 * row["standard_error"], COLOURS[model], row["bound"])
             axis.plot(row["printed"], at, "x", color="black", ms=4, mew=0.9, zorder=5)
         axis.set(xscale="log", xlim=(0.04, 500))
-    figure.supxlabel("smallest reverse KL, nats per path", fontsize=9)
     _legend(figure, [_PRINTED, _BOUND])
     return figure
 
@@ -48,14 +45,14 @@ def cell_values(cells: pd.DataFrame) -> Figure:
 @styled
 def cell_agreement(cells: pd.DataFrame) -> Figure:
     """The paper's numbers less ours, with bars of two standard errors of the determinants."""
-    figure, panels, processes = _panels(cells, height=3.2)
+    label = "printed number less ours, nats per path (each panel has its own scale)"
+    figure, panels = _panels(cells, label, height=3.2)
     for axis, panel in panels:
         axis.axvline(0.0, color="0.7", lw=1, zorder=0)
-        for model, row, at in _by_model(panel, processes):
+        for model, row, at in _by_model(panel):
             _dots(axis, row["difference"], at, 2 * row["determinant_error"], COLOURS[model], row["bound"])
         widest = max(0.05, 1.15 * float((panel["difference"].abs() + 2 * panel["determinant_error"]).max()))
         axis.set_xlim(-widest, widest)
-    figure.supxlabel("printed number less ours, nats per path (each panel has its own scale)", fontsize=9)
     _legend(figure, [_BOUND])
     return figure
 
@@ -67,19 +64,18 @@ def cell_gains(pairs: pd.DataFrame) -> Figure:
     Args:
         pairs: what `experiments.gains` returns.
     """
-    figure, panels, processes = _panels(pairs, height=2.9)
+    colour, label = COLOURS["MF–MGDM"], "nats per path that MF–MGDM is below MGDM, each at its best step"
+    figure, panels = _panels(pairs, label, height=2.9)
     for axis, panel in panels:
-        at = np.array([processes.index(name) for name in panel["process"]])
-        axis.barh(at, panel["gain"], color=COLOURS["MF–MGDM"], alpha=0.35, height=0.6)
-        _dots(axis, panel["gain"], at, 2 * panel["standard_error"], COLOURS["MF–MGDM"], ~panel["holds"])
+        axis.barh(panel["place"], panel["gain"], color=colour, alpha=0.35, height=0.6)
+        _dots(axis, panel["gain"], panel["place"], 2 * panel["standard_error"], colour, ~panel["holds"])
         axis.axvline(0.0, color="0.7", lw=1, zorder=0)
         lowest = min(-1.0, 1.3 * float((pairs["gain"] - 2 * pairs["standard_error"]).min()))
         axis.set(xscale="symlog", xlim=(lowest, 150))
         axis.set_xticks([-1, 0, 1, 10, 100], ["−1", "0", "1", "10", "100"])
         axis.minorticks_off()
-    figure.supxlabel("nats per path that MF–MGDM is below MGDM, each at its best step", fontsize=9)
-    open_dot = Line2D([], [], color=COLOURS["MF–MGDM"], marker="o", mfc="white", ls="", ms=5)
-    open_dot.set_label("open: MF–MGDM's number is a lower bound, so the true gain may be smaller")
+    meaning = "open: MF–MGDM's number is a lower bound, so the true gain may be smaller"
+    open_dot = Line2D([], [], color=colour, marker="o", mfc="white", ls="", ms=5, label=meaning)
     figure.legend(handles=[open_dot], loc="outside upper center")
     return figure
 
@@ -87,9 +83,10 @@ def cell_gains(pairs: pd.DataFrame) -> Figure:
 @styled
 def cell_rises(cells: pd.DataFrame) -> Figure:
     """How far the divergence climbs from its minimum to the last step, and in which part of the descent that lies."""
-    figure, panels, processes = _panels(cells, height=3.2)
+    label = "rise from the minimum to the last step, nats per path; beside each bar the step of the minimum"
+    figure, panels = _panels(cells, label, height=3.2)
     for axis, panel in panels:
-        for model, row, at in _by_model(panel, processes):
+        for model, row, at in _by_model(panel):
             hatches = ["////" if bound else "" for bound in row["ends_bound"]]
             axis.barh(at, row["rise"], height=0.28, color=COLOURS[model], hatch=hatches, edgecolor="white", lw=0)
             for place, rise, step in zip(at, row["rise"], row["step"], strict=True):
@@ -98,9 +95,6 @@ def cell_rises(cells: pd.DataFrame) -> Figure:
                 )
         axis.set(xscale="symlog", xlim=(0, 9000))
         axis.set_xticks([0, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
-    figure.supxlabel(
-        "rise from the minimum to the last step, nats per path; beside each bar the step of the minimum", fontsize=9
-    )
     hatched = Patch(facecolor="0.5", hatch="////", edgecolor="white", lw=0, label="its end is a lower bound")
     _legend(figure, [hatched], bars=True)
     return figure
@@ -109,14 +103,13 @@ def cell_rises(cells: pd.DataFrame) -> Figure:
 @styled
 def cell_costs(cells: pd.DataFrame) -> Figure:
     """Wall time of each cell."""
-    figure, panels, processes = _panels(cells, height=2.9)
+    figure, panels = _panels(cells, "wall time of a cell on one core", height=2.9)
     for axis, panel in panels:
-        for model, row, at in _by_model(panel, processes):
+        for model, row, at in _by_model(panel):
             axis.plot(row["wall_time"], at, "o", color=COLOURS[model], ms=5)
         axis.set(xscale="log", xlim=(0.5, 8000))
         axis.set_xticks([1, 60, 3600], ["1 s", "1 min", "1 h"])
         axis.minorticks_off()
-    figure.supxlabel("wall time of a cell on one core", fontsize=9)
     _legend(figure, [])
     return figure
 
@@ -130,28 +123,27 @@ def replicate_spread(copies: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         cells: those whose copies they are, and others.
     """
     rows = cells.loc[[key for key in cells.index if key in set(copies["cell"])]]
-    figure, panels, processes = _panels(rows, height=3.4)
+    label = "nats per path, less the mean of a cell's copies (each panel has its own scale)"
+    figure, panels = _panels(rows, label, height=3.4)
     for axis, panel in panels:
         axis.axvline(0.0, color="0.7", lw=1, zorder=0)
         for key, row in panel.iterrows():
             least = copies.loc[copies["cell"] == key, "least"]
-            place = processes.index(row["process"]) + _OFFSET[row["model"]]
-            style: dict[str, Any] = {"color": COLOURS[row["model"]], "ms": 3.5, "alpha": 0.55}
-            if row["bound"]:
-                style["mfc"] = "white"
-            axis.plot(least - least.mean(), np.full(len(least), place), "o", **style)
+            place, colour = row["place"] + _OFFSET[row["model"]], COLOURS[row["model"]]
+            style: dict[str, Any] = {"color": colour, "mfc": "white" if row["bound"] else colour}
+            axis.plot(least - least.mean(), np.full(len(least), place), "o", ms=3.5, alpha=0.55, **style)
             axis.plot(row["printed"] - least.mean(), place, "x", color="black", ms=5, mew=1.0, zorder=5)
         widest = max(abs(bound) for bound in axis.get_xlim())
         axis.set_xlim(-widest, widest)
-    figure.supxlabel("nats per path, less the mean of a cell's copies (each panel has its own scale)", fontsize=9)
     _legend(figure, [_PRINTED, _BOUND])
     return figure
 
 
-def _panels(rows: pd.DataFrame, *, height: float) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]], list[str]]:
-    """A panel and the rows of each energy, side by side, with the processes from top to bottom; and their names."""
+def _panels(rows: pd.DataFrame, label: str, *, height: float) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A panel and the rows of each energy, side by side, with the processes from top to bottom, by their `place`."""
     processes = list(dict.fromkeys(rows["process"]))
-    groups = dict(list(rows.groupby("energy", sort=False)))
+    placed = rows.assign(place=rows["process"].map(processes.index))
+    groups = dict(list(placed.groupby("energy", sort=False)))
     figure, axes = subplots(1, len(groups), height=height, sharey=True)
     for axis, energy in zip(axes, groups, strict=True):
         axis.set_title(energy, fontsize=8)
@@ -159,18 +151,19 @@ def _panels(rows: pd.DataFrame, *, height: float) -> tuple[Figure, list[tuple[Ax
         axis.margins(y=0.08)
     axes[0].set_yticks(range(len(processes)), [with_powers(name) for name in processes])
     axes[0].set_ylim(len(processes) - 0.45, -0.55)
-    return figure, list(zip(axes, groups.values(), strict=True)), processes
+    figure.supxlabel(label, fontsize=9)
+    return figure, list(zip(axes, groups.values(), strict=True))
 
 
-def _by_model(panel: pd.DataFrame, processes: list[str]) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
+def _by_model(panel: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
     """Each model with its rows of a panel and their heights, those of the two models one above the other."""
-    for model in _MODELS:
+    for model, offset in _OFFSET.items():
         rows = panel[panel["model"] == model]
-        yield model, rows, np.array([processes.index(name) for name in rows["process"]]) + _OFFSET[model]
+        yield model, rows, rows["place"] + offset
 
 
 def _dots(
-    axis: Axes, values: pd.Series, at: np.ndarray, bars: pd.Series, colour: str, is_open: Sequence[bool] | pd.Series
+    axis: Axes, values: pd.Series, at: pd.Series, bars: pd.Series, colour: str, is_open: Sequence[bool] | pd.Series
 ) -> None:
     """Dots with horizontal bars, those that are a bound without a filling."""
     axis.errorbar(values, at, xerr=bars, fmt="none", color=colour, capsize=2, lw=1)
@@ -180,5 +173,5 @@ def _dots(
 
 def _legend(figure: Figure, more: Sequence[Line2D | Patch], *, bars: bool = False) -> None:
     marker = "s" if bars else "o"
-    models = [Line2D([], [], color=COLOURS[model], label=model, marker=marker, ls="", ms=5) for model in _MODELS]
+    models = [Line2D([], [], color=COLOURS[model], label=model, marker=marker, ls="", ms=5) for model in _OFFSET]
     figure.legend(handles=[*models, *more], loc="outside upper center", ncols=4)

@@ -103,19 +103,18 @@ class Energy(ABC):
         """
         shape = self.event_shape
         for law in laws:
-            found = common_shape(self.event_shape, law.event_shape)
             shape = common_shape(shape, law.event_shape) or ()
-            if found is None or not shape:
+            if not shape:
                 raise ValueError(
                     f"{law!r} draws paths ({spelled_shape(law.event_shape)}), and {self!r} takes"
                     f" ({spelled_shape(self.event_shape)}); expected one shape. Use a law and an energy of the same"
                     " paths."
                 )
+        if wanted is None:
+            wanted = 1024 if shape[-1] is None else shape[-1]
         if len(shape) == 1:
-            return wanted if wanted is not None else 1024 if shape[0] is None else shape[0]
-        last = 1024 if shape[-1] is None else shape[-1]
-        asked = (*shape[:-1], last) if wanted is None else wanted
-        asked = (*shape[:-1], wanted) if isinstance(wanted, int) else tuple(asked)
+            return wanted
+        asked = (*shape[:-1], wanted) if isinstance(wanted, int) else tuple(wanted)
         if None in asked or common_shape(shape, asked) is None:
             raise ValueError(
                 f"length is {wanted!r}; expected the shape of a path of {self!r}, ({spelled_shape(shape)})."

@@ -56,9 +56,7 @@ class StylizedFacts(BandedEnergy):
 
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
-        scaled = weights.unsqueeze(-2) / x.shape[-1]
-        force = self._curvature(x * x, scaled).mul_(x)
-        return add_neighbours(force, x, 1, scaled[..., 1])
+        return self.linearize(x, weights)[0]
 
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force Σ_k w_k ∇Φ_k, (*, time), and the product with Σ_k w_k H_k."""

@@ -143,19 +143,20 @@ class Filters:
             out: views to add the result to; None for zeros.
         """
         if out is None:
-            out = self._no_views(signals.shape[:-3])
+            out = self.no_views(signals.shape[:-3])
         for view, part in enumerate(self._weighted(signals)):
             out[..., view, : self._bins] += part.sum((-3, -2))
         return out
 
     def adjoint_each(self, signals: Tensor) -> Tensor:
         """As `adjoint`, but without the sum over filters: (*, C, views, bins); fewer signals than C go to the first."""
-        out = self._no_views(signals.shape[:-2])
+        out = self.no_views(signals.shape[:-2])
         for view, part in enumerate(self._weighted(signals)):
             out[..., view, : self._bins] = part.sum(-2)
         return out
 
-    def _no_views(self, shape: torch.Size) -> Tensor:
+    def no_views(self, shape: torch.Size) -> Tensor:
+        """Zeros for signals of a shape (*): views (*, views, bins), to which adjoints can be added."""
         bins = self.boundary.length // 2 + 1
         dtype, device = self.boundary.dtype.to_complex(), self.boundary.device
         return torch.zeros((*shape, self.boundary.views, bins), dtype=dtype, device=device)

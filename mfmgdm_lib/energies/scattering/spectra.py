@@ -214,9 +214,8 @@ class _Spectra(Record):
 
     def _adjoint_to_layers(self, on_signals: Iterable[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The adjoint of `_scale_by_scale`: gradients in the filtered path, its low frequencies and its envelopes."""
-        boundary, shape = self.banks.boundary, self.envelopes.value.shape
-        n, octaves, length = shape
-        views = self.low.new_zeros((n, octaves, boundary.views, length // 2 + 1), dtype=self.low.dtype.to_complex())
+        boundary, octaves = self.banks.boundary, self.envelopes.value.shape[1]
+        views = self.banks.band_passes.no_views(self.envelopes.value.shape[:2])
         on_path = torch.empty_like(self.envelopes.y)
         for k, on in enumerate(on_signals):
             if k < octaves:

@@ -125,11 +125,14 @@ class TwoLayerRecord(Record):
     def _signal_gradients(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of Σ_k w_k Φ_k in the signals of both layers."""
 
-    @abstractmethod
     def _signal_gradients_change(
         self, weights: Tensor, du_first: Tensor, dy_second: Tensor
     ) -> tuple[Tensor | None, Tensor | None]:
-        """Changes of those gradients with the first layer's values and with the filtered signals of the second."""
+        """Changes of those gradients with the first layer's values and with the second's filtered signals; None for 0.
+
+        They are 0 where the values are linear in the signals.
+        """
+        return None, None
 
 
 class _Mean(TwoLayerRecord):
@@ -143,11 +146,6 @@ class _Mean(TwoLayerRecord):
         each = weights.unsqueeze(-1) / self.layers.boundary.length
         first = self.first.value.shape[1]
         return each[:, :first], each[:, first:].unflatten(1, (first, -1))
-
-    def _signal_gradients_change(
-        self, weights: Tensor, du_first: Tensor, dy_second: Tensor
-    ) -> tuple[Tensor | None, Tensor | None]:
-        return None, None
 
     def rows(self) -> Tensor:
         """J_Φ, (n, K, time), each row by the adjoint of one filter of each layer."""
@@ -251,13 +249,7 @@ class ScatteringCovariance(TwoLayerEnergy):
     paper projects them on 20 principal components: `Projection.fit` does. The energy does not change when a path is
     shifted in time, and goes with the square of its size.
 
-    Args:
-        length: points d of a path, a power of two of at least 256.
-        J: octaves of kymatio's bank, of J + 1 wavelets; log₂ d at most.
-        wavelets: how many of them the first and the second layer have, from the highest frequency on.
-
-    Raises:
-        TypeError, ValueError: a length, J or number of wavelets that do not fit together.
+    Arguments and errors are those of `ScatteringMean`: `length`, `J` and `wavelets`.
 
     Example:
         >>> energy = ScatteringCovariance(1024)

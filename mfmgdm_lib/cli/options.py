@@ -61,17 +61,21 @@ def option_group(*options: Callable[[Command], Command]) -> Callable[[Command], 
     return decorate
 
 
-cell_options = option_group(
-    click.option("--cells", multiple=True, metavar="PATTERN", help="Such as 'ar01-*' or '*-mf'; may be repeated."),
-    click.option(
+def cell_options(command: Command) -> Command:
+    """Add the options `--cells`, patterns of keys, and `--store`, the folder of their results."""
+    cells = click.option(
+        "--cells", multiple=True, metavar="PATTERN", help="Such as 'ar01-*' or '*-mf'; may be repeated."
+    )
+    store = click.option(
         "--store", "folder", type=click.Path(path_type=Path), help="Folder of the results.  [default: in results]"
-    ),
-)
-"""The options `--cells`, patterns of keys, and `--store`, the folder of their results."""
+    )
+    return option_group(cells, store)(command)
 
-profile_option = click.option(
-    "--profile", type=click.Choice(PROFILES), default="paper", show_default=True, help="Size of a run."
-)
+
+def profile_option(command: Command) -> Command:
+    """Add the option `--profile`, "paper" or "quick"."""
+    profiles = click.Choice(PROFILES)
+    return click.option("--profile", type=profiles, default="paper", show_default=True, help="Size of a run.")(command)
 
 
 def paths_options(n_paths: int, suffixes: tuple[str, ...]) -> Callable[[Command], Command]:

@@ -35,13 +35,11 @@ class FilterBank:
     All are real in frequency, so each is symmetric about its centre in time; a band-pass filter is complex in time.
 
     Attributes:
-        name: the kind of wavelet.
         band_passes: ψ̂_j, highest frequency first, float64 (J, length).
         low_pass: φ̂, float64 (length,).
         centres: frequency of each band-pass filter, cycles per sample, (J,).
     """
 
-    name: str
     band_passes: np.ndarray
     low_pass: np.ndarray
     centres: np.ndarray
@@ -74,7 +72,6 @@ def morlet(length: int, octaves: int) -> FilterBank:
 
     low_pass, band_passes, _ = scattering_filter_factory(length, octaves, (1, 1), 2**octaves)
     return FilterBank(
-        name="Morlet",
         band_passes=np.stack([made["levels"][0] for made in band_passes]),
         low_pass=low_pass["levels"][0].copy(),
         centres=np.array([made["xi"] for made in band_passes]),
@@ -113,7 +110,7 @@ def battle_lemarie(length: int, octaves: int) -> FilterBank:
     low_pass = np.ones(length)
     both_sides = np.minimum(frequency, 1 - frequency)[1:]
     low_pass[1:] = _scaling(2 * np.pi * both_sides * _MOTHER / centres[-1])
-    return FilterBank("Battle–Lemarié", band_passes, low_pass, centres)
+    return FilterBank(band_passes, low_pass, centres)
 
 
 def _mother(omega: np.ndarray) -> np.ndarray:

@@ -367,6 +367,17 @@ def test_marginals_reach_to_the_farthest_value() -> None:
     assert low < -11.3 and high > 11.3
 
 
+def test_violins_of_the_market_reach_over_all_paths_and_whiskers_to_the_extremes() -> None:
+    summary = a_market()
+    for axis, kind in zip(figures.market_violins({"MGDM": summary}).axes[:2], ("acf", "squares"), strict=True):
+        *bodies, whiskers = axis.collections
+        heights = [body.get_paths()[0].vertices[:, 1] for body in bodies]
+        ends = [(height.min(), height.max()) for height in heights]
+        np.testing.assert_allclose(ends, summary.band(kind, np.array([0.5, 127.5]) / 128), rtol=0, atol=1e-12)
+        segments = [segment[:, 1] for segment in whiskers.get_segments()]
+        np.testing.assert_allclose(segments, summary.band(kind, np.array([0.0, 1.0])), rtol=0, atol=1e-12)
+
+
 def test_lines_of_entropies_stay_within_the_frame_and_are_dashed_where_they_are_bounds() -> None:
     deep = a_market()
     deep.result.table.loc["log_determinant", "value"] *= -300.0

@@ -86,6 +86,14 @@ def test_numbers_that_differ_by_less_than_their_copies_are_called_indistinct() -
     assert 0.1 < pairs.loc[0, "noise"] < 0.5
 
 
+@pytest.mark.parametrize(("noise", "found"), [(0.016, 1), (0.014, 0)])
+def test_pair_is_indistinct_up_to_two_standard_deviations_of_its_difference(noise: float, found: int) -> None:
+    keys = np.repeat(["ar01-scatcov-mgdm", "ar01-spectra-mgdm"], 2)  # printed 0.03 apart
+    least = [noise / 2**0.5, -noise / 2**0.5, 0.0, 0.0]
+    pairs = mm.companion.indistinct_pairs(pd.DataFrame({"cell": keys, "copy": [0, 1] * 2, "least": least}))
+    assert len(pairs) == found
+
+
 def test_stored_cells_are_cells_of_the_table() -> None:
     results = mm.companion.stored_cells()
     assert set(results) <= {cell.key for cell in TABLE_1} and len(results) >= 10

@@ -19,7 +19,7 @@ from mfmgdm_lib.companion import MarketCell, MarketSummary, figures, market_spre
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.runs.store import Result
-from mfmgdm_lib.statistics import describe_paths, describe_series
+from mfmgdm_lib.statistics import autocorrelation, describe_paths, describe_series
 
 MODELS = ("MGDM", "MF–MGDM")
 
@@ -376,6 +376,22 @@ def test_violins_of_the_market_reach_over_all_paths_and_whiskers_to_the_extremes
         np.testing.assert_allclose(ends, summary.band(kind, np.array([0.5, 127.5]) / 128), rtol=0, atol=1e-12)
         segments = [segment[:, 1] for segment in whiskers.get_segments()]
         np.testing.assert_allclose(segments, summary.band(kind, np.array([0.0, 1.0])), rtol=0, atol=1e-12)
+
+
+def test_bands_of_autocorrelations_hold_nine_paths_in_ten_around_their_median() -> None:
+    summary, generation = a_market(), a_generation()
+    mean, stddev = generation.series.mean(), generation.series.std(correction=0)
+    of_paths = autocorrelation((generation.paths - mean) / stddev).numpy()
+    shares = np.array([0.05, 0.5, 0.95])
+    cases = [
+        (figures.market_bands({"here": {"MGDM": summary}}).axes[0], 0, summary.band("acf", shares).T),
+        (plotting.generation_report(generation).axes[3], 1, np.quantile(of_paths, shares, axis=0)),
+    ]
+    for axis, line, (low, middle, high) in cases:
+        corners = axis.collections[0].get_paths()[0].vertices
+        drawn = [corners[corners[:, 0] == lag, 1] for lag in range(1, 21)]
+        np.testing.assert_allclose([(ys.min(), ys.max()) for ys in drawn], np.column_stack((low, high)), atol=1e-12)
+        np.testing.assert_allclose(axis.lines[line].get_ydata(), middle, atol=1e-12)
 
 
 def test_lines_of_entropies_stay_within_the_frame_and_are_dashed_where_they_are_bounds() -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "check_positive",
     "check_positive_int",
     "common_shape",
+    "first_true",
     "spelled_shape",
 ]
 
@@ -103,12 +104,17 @@ def check_finite(name: str, x: Tensor) -> Tensor:
     """Return `x` if no entry is NaN or infinite."""
     bad = ~torch.isfinite(x)
     if bad.any():
-        first = tuple(int(i) for i in bad.nonzero()[0])
+        first = tuple(bad.nonzero()[0].tolist())
         raise ValueError(
             f"{name} has {int(bad.sum())} entries that are NaN or infinite, the first at index {first};"
             " expected finite numbers. Drop or repair them first."
         )
     return x
+
+
+def first_true(mask: Tensor) -> int | None:
+    """Return the place of the first entry of a mask (N,) that is true; None where none is."""
+    return int(mask.nonzero()[0]) if mask.any() else None
 
 
 def as_series(name: str, series: Any, *, minimum_length: int = 2, shape: Sequence[int | None] = (None,)) -> Tensor:

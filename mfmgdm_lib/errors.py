@@ -13,6 +13,7 @@ __all__ = [
     "NewerFormatError",
     "NotInvertibleError",
     "StuckError",
+    "concerned",
     "renumbered",
 ]
 
@@ -66,6 +67,13 @@ class DescentError(ValueError):
         """The message, with the path by its present number."""
         message: str = self.args[0]
         return message if self.particle is None else message.format(path=f"path {self.particle}")
+
+
+def concerned(first: int, members: int) -> tuple[str, int | None]:
+    """How the message of a `DescentError` names an ensemble of paths from `first` on, and the `particle` of it."""
+    if members == 1:
+        return "{path}", first
+    return f"the ensemble of paths {first} to {first + members - 1}", None
 
 
 @contextmanager

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib.descents import Descent
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.flows import FrozenFlow, freeze
-from mfmgdm_lib.processes import Process
+from mfmgdm_lib.flows import FrozenFlow
+from mfmgdm_lib.processes import Independent, Process, WhiteNoise
 from mfmgdm_lib.specification import from_spec, register, spec
-from mfmgdm_lib.support import REAL_LINE
+from mfmgdm_lib.support import REAL_LINE, as_support
 from mfmgdm_lib.target import Target
 
 __all__ = ["MFMGDM", "MGDM", "Model", "from_spec", "register", "spec"]  # where all of the library is registered
+
+
+_ENOUGH = 32
+"""Paths from which on their spread tells how well their mean is known: 6 standard errors are one in a million then."""
 
 
 @register
@@ -46,7 +53,58 @@ class Model(Descent):
             >>> model.freeze(start.sample(128, 64, seed=2), n_steps=50, start=start)
             FrozenFlow(Autocovariance(), 50 steps of size 1 from WhiteNoise(mean=0, stddev=1), 64 points)
         """
-        return freeze(self, x0, n_steps, start)
+        if start is None:
+            if not self.support.whole_line:
+                raise ValueError(
+                    f"start is None for a model on {self.support}; expected the law that x0 was drawn from."
+                    " Pass start=initial_distribution(process)."
+                )
+            start = WhiteNoise() if self.energy.event_ndim == 1 else Independent(WhiteNoise(), self.event_shape)
+        if self.inner_steps > 1:
+            raise ValueError(
+                f"the model has inner_steps={self.inner_steps}; expected 1 where it is frozen, for the sake of its"
+                " density (Section 4). Use inner_steps=1."
+            )
+        if as_support(start.support) != self.support:
+            raise ValueError(
+                f"{start!r} lives on {start.support}, the model on {self.support}; expected the same for both."
+                " Pass support=start.support to the model, or another start."
+            )
+        (first,) = self.steps(x0, 0)
+        if self.ensemble_size not in (None, 1, len(x0)):
+            raise ValueError(
+                f"ensemble_size is {self.ensemble_size} with {len(x0)} paths; expected one ensemble of all, whose mean"
+                " is kept. Use MFMGDM without an ensemble_size, or MGDM."
+            )
+        _check_drawn_from(start, first.paths.flatten(1).double())
+        mismatches = None
+        if self.ensemble_size != 1:
+            rows = [state.mismatch[:1].double().cpu() for state in self.steps(x0, n_steps)]
+            mismatches = torch.cat(rows)[:-1]
+        return FrozenFlow(
+            self.energy,
+            self.target,
+            self.step_size,
+            mismatches,
+            start=start,
+            length=x0.shape[-1] if x0.ndim == 2 else tuple(x0.shape[1:]),
+            n_steps=n_steps,
+            ensemble_size=1 if mismatches is None else len(x0),
+        )
+
+
+def _check_drawn_from(start: Process, paths: Tensor) -> None:
+    """Refuse paths (N, d) whose mean or spread is not that of the law, as far as N independent paths can tell."""
+    if len(paths) < _ENOUGH:
+        return
+    squares = (paths - start.mean).square().mean(-1)
+    for name, values, expected in (("mean", paths.mean(-1), start.mean), ("variance", squares, start.stddev**2)):
+        found, error = float(values.mean()), float(values.std()) / math.sqrt(len(values))
+        if abs(found - expected) > 6.0 * error + 1e-9 * start.stddev:
+            raise ValueError(
+                f"x0 has the {name} {found:.4g} ± {error:.2g}, and {start!r} has {expected:.4g}; expected the same"
+                " within 6 standard errors. Pass the law that x0 was drawn from as start."
+            )
 
 
 @register

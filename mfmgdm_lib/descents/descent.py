@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int, spelled_shape
+from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int, first_true, spelled_shape
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.communicator import LOCAL, Communicator
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.errors import DivergedError, StuckError
+from mfmgdm_lib.errors import DivergedError, StuckError, concerned
 from mfmgdm_lib.specification import register
 from mfmgdm_lib.support import REAL_LINE, Move, as_support, check_inside
 from mfmgdm_lib.target import Target
@@ -162,13 +162,12 @@ class Descent:
         if members > 1 or self.ensemble.count > 1:  # what is not finite here, other processes see in the mean
             grouped = mismatch.unflatten(0, (-1, members))
             mismatch = self.ensemble.mean(grouped).expand_as(grouped).flatten(0, 1)
-        if not finite.all():
-            particle = self.communicator.first + int((~finite).nonzero()[0])
+        if (broken := first_true(~finite)) is not None:
             raise DivergedError(
                 f"{{path}} has an infinite or NaN energy at step {step} with step_size {self.step_size:g};"
                 " expected finite energies all the way. Use a smaller step size.",
                 step=step,
-                particle=particle,
+                particle=self.communicator.first + broken,
             )
         if self.ensemble.count > 1 and not torch.isfinite(mismatch[0]).all():
             raise DivergedError(
@@ -214,17 +213,17 @@ class Descent:
         own = self.members(len(move.paths))
         moved = torch.ones_like(move.paths, dtype=torch.bool) if move.moved is None else move.moved
         moving = moved.unflatten(0, (-1, own)).flatten(1).any(-1)
-        stuck = self.ensemble.sum(moving.double()) == 0.0
-        if not stuck.any():
+        stuck = first_true(self.ensemble.sum(moving.double()) == 0.0)
+        if stuck is None:
             return
         members = self.ensemble.size(own)
-        first = int(stuck.nonzero()[0]) * members + (self.communicator.first if self.ensemble is LOCAL else 0)
-        who = "{path}" if members == 1 else f"the ensemble of paths {first} to {first + members - 1}"
+        first = stuck * members + (self.communicator.first if self.ensemble is LOCAL else 0)
+        who, particle = concerned(first, members)
         raise StuckError(
             f"step {step} would take every entry of {who} out of the support with step_size {self.step_size:g};"
             " expected at least one that can move, for without it no step ever will. Use a smaller step size.",
             step=step,
-            particle=first if members == 1 else None,
+            particle=particle,
         )
 
     def steps(

@@ -1,7 +1,6 @@
 """Frozen flows: descents with a fixed mean path, whose paths are independent and have a density."""
 
 from mfmgdm_lib.flows.flow import FrozenFlow
-from mfmgdm_lib.flows.freezing import freeze
 from mfmgdm_lib.flows.transform import FrozenState
 
-__all__ = ["FrozenFlow", "FrozenState", "freeze"]
+__all__ = ["FrozenFlow", "FrozenState"]

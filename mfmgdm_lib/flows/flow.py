@@ -150,8 +150,7 @@ class FrozenFlow(Distribution):
         Returns:
             A float64 tensor (*sample_shape, d).
         """
-        shape, starts, _ = self._draw(sample_shape, seed)
-        return self.transform(starts).reshape(*shape, *self.event_shape)
+        return self.rsample(sample_shape, seed)
 
     def rsample(self, sample_shape: Shape = (), seed: Seed = None) -> Tensor:
         """Draw as `sample` does, with a graph through the steps to `mismatches` where they require a gradient."""
@@ -207,10 +206,8 @@ class FrozenFlow(Distribution):
             >>> len(kl), kl[-1] < kl[0]
             (41, True)
         """
-        (backend, may_fold), rng = self._backend(determinants), None if seed is None else generator(seed)
-        paths = self._check_paths("x0", x0).detach()
-        states = self._transform().states(paths, self._start_log_prob(paths.double()), backend, rng, may_fold=may_fold)
-        for state in states:
+        steps, paths = self._transform(determinants, seed), self._check_paths("x0", x0).detach()
+        for state in steps.states(paths, self._start_log_prob(paths.double())):
             yield state._replace(paths=state.paths.unflatten(-1, self.event_shape))
 
     @renamed(jacobian="determinants")
@@ -231,10 +228,10 @@ class FrozenFlow(Distribution):
             NotInvertibleError: a step whose Jacobian is not positive definite; the error names it.
         """
         shape, starts, rng = self._draw(sample_shape, seed)
-        (backend, may_fold), steps = self._backend(determinants), self._transform()
+        steps = self._transform(determinants, rng)
 
         def ends(chunk: Tensor) -> tuple[Tensor, Tensor]:
-            for state in steps.states(chunk, self._start_log_prob(chunk), backend, rng, may_fold=may_fold):
+            for state in steps.states(chunk, self._start_log_prob(chunk)):
                 last = state
             return last.paths, last.log_prob
 
@@ -272,8 +269,22 @@ class FrozenFlow(Distribution):
         rng = generator(torch.randint(2**62, (2,)).tolist() if seed is None else seed)
         return shape, self.start.sample(math.prod(shape), self.length, rng), rng
 
-    def _transform(self) -> FrozenTransform:
-        return FrozenTransform(self._model, self.mismatches, self.n_steps)
+    def _transform(self, determinants: str | Backend | Determinants = "auto", seed: Seed = None) -> FrozenTransform:
+        """The steps, with their determinants as they are asked for."""
+        wanted = Determinants.of(determinants)
+        if wanted.every != 1 or wanted.step_error is not None:
+            raise ValueError(
+                f"determinants is {wanted}; expected every=1 and step_error=None, for a flow has the determinant of"
+                " each step, with as many probes as `probes` says. Leave the two out."
+            )
+        return FrozenTransform(
+            self._model,
+            self.mismatches,
+            self.n_steps,
+            choose_backend(self._model, wanted, length=self.event_shape.numel()),
+            may_fold=wanted.on_fold == "record",
+            rng=None if seed is None else generator(seed),
+        )
 
     # --- backwards ---------------------------------------------------------------------------------------------------
 
@@ -290,7 +301,9 @@ class FrozenFlow(Distribution):
             DivergedError: an energy of x is not finite.
         """
         points = self._check_paths("x", x).detach().double()
-        return apply_in_chunks(self._transform().backward, points)[0].reshape(x.shape).to(x.dtype)
+        steps = self._transform()
+        (starts,) = apply_in_chunks(lambda chunk: (steps.backward(chunk),), points)
+        return starts.reshape(x.shape).to(x.dtype)
 
     @renamed(jacobian="determinants")
     def log_prob(self, x: Tensor, *, determinants: str | Backend | Determinants = "auto", seed: Seed = None) -> Tensor:
@@ -314,11 +327,11 @@ class FrozenFlow(Distribution):
     ) -> tuple[Tensor, Tensor]:
         """`log_prob` with its standard error from estimated determinants, (*,) each; 0 from an exact backend."""
         points = self._check_paths("x", x, inside=False).detach().double()
-        (backend, may_fold), rng = self._backend(determinants), None if seed is None else generator(seed)
-        steps, inside = self._transform(), self._inside(points).nonzero()[:, 0]
+        steps = self._transform(determinants, seed)
+        inside = self._model.support.contains(points).all(-1).nonzero()[:, 0]
 
         def density(chunk: Tensor) -> tuple[Tensor, Tensor]:
-            origin, change, variance = steps.backward(chunk, backend, rng, may_fold=may_fold)
+            origin, change, variance = steps.backward_with_determinants(chunk)
             return self._start_log_prob(origin) - change, variance.sqrt()
 
         log_prob = torch.full_like(points[:, 0], -torch.inf)
@@ -334,16 +347,6 @@ class FrozenFlow(Distribution):
 
     # --- checks ------------------------------------------------------------------------------------------------------
 
-    def _backend(self, determinants: str | Backend | Determinants) -> tuple[Backend, bool]:
-        """The backend, and whether steps may fold."""
-        wanted = Determinants.of(determinants)
-        if wanted.every != 1 or wanted.step_error is not None:
-            raise ValueError(
-                f"determinants is {wanted}; expected every=1 and step_error=None, for a flow has the determinant of"
-                " each step, with as many probes as `probes` says. Leave the two out."
-            )
-        return choose_backend(self._model, wanted, length=self.event_shape.numel()), wanted.on_fold == "record"
-
     def _check_paths(self, name: str, x: Tensor, *, inside: bool = True) -> Tensor:
         """Paths (*, *event_shape) as (N, d), N ≥ 1, if they are of that shape, finite, and inside the support."""
         check_paths(name, x)
@@ -358,10 +361,6 @@ class FrozenFlow(Distribution):
             mend = "Freeze a model with a wider support for such paths."
             check_inside(name, x, self._model.support, "the flow", mend)
         return x.reshape(-1, self.event_shape.numel())
-
-    def _inside(self, x: Tensor) -> Tensor:
-        """Whether each path of x (*, d) is in the support, (*,)."""
-        return self._model.support.contains(x).all(-1)
 
     # --- files -------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The steps of a frozen flow one after another, forwards and backwards, a chunk of paths at a time."""
+"""The steps of a frozen flow, forwards and backwards, with the determinants of their Jacobians."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._checks import first_true
 from mfmgdm_lib._progress import progress
-from mfmgdm_lib.descents.descent import Descent
-from mfmgdm_lib.errors import DivergedError, renumbered
-from mfmgdm_lib.flows.step import FrozenStep
-from mfmgdm_lib.log_determinants import Backend
+from mfmgdm_lib.descents.descent import Descent, Move
+from mfmgdm_lib.errors import DivergedError, NotInvertibleError, renumbered
+from mfmgdm_lib.flows.root_finding import find_origin
+from mfmgdm_lib.log_determinants import Backend, StepDeterminant
+from mfmgdm_lib.log_determinants.stepping import check_not_folded
+from mfmgdm_lib.processes.base import generator
 
 __all__ = ["FrozenState", "FrozenTransform", "apply_in_chunks"]
 
 _CHUNK_POINTS = 2**17
 """Points (paths × time) in work at once: what stays in the processor's cache."""
+
+_SLACK = 2.0**10 * torch.finfo(torch.float64).eps
+"""How far outside the support, relative to a path's largest entry, round-off may put an origin at its edge."""
 
 
 class FrozenState(NamedTuple):
@@ -35,64 +41,181 @@ class FrozenState(NamedTuple):
 
 
 class FrozenTransform:
-    """The map x_0 → x_T of independent paths by T steps of a descent with given mismatches.
+    """The map x_0 → x_T of independent paths by T steps x ← x − γ J_Φᵀ(x) r̄_t, with mismatches r̄_t that are given.
+
+    The errors of its methods are those that `FrozenFlow` names.
 
     Args:
         model: the descent, whose ensembles have one path.
-        mismatches: Φ̄_t − α, (T, K); None for MGDM, where a path has its own.
+        mismatches: r̄_t = Φ̄_t − α, (T, K); None for MGDM, where a path has its own.
         n_steps: T.
+        backend: calculates the determinants.
+        may_fold: whether a Jacobian may have eigenvalues that are not above 0.
+        rng: for a backend that needs random numbers.
     """
 
-    def __init__(self, model: Descent, mismatches: Tensor | None, n_steps: int) -> None:
-        rows = [None] * n_steps if mismatches is None else list(mismatches)
-        self._steps = [FrozenStep(model, index, row) for index, row in enumerate(rows)]
-        self._energy = model.energy
+    def __init__(
+        self,
+        model: Descent,
+        mismatches: Tensor | None,
+        n_steps: int,
+        backend: Backend,
+        *,
+        may_fold: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        self._model, self._mismatches, self._n_steps = model, mismatches, n_steps
+        self._backend, self._may_fold, self._rng = backend, may_fold, rng
+        self._energy, self._rate = model.energy, model.rate
+
+    # --- forwards ----------------------------------------------------------------------------------------------------
 
     def forward(self, paths: Tensor, *, graph: bool) -> Tensor:
         """Return the ends of paths (N, d), differentiable where a graph is wanted."""
-        for step in self._steps:
-            paths = step.advance(paths, graph=graph)
+        for step in range(self._n_steps):
+            if graph:
+                move = self._model.support.keep_inside(paths, paths - self._differentiable_force(paths, step))
+            elif self._mismatches is None:
+                move = self._model.move(self._model.evaluate(paths, step))
+            else:
+                move = self._move(paths, step)
+            paths = self._check_not_diverged(move.paths, step)
         return paths
 
-    def states(
-        self, paths: Tensor, log_prob: Tensor, backend: Backend, rng: np.random.Generator | None, *, may_fold: bool
-    ) -> Iterator[FrozenState]:
+    def states(self, paths: Tensor, log_prob: Tensor) -> Iterator[FrozenState]:
         """Yield the states of paths (N, d) at t = 0, …, T, with `log_prob` (N,) their log-density at t = 0."""
         variance = torch.zeros_like(log_prob)
         yield FrozenState(0, paths, log_prob, variance)
-        for step in self._steps:
-            paths, determinant = step.advance_with_determinant(paths, backend, rng, may_fold=may_fold)
+        for step in range(self._n_steps):
+            if self._mismatches is None:
+                move, determinant = self._backend.step(self._model, self._model.evaluate(paths, step), self._rng)
+            else:
+                move = self._move(paths, step)
+                determinant = self._own_determinant(paths, step, move.moved, self._rng)
+            if not self._may_fold:
+                check_not_folded(determinant, self._model, step)
+            paths = self._check_not_diverged(move.paths, step)
             log_prob = log_prob - determinant.per_path
             variance = variance + determinant.standard_error.square()
-            yield FrozenState(step.index + 1, paths, log_prob, variance.sqrt())
+            yield FrozenState(step + 1, paths, log_prob, variance.sqrt())
 
-    def backward(
-        self,
-        points: Tensor,
-        backend: Backend | None = None,
-        rng: np.random.Generator | None = None,
-        *,
-        may_fold: bool = False,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the starts of points (N, d), float64; with a backend, the sum of log-determinants and its variance."""
+    def _weights(self, paths: Tensor, step: int) -> Tensor:
+        """γ times the mismatch, for each path (N, K), with no graph."""
+        if self._mismatches is None:
+            return self._rate * (self._energy(paths) - self._model.target.mean.to(paths))
+        return (self._rate * self._mismatches[step].detach()).to(paths).expand(len(paths), -1)
+
+    def _force(self, paths: Tensor, step: int) -> Tensor:
+        """What the step takes away; not finite where the energies are not."""
+        return self._energy.gradient(paths, self._weights(paths, step))
+
+    def _move(self, paths: Tensor, step: int) -> Move:
+        return self._model.support.keep_inside(paths, paths - self._force(paths, step))
+
+    def _differentiable_force(self, paths: Tensor, step: int) -> Tensor:
+        with torch.enable_grad():
+            leaf = paths if paths.requires_grad else paths.detach().requires_grad_()
+            energies = self._energy(leaf)
+            if self._mismatches is None:
+                potential = 0.5 * self._rate * (energies - self._model.target.mean.to(paths)).square().sum()
+            else:
+                potential = (energies * (self._rate * self._mismatches[step]).to(paths)).sum()
+            (force,) = torch.autograd.grad(potential, leaf, create_graph=True)
+        return force
+
+    def _check_not_diverged(self, paths: Tensor, step: int) -> Tensor:
+        if (particle := first_true(~torch.isfinite(paths).all(-1))) is not None:
+            raise DivergedError(
+                f"{{path}} is not finite after step {step} with step_size {self._model.step_size:g};"
+                " expected finite paths all the way. Use a smaller step size.",
+                step=step + 1,
+                particle=particle,
+            )
+        return paths
+
+    # --- backwards ---------------------------------------------------------------------------------------------------
+
+    def backward(self, points: Tensor) -> Tensor:
+        """Return the starts of points (N, d), float64, whose Jacobians are all positive definite.
+
+        An iteration that contracts says that a Jacobian is; the others are looked at.
+        """
+        self._check_energies(points)
+        for step in reversed(range(self._n_steps)):
+            points, contracting = self._origin(points, step)
+            if not contracting.all():
+                places = (~contracting).nonzero()[:, 0]
+                with renumbered(places.tolist()):
+                    determinant = self._determinant(points[places], step, generator(0))
+                    check_not_folded(determinant, self._model, step, "Use a smaller step size.")
+        return points
+
+    def backward_with_determinants(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the starts of points (N, d), float64, the sum of their log-determinants and its variance, (N,)."""
         self._check_energies(points)
         change = variance = torch.zeros_like(points[:, 0])
-        for step in reversed(self._steps):
-            points = step.origin(points, examine=backend is None)
-            if backend is not None:
-                determinant = step.determinant(points, backend, rng, may_fold=may_fold)
-                change = change + determinant.per_path
-                variance = variance + determinant.standard_error.square()
+        for step in reversed(range(self._n_steps)):
+            points, _ = self._origin(points, step)
+            determinant = self._determinant(points, step, self._rng)
+            if not self._may_fold:
+                check_not_folded(determinant, self._model, step)
+            change = change + determinant.per_path
+            variance = variance + determinant.standard_error.square()
         return points, change, variance
 
+    def _origin(self, points: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Where a step leads to points (N, d) from, with all entries moved; and whether the force contracts there."""
+        origin = find_origin(lambda y: self._force(y, step), lambda y: self._linearize(y, step), points)
+        paths, lost = origin.paths, ~origin.found
+        if not self._model.support.whole_line:
+            inside = self._model.support.nearest(paths)
+            lost |= ((paths - inside).abs() > _SLACK * points.abs().amax(-1, keepdim=True)).any(-1)
+            paths = inside
+        if (particle := first_true(lost)) is not None:
+            kind = " in the support all of whose entries moved" if origin.found[particle] else " that can be found"
+            raise NotInvertibleError(
+                f"{{path}} has no origin{kind} at step {step} with step_size {self._model.step_size:g};"
+                " expected a path like those that the flow draws, in the units of the target. Standardise the series"
+                " if it is on another scale, or use a smaller step size.",
+                step=step,
+                particle=particle,
+            )
+        return paths, origin.contracting
+
+    def _determinant(self, paths: Tensor, step: int, rng: np.random.Generator | None) -> StepDeterminant:
+        """The determinant of the Jacobian of a step from paths (N, d), where all entries move."""
+        if self._mismatches is not None:
+            return self._own_determinant(paths, step, None, rng)
+        # Without a support, for round-off at 0 must not decide what moves.
+        unbounded = Descent(self._energy, self._model.target, self._model.step_size, ensemble_size=1)
+        return self._backend.step(unbounded, unbounded.evaluate(paths, step), rng)[1]
+
+    def _own_determinant(
+        self, paths: Tensor, step: int, moved: Tensor | None, rng: np.random.Generator | None
+    ) -> StepDeterminant:
+        """That of a step whose mismatch is given."""
+        return self._backend.uncoupled(self._energy, paths, self._weights(paths, step), moved, rng)
+
+    def _linearize(self, paths: Tensor, step: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The force, and the product with its derivative."""
+        force, curve = self._energy.linearize(paths, self._weights(paths, step))
+        if self._mismatches is not None:
+            return force, curve
+        rows = self._energy.jacobian(paths)
+
+        def product(vectors: Tensor) -> Tensor:
+            changes = (rows @ vectors[..., None]).mT  # of the energies, and so of the mismatch
+            return curve(vectors) + self._rate * (changes @ rows)[..., 0, :]
+
+        return force, product
+
     def _check_energies(self, points: Tensor) -> None:
-        broken = ~torch.isfinite(self._energy(points)).all(-1)
-        if broken.any():
+        if (particle := first_true(~torch.isfinite(self._energy(points)).all(-1))) is not None:
             raise DivergedError(
                 "{path} has an infinite or NaN energy; expected a path in the units of the target."
                 " Standardise the series first.",
-                step=len(self._steps),
-                particle=int(broken.nonzero()[0]),
+                step=self._n_steps,
+                particle=particle,
             )
 
 

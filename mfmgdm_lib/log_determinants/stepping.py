@@ -8,20 +8,24 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from mfmgdm_lib._checks import first_true
 from mfmgdm_lib.descents.descent import Descent, State
-from mfmgdm_lib.errors import NotInvertibleError
+from mfmgdm_lib.errors import NotInvertibleError, concerned
 from mfmgdm_lib.log_determinants.backends import choose_backend, step_with_determinant
 from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant
 from mfmgdm_lib.log_determinants.options import Backend, Determinants, ProbingBackend
 from mfmgdm_lib.log_determinants.quadrature import quadrature_nodes
 
-__all__ = ["DeterminantSteps"]
+__all__ = ["DeterminantSteps", "check_not_folded"]
 
 _MAX_PROBES = 16
 """Probes for a step at most, however rough they are."""
 
 _SMOOTHING = 1 / 8
 """Weight of the latest step in the running variance that probes are chosen by: one step alone knows its own roughly."""
+
+
+_MEND = "Use a smaller step size, or pass determinants=Determinants(on_fold='record') for a lower bound."
 
 
 class DeterminantSteps:
@@ -84,7 +88,7 @@ class DeterminantSteps:
             # A generator for each step: its draws do not depend on where the run was resumed.
             rng = None if self._entropy is None else np.random.default_rng([*self._entropy, step])
             move, determinant = step_with_determinant(backend, self._model, state, rng)
-            self._record(determinant, state, before, probes)
+            self._record(determinant, step, before, probes)
         else:
             move = self._model.move(state)
             self.records["mean_log_determinant"][step] = self.records["mean_log_determinant"][step - 1]
@@ -101,12 +105,11 @@ class DeterminantSteps:
         probes = min(max(1, math.ceil(variance / self._wanted.step_error**2)), _MAX_PROBES)
         return self._probing.with_probes(probes), probes
 
-    def _record(self, determinant: StepDeterminant, state: State, variance: float, probes: int) -> None:
-        folded = determinant.non_positive > 0
-        if self._wanted.on_fold == "raise" and folded.any():
-            raise _not_invertible(determinant, state, self._model)
-        step, per_path = state.step, determinant.per_path
-        self.records["folded"][step] = float(folded.double().mean())
+    def _record(self, determinant: StepDeterminant, step: int, variance: float, probes: int) -> None:
+        if self._wanted.on_fold == "raise":
+            check_not_folded(determinant, self._model, step)
+        per_path = determinant.per_path
+        self.records["folded"][step] = float((determinant.non_positive > 0).double().mean())
         self.records["mean_log_determinant"][step] = float(per_path.mean())
         self.records["determinant_error"][step] = determinant.mean_error
         if "log_determinant" in self.records:
@@ -118,14 +121,19 @@ class DeterminantSteps:
             self.records["probe_variance"][step] = variance + _SMOOTHING * (latest - variance)
 
 
-def _not_invertible(determinant: StepDeterminant, state: State, model: Descent) -> NotInvertibleError:
-    ensemble = int(determinant.non_positive.nonzero()[0])
-    members = model.members(len(state.paths))
-    who = "{path}" if members == 1 else f"the ensemble of paths {ensemble * members} to {(ensemble + 1) * members - 1}"
-    return NotInvertibleError(
-        f"the Jacobian of step {state.step} has {int(determinant.non_positive[ensemble])} eigenvalues at or below 0"
-        f" for {who} with step_size {model.step_size:g}; expected all above 0, so that the step can be inverted."
-        " Use a smaller step size, or pass determinants=Determinants(on_fold='record') for a lower bound.",
-        step=state.step,
-        particle=ensemble if members == 1 else None,
+def check_not_folded(determinant: StepDeterminant, model: Descent, step: int, mend: str = _MEND) -> None:
+    """Refuse a step of `model` of which an ensemble's Jacobian is not positive definite.
+
+    Raises:
+        NotInvertibleError: there is one; it names the first.
+    """
+    ensemble = first_true(determinant.non_positive > 0)
+    if ensemble is None:
+        return
+    who, particle = concerned(ensemble, len(determinant.blocks) // len(determinant.non_positive))
+    raise NotInvertibleError(
+        f"the Jacobian of step {step} has {int(determinant.non_positive[ensemble])} eigenvalues at or below 0 for {who}"
+        f" with step_size {model.step_size:g}; expected all above 0, so that the step can be inverted. {mend}",
+        step=step,
+        particle=particle,
     )

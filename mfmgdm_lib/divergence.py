@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -230,26 +229,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _begun_by(
-    begin: Callable[P, Run[DivergenceTrace]],
-) -> Callable[[Callable[[Run[DivergenceTrace]], T]], Callable[P, T]]:
-    """Let a function of a run take the arguments that the run begins with."""
+def _with_arguments_of(other: Callable[P, object]) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    """Tell type checkers and `inspect` that a function takes the arguments of another one."""
 
-    def decorate(finish: Callable[[Run[DivergenceTrace]], T]) -> Callable[P, T]:
-        @renamed({"determinants": Determinants}, **_FORMER)
-        @functools.wraps(finish)
-        def whole(*args: P.args, **options: P.kwargs) -> T:
-            return finish(begin(*args, **options))
-
-        returned = inspect.signature(finish).return_annotation
-        whole.__signature__ = inspect.signature(begin).replace(return_annotation=returned)  # type: ignore[attr-defined]
-        return whole
+    def decorate(function: Any) -> Any:
+        returned = inspect.signature(function).return_annotation
+        function.__signature__ = inspect.signature(other).replace(return_annotation=returned)
+        return function
 
     return decorate
 
 
-@_begun_by(divergence_run)
-def reverse_kl_trace(run: Run[DivergenceTrace]) -> DivergenceTrace:  # noqa: D417 -- those of the run stand for it
+@renamed({"determinants": Determinants}, **_FORMER)
+@_with_arguments_of(divergence_run)
+def reverse_kl_trace(*args: Any, **options: Any) -> DivergenceTrace:  # noqa: D417 -- those of the run
     r"""Follow the reverse KL divergence of a model's law from a process through a descent (Section 3.2).
 
     .. math:: \log q_T(x_T) = \log q_0(x_0) - \sum_{t<T} \log |\det J_g(x_t)|, \qquad
@@ -291,6 +284,7 @@ def reverse_kl_trace(run: Run[DivergenceTrace]) -> DivergenceTrace:  # noqa: D41
         >>> trace.best_step, round(float(trace.reverse_kl.min()), 2), trace.determinants, trace.result
         (36, 2.76, 'banded', 'completed')
     """
+    run = divergence_run(*args, **options)
     bar = progress(run.steps(), total=run.n_steps + 1, description=run.title)
     for _ in bar:
         bar.set_postfix_str(f"KL {run.value():.2f} nats", refresh=False)

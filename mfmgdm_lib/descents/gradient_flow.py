@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -162,11 +163,11 @@ class GradientFlow:
             weights = _apply(vectors, _mean_decay(length, values) * length * rotated)
             aim = _apply(vectors, torch.exp(-length * values) * rotated)
             each = weights.repeat_interleave(members, 0).to(state.paths)
-            after = self._evaluate(self._moved(state.paths, each, resting), state.step + 1)
             miss = torch.inf
-            if after is not None:
+            with suppress(DivergedError):  # which says that the step was too long
+                after = self._descent.evaluate(self._moved(state.paths, each, resting), state.step + 1)
                 miss = float((after.mismatch[::members] - aim).norm(dim=-1).mean()) / norm**0.5
-            if miss <= self.tolerance and after is not None:
+            if miss <= self.tolerance:
                 longer = min(_GROWTH, _CAUTION * (self.tolerance / max(miss, 1e-300)) ** 0.5)
                 return FlowState(**{**vars(after), "time": state.time + length * norm}), length, longer * length
             length *= max(_SHRINK, _CAUTION * (self.tolerance / miss) ** 0.5)
@@ -176,13 +177,6 @@ class GradientFlow:
                     " whose energies change smoothly. Use another start, or less extreme values.",
                     step=state.step,
                 )
-
-    def _evaluate(self, paths: Tensor, step: int) -> State | None:
-        """The state of paths, or None where an energy is not finite: the step was too long."""
-        try:
-            return self._descent.evaluate(paths, step)
-        except DivergedError:
-            return None
 
     def _resting(self, state: State, length: float) -> Tensor | None:
         """Which entries, (N, time), are at an end of the support with a force that points out; None without ends."""
@@ -201,9 +195,7 @@ class GradientFlow:
         grams = []
         for places in torch.arange(len(paths), device=paths.device).split(_CHUNK):
             rows = self.energy.jacobian(paths[places])
-            if resting is not None:
-                rows = rows.masked_fill(resting[places, None], 0.0)
-            rows = rows.flatten(2)
+            rows = (rows if resting is None else rows.masked_fill(resting[places, None], 0.0)).flatten(2)
             grams.append((rows @ rows.mT).double())
         return torch.cat(grams).unflatten(0, (-1, members)).mean(1)
 

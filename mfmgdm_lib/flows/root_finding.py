@@ -106,7 +106,11 @@ def _newton(force: Force, linearize: Linearization, x: Tensor, start: Tensor) ->
         if not going.any():
             break
         left, x, here, residual = (part[going] for part in (left, x, here, residual))
-        direction = _newton_direction(linearize(here)[1], residual)
+        solved = conjugate_gradients(
+            linearize(here)[1], residual[:, None], tolerance=_SOLVED, max_steps=_MAX_PRODUCTS
+        ).values[:, 0]
+        # Where that has not even begun, for the Jacobian is not positive definite, there is a direction all the same.
+        direction = torch.where(solved.any(-1, keepdim=True), solved, residual)
         here, residual, stuck = _line_search(force, x, here, residual, direction)
     return result, found
 
@@ -131,13 +135,6 @@ def _line_search(
     stuck = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     stuck[left] = True
     return here, residual, stuck
-
-
-def _newton_direction(product: Callable[[Tensor], Tensor], residual: Tensor) -> Tensor:
-    """(I − B)⁻¹ `residual`, (n, d), for each path; where I − B is not positive definite, as far as it seems so."""
-    solved = conjugate_gradients(product, residual[:, None], tolerance=_SOLVED, max_steps=_MAX_PRODUCTS)
-    direction = solved.values[:, 0]
-    return torch.where(direction.any(-1, keepdim=True), direction, residual)  # so that there is a direction at all
 
 
 def _norm(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
 
 from mfmgdm_lib._conjugate_gradients import conjugate_gradients
@@ -43,7 +44,7 @@ def estimate_capacitance(
     model: Descent,
     state: State,
     mask: Tensor,
-    rng: np.random.Generator,
+    rng: Generator,
     wanted: int,
     tolerance: float,
 ) -> Capacitance:
@@ -107,9 +108,7 @@ class _Expansion(NamedTuple):
     """Estimate of ‖C^−½ · change · C^−½‖², averaged over paths: twice what the second order adds at most, ()."""
 
 
-def _expand(
-    solve: Callable[[Tensor], Tensor], rows: Tensor, grams: Tensor, rate: float, rng: np.random.Generator
-) -> _Expansion:
+def _expand(solve: Callable[[Tensor], Tensor], rows: Tensor, grams: Tensor, rate: float, rng: Generator) -> _Expansion:
     """Expand log det C in A⁻¹ − I with two random mixtures of the rows, where the whole matrix would take K solves.
 
     The mixtures x and y are drawn so that xᵀ(change)x is tr(C⁻¹ · change) on average, and (xᵀ(change)y)² is ‖·‖².

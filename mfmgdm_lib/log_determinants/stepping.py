@@ -11,9 +11,14 @@ from torch import Tensor
 from mfmgdm_lib._checks import first_true
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.errors import NotInvertibleError, concerned
-from mfmgdm_lib.log_determinants.backends import choose_backend, step_with_determinant
+from mfmgdm_lib.log_determinants.backends import (
+    Backend,
+    Determinants,
+    ProbingBackend,
+    choose_backend,
+    step_with_determinant,
+)
 from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant
-from mfmgdm_lib.log_determinants.options import Backend, Determinants, ProbingBackend
 from mfmgdm_lib.log_determinants.quadrature import quadrature_nodes
 
 __all__ = ["DeterminantSteps", "check_not_folded"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive, check_positive_int
@@ -64,7 +64,7 @@ class Stochastic:
         """The same settings with another number of probes."""
         return replace(self, probes=probes)
 
-    def step(self, model: Descent, state: State, rng: np.random.Generator | None) -> tuple[Move, StepDeterminant]:
+    def step(self, model: Descent, state: State, rng: Generator | None) -> tuple[Move, StepDeterminant]:
         """Take one step from `state`, and estimate its determinant along with it."""
         rng = _require_generator(rng)
         weights = model.rate * state.mismatch
@@ -73,7 +73,8 @@ class Stochastic:
         mask = _mask(state.paths, move.moved)
         blocks, error, folds = self._blocks(model.energy, state.paths, weights, product, mask, rng)
         members = model.members(len(blocks))
-        joint = estimate_capacitance(model, state, mask, rng, self._coupling_paths(model, state), self.tolerance)
+        wanted = self.coupling_paths or max(4, len(state.paths) // model.energy.dim)
+        joint = estimate_capacitance(model, state, mask, rng, wanted, self.tolerance)
         return move, StepDeterminant(
             blocks,
             joint.log_abs,
@@ -84,12 +85,7 @@ class Stochastic:
         )
 
     def uncoupled(
-        self,
-        energy: Energy,
-        paths: Tensor,
-        weights: Tensor,
-        moved: Tensor | None = None,
-        rng: np.random.Generator | None = None,
+        self, energy: Energy, paths: Tensor, weights: Tensor, moved: Tensor | None = None, rng: Generator | None = None
     ) -> StepDeterminant:
         """Estimate the determinant of each path's own block I − Σ_k w_k H_k, with nothing that couples paths."""
         rng = _require_generator(rng)
@@ -99,7 +95,7 @@ class Stochastic:
         return StepDeterminant(blocks, zero, folds, error, zero, float(error.norm()) / len(blocks))
 
     def _blocks(
-        self, energy: Energy, paths: Tensor, weights: Tensor, product: Product, mask: Tensor, rng: np.random.Generator
+        self, energy: Energy, paths: Tensor, weights: Tensor, product: Product, mask: Tensor, rng: Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """log|det A_n| of each path, its standard error and the number of eigenvalues ≤ 0 found, (N,) each."""
 
@@ -111,12 +107,7 @@ class Stochastic:
         folds = torch.stack([probe.folds for probe in probed]).amax(0)
         return torch.stack([probe.log_abs for probe in probed]).mean(0), error, folds
 
-    def _coupling_paths(self, model: Descent, state: State) -> int:
-        return max(4, len(state.paths) // model.energy.dim) if self.coupling_paths is None else self.coupling_paths
-
-    def _probe(
-        self, product: Product, product_of: Callable[[Tensor], Product], mask: Tensor, rng: np.random.Generator
-    ) -> _Probe:
+    def _probe(self, product: Product, product_of: Callable[[Tensor], Product], mask: Tensor, rng: Generator) -> _Probe:
         """Send one probe through I − B of every path, with as many Lanczos steps as the tolerance takes.
 
         Args:
@@ -177,7 +168,7 @@ class _Lanczos:
         return probe
 
 
-def _require_generator(rng: np.random.Generator | None) -> np.random.Generator:
+def _require_generator(rng: Generator | None) -> Generator:
     if rng is None:
         raise ValueError(
             "seed is None with the stochastic backend; expected a seed, so that the estimate can be had again."
@@ -221,10 +212,8 @@ def _quadrature(diagonal: Tensor, off_diagonal: Tensor, size: Tensor) -> _Probe:
         variance = off_diagonal[:, 0].square()
         radius, folds, order = (size * square).sqrt(), torch.zeros_like(size, dtype=torch.int64), 3
     else:
-        tridiagonal = torch.diag_embed(diagonal)
-        tridiagonal = (
-            tridiagonal + torch.diag_embed(off_diagonal[:, :-1], 1) + torch.diag_embed(off_diagonal[:, :-1], -1)
-        )
+        beside = off_diagonal[:, :-1]
+        tridiagonal = torch.diag_embed(diagonal) + torch.diag_embed(beside, 1) + torch.diag_embed(beside, -1)
         nodes, vectors = torch.linalg.eigh(tridiagonal)
         weights, logs = vectors[:, 0].square(), (1.0 - nodes).abs().clamp(min=_TINY).log()
         mean = (weights * logs).sum(-1)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Solutions", "conjugate_gradients"]
+__all__ = ["TINY", "Solutions", "conjugate_gradients"]
 
-_TINY = 1e-300
+TINY = 1e-300
 """Keeps a quotient finite whose numerator is zero."""
 
 
@@ -53,11 +53,11 @@ def conjugate_gradients(
         curvature = (directions * images).sum(-1)
         going &= curvature > 0
         sound &= (going | (power <= goal)).all(-1)
-        lengths = torch.where(going & sound[:, None], power / curvature.clamp(min=_TINY), 0.0)
+        lengths = torch.where(going & sound[:, None], power / curvature.clamp(min=TINY), 0.0)
         values = values + lengths[..., None] * directions
         residuals = residuals - lengths[..., None] * images
         power, last = residuals.square().sum(-1), power
         if ((power <= goal) | ~sound[:, None]).all():
             break
-        directions = residuals + (power / last.clamp(min=_TINY))[..., None] * directions
+        directions = residuals + (power / last.clamp(min=TINY))[..., None] * directions
     return Solutions(values, residuals, sound & (power <= goal).all(-1))

@@ -162,18 +162,14 @@ class Descent:
         if members > 1 or self.ensemble.count > 1:  # what is not finite here, other processes see in the mean
             grouped = mismatch.unflatten(0, (-1, members))
             mismatch = self.ensemble.mean(grouped).expand_as(grouped).flatten(0, 1)
-        if (broken := first_true(~finite)) is not None:
+        broken = first_true(~finite)
+        if broken is not None or (self.ensemble.count > 1 and not torch.isfinite(mismatch[0]).all()):
+            who = "a path of another process" if broken is None else "{path}"
             raise DivergedError(
-                f"{{path}} has an infinite or NaN energy at step {step} with step_size {self.step_size:g};"
+                f"{who} has an infinite or NaN energy at step {step} with step_size {self.step_size:g};"
                 " expected finite energies all the way. Use a smaller step size.",
                 step=step,
-                particle=self.communicator.first + broken,
-            )
-        if self.ensemble.count > 1 and not torch.isfinite(mismatch[0]).all():
-            raise DivergedError(
-                f"a path of another process has an infinite or NaN energy at step {step} with step_size"
-                f" {self.step_size:g}; expected finite energies all the way. Use a smaller step size.",
-                step=step,
+                particle=None if broken is None else self.communicator.first + broken,
             )
         loss = 0.5 * mismatch.square().sum(-1) / target.square().sum()
         return State(step, paths, energies, mismatch, loss)
@@ -249,11 +245,9 @@ class Descent:
         """
         check_positive_int("n_steps", n_steps, minimum=0)
         check_finite("x0", check_paths("x0", x0, minimum_length=self.energy.minimum_length))
-        if x0.ndim != 1 + self.energy.event_ndim:
-            expected = f"(paths, {spelled_shape(self.event_shape)})"
+        if x0.ndim != 1 + self.energy.event_ndim or len(x0) == 0:
+            expected = f"(paths, {spelled_shape(self.event_shape)}) with at least one path"
             raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected {expected}. Use x0[None] for one path.")
-        if len(x0) == 0:
-            raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected at least one path. Use x0[None] for one path.")
         if not self.support.whole_line:
             mend = "Start from `initial_distribution(process)`, or give the model another support."
             check_inside("x0", x0, self.support, "the model", mend)

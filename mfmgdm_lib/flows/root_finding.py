@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._conjugate_gradients import conjugate_gradients
+from mfmgdm_lib._conjugate_gradients import TINY, conjugate_gradients
 
 __all__ = ["Force", "Linearization", "Origin", "find_origin"]
 
@@ -35,9 +35,6 @@ _MAX_PRODUCTS = 200
 
 _SOLVED = 1e-4
 """Residual, relative to its start, at which a Newton direction is good enough: each step then gains four digits."""
-
-_TINY = 1e-300
-"""Keeps a quotient finite whose numerator is zero."""
 
 
 class Origin(NamedTuple):
@@ -81,7 +78,7 @@ def _contract(force: Force, x: Tensor) -> tuple[Tensor, Tensor]:
             return result, converged
         after = x + force(here)
         change = _norm(after - here)
-        ratio = change / last.clamp(min=_TINY)
+        ratio = change / last.clamp(min=TINY)
         # What is left after this iteration is as much smaller than the change as that is than the one before.
         done = (change * ratio <= _TIGHT * floor) | (change <= _TIGHT * floor)
         done |= (ratio > _SLOW) & (change <= _LOOSE * floor)

@@ -12,7 +12,7 @@ from scipy.linalg import lapack
 from torch import Tensor
 
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.log_determinants.determinant_lemma import Blocks
+from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, joined
 
 __all__ = ["banded_blocks"]
 
@@ -36,9 +36,8 @@ def banded_blocks(
         if mask is not None:
             _cut(bands, mask)
         bands[..., 0, :] += 1.0
-        parts.append(_parts(energy if coupled else None, paths.double(), _rows_first(bands), mask))
-    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Blocks(*(torch.from_numpy(column).to(x.device) for column in columns))
+        parts.append(_blocks(energy if coupled else None, paths.double(), _rows_first(bands), mask))
+    return Blocks(*(part.to(x.device) for part in joined(parts)))
 
 
 def _cut(bands: Tensor, moved: Tensor) -> None:
@@ -48,11 +47,7 @@ def _cut(bands: Tensor, moved: Tensor) -> None:
         bands[..., j, :-j] *= moved[..., j:]
 
 
-Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""The three fields of `Blocks` for some of the paths."""
-
-
-def _parts(energy: Energy | None, x: Tensor, bands: np.ndarray, moved: Tensor | None) -> Parts:
+def _blocks(energy: Energy | None, x: Tensor, bands: np.ndarray, moved: Tensor | None) -> Blocks:
     """Blocks of paths x (N, d) with A_n in lower bands (b + 1, N, d); path by path if one is not positive definite.
 
     Without an energy there are no Gram matrices.
@@ -60,11 +55,10 @@ def _parts(energy: Energy | None, x: Tensor, bands: np.ndarray, moved: Tensor | 
     factor = _tridiagonal(bands) if len(bands) == 2 else _banded(bands)
     if factor is None and len(x) > 1:
         masks = [None] * len(x) if moved is None else moved.split(1)
-        singles = (_parts(energy, x[n : n + 1], bands[:, n : n + 1], masks[n]) for n in range(len(x)))
-        log_abs, non_positive, gram = (np.concatenate(column) for column in zip(*singles, strict=True))
-        return log_abs, non_positive, gram
+        return joined(_blocks(energy, x[n : n + 1], bands[:, n : n + 1], masks[n]) for n in range(len(x)))
     factor = factor or _indefinite(bands)
-    return factor.log_abs, np.full(len(x), factor.non_positive), _gram(energy, x, factor, moved)
+    gram = torch.from_numpy(_gram(energy, x, factor, moved))
+    return Blocks(torch.from_numpy(factor.log_abs), torch.full((len(x),), factor.non_positive), gram)
 
 
 def _gram(energy: Energy | None, x: Tensor, factor: _Factor, moved: Tensor | None) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, factor_symmetric
+from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, factor_symmetric, joined
 
 __all__ = ["dense_blocks", "inner_products"]
 
@@ -25,15 +25,16 @@ def dense_blocks(
     """
     length = x.shape[-1]
     identity = torch.eye(length, dtype=torch.float64, device=x.device)
-    hessian_of = torch.func.jacrev(torch.func.grad(_weighted), chunk_size=max(1, _CHUNK_ENTRIES // length))
+    force_of = torch.func.grad(lambda path, weight: energy(path) @ weight)
+    hessian_of = torch.func.jacrev(force_of, chunk_size=max(1, _CHUNK_ENTRIES // length))
     parts = []
     for n, (path, weight) in enumerate(zip(x.double(), weights.double(), strict=True)):
         rows = torch.func.jacrev(energy)(path) if coupled else path.new_zeros(0, length)
-        hessian = hessian_of(path, energy, weight)
+        hessian = hessian_of(path, weight)
         if moved is not None:
             rows, hessian = rows * moved[n], hessian * moved[n] * moved[n][:, None]
         parts.append(factor_symmetric((identity - hessian)[None], rows[None]))
-    return Blocks(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    return joined(parts)
 
 
 def inner_products(energy: Energy, path: Tensor, weight: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
@@ -48,7 +49,3 @@ def inner_products(energy: Energy, path: Tensor, weight: Tensor, mask: Tensor, r
         columns.append(product(units))
     hessian = torch.cat(columns).double() * mask * mask[:, None]
     return factor_symmetric((identity - 0.5 * (hessian + hessian.mT))[None], rows.double()[None]).gram[0]
-
-
-def _weighted(path: Tensor, energy: Energy, weight: Tensor) -> Tensor:
-    return energy(path) @ weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from mfmgdm_lib.descents.communicator import LOCAL, Communicator
 
-__all__ = ["Blocks", "StepDeterminant", "apply_lemma", "factor_symmetric"]
+__all__ = ["Blocks", "StepDeterminant", "apply_lemma", "factor_symmetric", "joined"]
 
 
 class Blocks(NamedTuple):
@@ -24,6 +25,11 @@ class Blocks(NamedTuple):
     """J_n A_n⁻¹ J_nᵀ, (N, K, K); not finite where A_n is singular."""
 
 
+def joined(parts: Iterable[Blocks]) -> Blocks:
+    """Blocks of some paths, and of others after them."""
+    return Blocks(*map(torch.cat, zip(*parts, strict=True)))
+
+
 @dataclass(frozen=True)
 class StepDeterminant:
     """Determinant of one descent step for E ensembles of M paths, N = E·M.
@@ -34,7 +40,6 @@ class StepDeterminant:
         non_positive: eigenvalues of each ensemble's Jacobian that are not above 0, (E,). The Jacobian is symmetric;
             where there is any, the step folds space, and the change of variables no longer counts every preimage.
             A stochastic estimate counts only those that it has found.
-        sign: sign of each ensemble's determinant, (E,).
         blocks_error: standard error of `blocks`, (N,); 0 from an exact backend, like the other two.
         capacitance_error: standard error of `capacitance`, (E,).
         mean_error: standard error of the mean of `per_path` over all paths.

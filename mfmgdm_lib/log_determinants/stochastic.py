@@ -12,6 +12,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive, check_positive_int
+from mfmgdm_lib._conjugate_gradients import TINY
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.log_determinants.capacitance import Product, dot, estimate_capacitance, restricted
@@ -162,9 +163,9 @@ class _Lanczos:
         self._off_diagonal.append(dot(image, image).sqrt())
         probe = _quadrature(torch.stack(self._diagonal, -1), torch.stack(self._off_diagonal, -1), self._size)
         # Where the probe's space is used up what is left is round-off: zero from here on, which adds nothing.
-        left = self._off_diagonal[-1] > 1e-10 * probe.radius.clamp(min=_TINY)
+        left = self._off_diagonal[-1] > 1e-10 * probe.radius.clamp(min=TINY)
         self._off_diagonal[-1] = self._off_diagonal[-1] * left
-        self._basis.append(image * (left / self._off_diagonal[-1].clamp(min=_TINY))[:, None].to(image))
+        self._basis.append(image * (left / self._off_diagonal[-1].clamp(min=TINY))[:, None].to(image))
         return probe
 
 
@@ -180,10 +181,6 @@ def _require_generator(rng: Generator | None) -> Generator:
 def _mask(paths: Tensor, moved: Tensor | None) -> Tensor:
     """1 for each entry that moves, else 0."""
     return torch.ones_like(paths) if moved is None else moved.to(paths)
-
-
-_TINY = 1e-300
-"""Keeps a quotient finite whose numerator is zero."""
 
 
 class _Probe(NamedTuple):
@@ -215,7 +212,7 @@ def _quadrature(diagonal: Tensor, off_diagonal: Tensor, size: Tensor) -> _Probe:
         beside = off_diagonal[:, :-1]
         tridiagonal = torch.diag_embed(diagonal) + torch.diag_embed(beside, 1) + torch.diag_embed(beside, -1)
         nodes, vectors = torch.linalg.eigh(tridiagonal)
-        weights, logs = vectors[:, 0].square(), (1.0 - nodes).abs().clamp(min=_TINY).log()
+        weights, logs = vectors[:, 0].square(), (1.0 - nodes).abs().clamp(min=TINY).log()
         mean = (weights * logs).sum(-1)
         variance = (weights * (logs - mean[:, None]).square()).sum(-1)
         # Nodes lie inside the spectrum and reach its ends quickly; a tenth allows for what they still lack.

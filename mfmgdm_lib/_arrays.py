@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
 
     After an error of whatever kind the old one is still there, and nothing else.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")  # of no other process, thread or machine
     try:
         with partial.open("wb") as file:
             yield file

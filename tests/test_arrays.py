@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mfmgdm_lib import _arrays as _archive
-from mfmgdm_lib._arrays import load_arrays, save_arrays
+from mfmgdm_lib._arrays import load_arrays, replacing_file, save_arrays
 from mfmgdm_lib.errors import NewerFormatError
 
 
@@ -35,6 +35,15 @@ def test_failed_write_leaves_what_was_there(saved: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="No space left"):
         save_arrays(saved, "thing", {"a": np.zeros(1)})
     assert saved.read_bytes() == before and [*saved.parent.iterdir()] == [saved]
+
+
+def test_two_writes_at_once_do_not_mix(saved: Path) -> None:
+    with replacing_file(saved) as first:
+        first.write(b"first")
+        with replacing_file(saved) as second:
+            second.write(b"second, and longer")
+        assert saved.read_bytes() == b"second, and longer"
+    assert saved.read_bytes() == b"first" and [*saved.parent.iterdir()] == [saved]
 
 
 def test_second_write_replaces_the_first(saved: Path) -> None:

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive, check_positive_int
-from mfmgdm_lib.descents.descent import Descent
+from mfmgdm_lib.descents import Communicator, Descent
 from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Shard:
         return gathered
 
 
-class SharedEnsemble:
+class SharedEnsemble(Communicator):
     """The communicator of an ensemble whose paths are shared out over processes.
 
     Args:

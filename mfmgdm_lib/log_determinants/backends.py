@@ -166,9 +166,7 @@ class _Exact:
         return apply_lemma(self.blocks(energy, paths, weights, moved, coupled=False), 0.0, 1)
 
 
-_BACKENDS: dict[str, Backend] = {
-    backend.name: backend for backend in (_Exact("banded", banded_blocks), _Exact("dense", dense_blocks), Stochastic())
-}
+_EXACT = {"banded": _Exact("banded", banded_blocks), "dense": _Exact("dense", dense_blocks)}
 
 
 @renamed(backend="determinants")
@@ -197,9 +195,8 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
     if isinstance(backend, str):
         if backend == "auto":
             backend = "banded" if banded else "dense" if length <= _DENSE_LENGTH else "stochastic"
-        probing = backend == "stochastic" and wanted.probes is not None
-        backend = Stochastic(probes=wanted.probes or 1) if probing else _BACKENDS[backend]
-    if backend is _BACKENDS["banded"] and not banded:
+        backend = Stochastic(probes=wanted.probes or 1) if backend == "stochastic" else _EXACT[backend]
+    if backend is _EXACT["banded"] and not banded:
         raise ValueError(
             f"determinants is 'banded' for {model.energy!r}; expected an energy with banded Hessians."
             " Use 'dense' or 'stochastic'."

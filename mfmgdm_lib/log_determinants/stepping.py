@@ -29,7 +29,6 @@ _MAX_PROBES = 16
 _SMOOTHING = 1 / 8
 """Weight of the latest step in the running variance that probes are chosen by: one step alone knows its own roughly."""
 
-
 _MEND = "Use a smaller step size, or pass determinants=Determinants(on_fold='record') for a lower bound."
 
 

@@ -20,7 +20,7 @@ from mfmgdm_lib.energies import (
     ScatteringMean,
     StylizedFacts,
     Whitening,
-    transforms,
+    principal_components,
 )
 from mfmgdm_lib.processes import AR, CIR, Process, WhiteNoise
 
@@ -28,7 +28,7 @@ from mfmgdm_lib.processes import AR, CIR, Process, WhiteNoise
 @pytest.mark.parametrize("process", [AR([0.4]), CIR(0.5, 1.0, 1.0)], ids=["path by path", "all at once"])
 def test_streamed_moments_are_those_of_all_paths_at_once(process: Process) -> None:
     energy = StylizedFacts(lags=4)
-    covariance = transforms._covariance(energy, process, 1500, 64, seed=3)  # more than two chunks
+    covariance = principal_components._covariance(energy, process, 1500, 64, seed=3)  # more than two chunks
     values = energy(process.sample(1500, 64, seed=3))
     expected = torch.cov(values.mT)
     torch.testing.assert_close(covariance, expected, rtol=0, atol=1e-13 * float(expected.abs().max()))
@@ -37,8 +37,8 @@ def test_streamed_moments_are_those_of_all_paths_at_once(process: Process) -> No
 def test_streamed_moments_survive_a_mean_far_from_zero() -> None:
     shifted = Linear(Autocovariance(), torch.eye(2) * 1e-3, ["a", "b"])
     shifted._evaluate = lambda x: 1e6 + Autocovariance()(x)  # type: ignore[method-assign]
-    covariance = transforms._covariance(shifted, WhiteNoise(), 1200, 64, seed=1)
-    plain = transforms._covariance(Autocovariance(), WhiteNoise(), 1200, 64, seed=1)
+    covariance = principal_components._covariance(shifted, WhiteNoise(), 1200, 64, seed=1)
+    plain = principal_components._covariance(Autocovariance(), WhiteNoise(), 1200, 64, seed=1)
     # Values are rounded to 10⁶ · 2⁻⁵³ ≈ 10⁻¹⁰; squares of sums would have lost 10⁻⁴.
     torch.testing.assert_close(covariance, plain, rtol=1e-7, atol=0)
 

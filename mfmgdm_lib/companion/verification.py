@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 
 from mfmgdm_lib.companion.market_cells import MarketCell, losses
 from mfmgdm_lib.companion.table1 import EVERY_STEP_UP_TO, Cell, tabulate
@@ -25,6 +26,11 @@ Where its optimiser ends hangs on round-off, and that on the number of threads: 
 the S&P 500's start, an average over products of four heavy-tailed factors, differs 40 times as much; a factor of 2½
 is for series that are wilder.
 """
+
+
+def _rounding(cell: Cell | MarketCell, steps: pd.Index) -> np.ndarray:
+    """How far paths in float32 may have moved a sum over their points after each step; 0 in float64."""
+    return cell.length * (2.0**-23 if cell.dtype == "float32" else 0.0) * steps.to_numpy()
 
 
 def deviation(cell: Cell, result: Result, n_steps: int) -> float:
@@ -50,7 +56,7 @@ def deviation(cell: Cell, result: Result, n_steps: int) -> float:
     if not now.index[now.index <= EVERY_STEP_UP_TO].isin(steps).all():
         return np.inf
     kept, now = result.table.loc[steps], now.loc[steps]
-    rounding = cell.length * 2.0**-23 * steps.to_numpy() if cell.dtype == "float32" else 0.0
+    rounding = _rounding(cell, steps)
     nats = _TEN_DIGITS * (kept["entropy"].abs() + kept["log_likelihood"].abs()) + rounding
     probes = 4 * np.sqrt(2) * kept["determinant_error"]
     allowed = {
@@ -96,7 +102,7 @@ def market_deviation(cell: MarketCell, result: Result, n_steps: int) -> float:
     now, kept = losses(run), result.table.loc[["loss"]].set_index("at")["value"]
     kept = kept.set_axis(kept.index.astype(float))
     steps = kept.index.intersection(now.index)
-    rounding = cell.length * 2.0**-23 * steps.to_numpy() if cell.dtype == "float32" else 0.0
+    rounding = _rounding(cell, steps)
     fitted = _FITTED if cell.start == "argarch-t" else 0.0
     apart = (now[steps] - kept[steps]).abs() / ((_FIVE_DIGITS + rounding + fitted) * kept[steps])
     return float(max(apart.max(), (np.abs(alpha - stored) / (_SIX_DIGITS * np.abs(stored))).max()))

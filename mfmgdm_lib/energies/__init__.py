@@ -2,9 +2,10 @@
 
 from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy, RecordedEnergy
+from mfmgdm_lib.energies.principal_components import Projection, Whitening
 from mfmgdm_lib.energies.scattering import Coefficient, ScatteringCovariance, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.energies.stylized import StylizedFacts
-from mfmgdm_lib.energies.transforms import Concatenate, Linear, Projection, Whitening
+from mfmgdm_lib.energies.transforms import Concatenate, Linear
 
 __all__ = [
     "Autocovariance",

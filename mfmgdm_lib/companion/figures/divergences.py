@@ -52,7 +52,7 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     """Reverse KL with a band of two standard errors, and its two parts: a row for each process.
 
     Args:
-        runs: by process, and by the name of a colour: tables like those of `experiments.summarize`; steps may be
+        runs: by process, and by the name of a colour: tables like those of `companion.summarize`; steps may be
             missing. Where `least_moved` falls below 1, or `most_folded` rises above 0, the divergence and the negative
             entropy are lower bounds from there on: thin lines, and an open dot.
     """

@@ -28,7 +28,7 @@ def market_violins(models: Mapping[str, Any], *, title: str = "S&P 500") -> Figu
     """Autocorrelations and marginals of models of one series, a row for each, as in paper Figure 6.
 
     Args:
-        models: `experiments.MarketSummary` by the name of a colour.
+        models: `companion.MarketSummary` by the name of a colour.
         title: of the series, whose values are the black dots.
     """
     figure, grid = _statistics_grid(len(models), height=1.75 * len(models) + 0.6)
@@ -48,7 +48,7 @@ def market_bands(rows: Mapping[str, Mapping[str, Any]], *, colours: Mapping[str,
     """The middle 90 % of the paths' autocorrelations, and marginals, of several series or settings, a row for each.
 
     Args:
-        rows: by title: `experiments.MarketSummary` by name.
+        rows: by title: `companion.MarketSummary` by name.
         colours: a colour for each name; None for those of the models.
     """
     colours = _COLOURS if colours is None else colours
@@ -74,7 +74,7 @@ def market_entropies(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     The vertical axis is linear up to one nat and logarithmic beyond, so that no line leaves the frame.
 
     Args:
-        rows: by title: `experiments.MarketSummary` by the name of a colour.
+        rows: by title: `companion.MarketSummary` by the name of a colour.
     """
     figure, axes = subplots(1, len(rows), height=3.0, sharey=True)
     reach = 1.0
@@ -132,7 +132,7 @@ def market_spread(table: pd.DataFrame, models: Sequence[str]) -> Figure:
     """How far apart paths lie in each statistic, in units of how far windows of the series do.
 
     Args:
-        table: what `experiments.market_spreads` returns.
+        table: what `companion.market_spreads` returns.
         models: names of a colour, whose columns are drawn.
     """
     figure, (axis,) = subplots(1, 1, height=0.36 * len(table) + 1.1)

@@ -62,7 +62,7 @@ def cell_gains(pairs: pd.DataFrame) -> Figure:
     """What MF–MGDM takes off the divergence of MGDM, with bars of two standard errors.
 
     Args:
-        pairs: what `experiments.gains` returns.
+        pairs: what `companion.gains` returns.
     """
     colour, label = COLOURS["MF–MGDM"], "nats per path that MF–MGDM is below MGDM, each at its best step"
     figure, panels = _panels(pairs, label, height=2.9)

@@ -124,7 +124,12 @@ def wait_until(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.001)
+
+
+def freeze(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
 
 
 def test_cells_of_a_worker_that_is_killed_are_taken_over(cluster: Cluster, store: ResultStore, tmp_path: Path) -> None:
@@ -134,13 +139,26 @@ def test_cells_of_a_worker_that_is_killed_are_taken_over(cluster: Cluster, store
     )
     states: list[str] = []
 
-    def kill_one() -> None:
-        # Each worker is in the middle of a cell when there are two checkpoints: they go with the results.
-        wait_until(lambda: sum(store.checkpoint_path(cell).is_file() for cell in cells) == 2)
-        cluster.workers[0].kill()
-        cluster.workers[0].wait()
-        states.extend(store.progress(cell).state for cell in cells)
+    def checkpoints() -> int:
+        return sum(store.checkpoint_path(cell).is_file() for cell in cells)
 
+    def freeze_at(count: int, worker: subprocess.Popen[bytes]) -> None:
+        # However fast the machine is, the worker stops in the middle of a cell.
+        while checkpoints() != count:
+            worker.send_signal(signal.SIGCONT)
+            wait_until(lambda: checkpoints() == count)
+            freeze(worker)
+
+    def kill_one() -> None:
+        first, second = cluster.workers
+        freeze_at(1, first)
+        freeze_at(2, second)
+        first.kill()
+        first.wait()
+        states.extend(store.progress(cell).state for cell in cells)
+        second.send_signal(signal.SIGCONT)
+
+    freeze(cluster.workers[1])
     with ThreadPoolExecutor(1) as pool:
         killed = pool.submit(kill_one)
         outcomes = [*run_cells(cells, store, scheduler=cluster.address, checkpoint_seconds=0.05)]

@@ -1,6 +1,6 @@
 """Time one log-determinant of a mean-field step against d and against N, and keep the times for the book.
 
-`python benchmarks/determinant_cost.py` writes results/determinant_cost.csv, which notebooks/04_determinant.md draws.
+`python benchmarks/determinant_cost.py` writes results/determinant_cost.csv, which notebooks/09_determinant.md draws.
 Times differ from run to run, so the page compares nothing with them.
 """
 

@@ -1,6 +1,6 @@
 """Time what a descent asks of each energy of Section 5.1, and keep the times for the book.
 
-`python benchmarks/energy_cost.py` writes results/energy_cost.csv, which notebooks/06_what_the_energies_see.md draws.
+`python benchmarks/energy_cost.py` writes results/energy_cost.csv, which notebooks/04_what_the_energies_see.md draws.
 Times differ from run to run, so the page compares nothing with them.
 """
 

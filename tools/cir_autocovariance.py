@@ -1,6 +1,6 @@
 """Run Table 1's cells of the CIR processes under the autocovariance energy, and keep them for the book.
 
-`python tools/cir_autocovariance.py` writes two files that notebooks/05_positivity.md draws, some minutes of work:
+`python tools/cir_autocovariance.py` writes two files that notebooks/10_positivity.md draws, some minutes of work:
 
 - results/cir_autocovariance.csv: the divergence along the descents, at each of the first steps and every few later on;
 - results/cir_variations.csv: by how much the smallest divergence changes with things that the paper leaves open.

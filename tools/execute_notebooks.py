@@ -23,7 +23,7 @@ from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 CACHE = BUILD / ".jupyter_cache"
 CELL_TIMEOUT_S = 600
 MOST_AT_ONCE = 4  # each takes up to 1.5 GB
-LONGEST = ["02_sp500_first_look", "01_ar_illustration", "08_synthetic_table", "05_positivity"]
+LONGEST = ["03_sp500_first_look", "01_ar_illustration", "05_synthetic_table", "10_positivity"]
 """Pages that are begun first, so that none of them is left running alone at the end."""
 
 

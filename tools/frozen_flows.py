@@ -1,6 +1,6 @@
 """Measure what frozen flows are worth, and keep it for the book.
 
-`python tools/frozen_flows.py [NAME …]` writes what notebooks/12_frozen_flow.md draws, an hour or two on one core:
+`python tools/frozen_flows.py [NAME …]` writes what notebooks/15_frozen_flow.md draws, an hour or two on one core:
 
 - reverse: results/frozen_reverse.csv, the smallest reverse divergence against the size of the ensemble that left a
   flow, and results/frozen_curves.csv, the divergence along the steps for one size;

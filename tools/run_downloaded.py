@@ -20,7 +20,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["09_financial_data", "11_your_own_series", "90_paper_against_this_run"]
+PAGES = ["06_financial_data", "14_your_own_series", "12_paper_against_this_run"]
 """Short ones; the first and the last read results that come with the library."""
 
 BOOK_TOOLS = ["jupyter_book", "jupyter_cache", "jupytext", "myst_nb", "myst_parser", "sphinx"]

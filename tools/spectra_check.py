@@ -1,6 +1,6 @@
 """Examine the estimated divergence of MF–MGDM on CIR(1/2, 1, 1) with energy iv.
 
-`python tools/spectra_check.py` writes three files that notebooks/08_synthetic_table.md shows, an hour and a half on one
+`python tools/spectra_check.py` writes three files that notebooks/05_synthetic_table.md shows, an hour and a half on one
 core; with names of files, such as `spectra_passes`, those only:
 
 - results/spectra_determinants.csv: mean log-determinants of some steps, written out in full for 32 of the paths beside

@@ -116,7 +116,7 @@ def cell_number(cell: Cell, row: Mapping[str, Any]) -> OurNumber:
         standard_error=row["standard_error"],
         own_error=row["determinant_error"],
         is_bound=bool(row["bound"]),
-        page="notebooks/08_synthetic_table",
+        page="notebooks/05_synthetic_table",
         anchor=f"table1-{cell.key}",
     )
 

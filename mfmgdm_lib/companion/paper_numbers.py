@@ -17,7 +17,7 @@ def our_numbers() -> dict[str, OurNumber]:
 
     They are recomputed here, except for those of long runs, which are read from `results/`.
     """
-    page, market_page = "notebooks/01_ar_illustration", "notebooks/02_sp500_first_look"
+    page, market_page = "notebooks/01_ar_illustration", "notebooks/03_sp500_first_look"
     found = {"figure-1-variance": OurNumber(AR([0.1]).innovation_std ** 2, page=page, anchor="paper-eq-4")}
     for figure, ensemble_size, model in ((1, 1, "mgdm"), (3, None, "mf")):
         best = AR_ILLUSTRATION.trace(ensemble_size).best_step

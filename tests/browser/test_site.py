@@ -76,14 +76,14 @@ def press_through(page: Page, which: str) -> None:
 @pytest.mark.parametrize("width", [*WIDTHS, 1000])
 def test_menu_and_contents(open_page: Open, width: int, theme: str) -> None:
     page = open_page(CODE, width, theme)
-    link = page.locator("#pst-primary-sidebar a[href*='03_kl_derivation']")
+    link = page.locator("#pst-primary-sidebar a[href*='08_kl_derivation']")
     if width < 992:
         expect(link).to_be_hidden()
         press_through(page, "primary")
         page.locator(".primary-toggle").click()
         assert violations(page) == []
-        page.locator("#pst-primary-sidebar-modal a[href*='03_kl_derivation']").click()
-        page.wait_for_url("**/03_kl_derivation.html")
+        page.locator("#pst-primary-sidebar-modal a[href*='08_kl_derivation']").click()
+        page.wait_for_url("**/08_kl_derivation.html")
     else:
         expect(page.locator(".close-dialog:visible")).to_have_count(0)
         for shown in (False, True):
@@ -113,7 +113,7 @@ def test_copy(open_page: Open) -> None:
 
 
 def test_code_toggles(open_page: Open) -> None:
-    page = open_page("notebooks/08_synthetic_table.html")
+    page = open_page("notebooks/05_synthetic_table.html")
     toggle = page.locator("article details").first
     code = toggle.locator("pre").first
     expect(code).to_be_hidden()

@@ -366,9 +366,9 @@ def test_altered_loss_has_drifted(results: dict[Cell, Result], cell: Cell) -> No
     assert deviation(cell, altered(results[cell], 2, "loss", change), n_steps=2) > 1.0
 
 
-def test_loss_at_the_start_may_be_a_rounding_of_the_energies_apart(results: dict[Cell, Result]) -> None:
+def test_loss_at_the_start_may_be_as_far_off_as_transforms_round(results: dict[Cell, Result]) -> None:
     loss = results[ESTIMATED].table.loc[0, "loss"]
-    rounding = 2.0**-23 * np.sqrt(2 * loss)
+    rounding = 10 * 2.0**-23 * np.sqrt(2 * loss)  # ten stages for 1024 points
     for cell, factor, agrees in ((ESTIMATED, 0.5, True), (ESTIMATED, 3.0, False), (EXACT, 0.5, False)):
         assert (deviation(cell, altered(results[cell], 0, "loss", factor * rounding), n_steps=1) <= 1.0) is agrees
 

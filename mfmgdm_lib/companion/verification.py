@@ -39,12 +39,12 @@ def _rounding(cell: Cell | MarketCell, steps: pd.Index) -> np.ndarray:
 
 
 def _loss_rounding(cell: Cell, loss: pd.Series) -> pd.Series:
-    """How far a loss moves if energies that are calculated in float32 are a rounding apart, on any path.
+    """How far a loss moves if two processors round the transforms behind energies in float32 differently.
 
-    With energies apart by a share u of the target, L = ½‖Φ − α‖²/‖α‖² moves by u √(2L). Processors round the transforms
-    behind the energies differently, from the first step on.
+    A fast transform of d points rounds in each of its log₂ d stages. With energies apart by a share u of the target,
+    L = ½‖Φ − α‖²/‖α‖² moves by u √(2L).
     """
-    return _precision(cell) * np.sqrt(2 * loss)
+    return np.log2(cell.length) * _precision(cell) * np.sqrt(2 * loss)
 
 
 def deviation(cell: Cell, result: Result, n_steps: int) -> float:

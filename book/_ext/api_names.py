@@ -133,6 +133,7 @@ def entries() -> tuple[Entry, ...]:
     return tuple(found)
 
 
+@cache
 def paths() -> dict[str, Entry]:
     """Every name of everything documented, the public ones among them."""
     return {name: entry for entry in entries() for name in (entry.name, *entry.others)}

@@ -12,6 +12,7 @@ import sys
 import types
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def write_pages(app: Sphinx) -> None:
 
 def inherited(cls: type) -> dict[str, str]:
     """Return what a class has from documented bases: the names in full by the short ones."""
-    known = {id(entry.value): entry.name for entry in api_names.entries()}
+    known = _names()
     found: dict[str, str] = {}
     for base in (base for base in cls.__mro__[1:] if id(base) in known):
         for name, value in vars(base).items():
@@ -163,7 +164,7 @@ def name_public_bases(app: Sphinx, name: str, value: type, options: object, base
 
 
 def plain(lines: list[str]) -> list[str]:
-    r"""Escape in a docstring what is no markup: the star of a shape (*, time), the end of x_ in x_{t}, the bars of |x|."""
+    r"""Escape what is no markup in a docstring: the star of a shape (*, time), the end of x_ in x_{t}, bars of |x|."""
     written, indented = [], False
     for line in lines:
         indented = line.startswith(".. math::") or (indented and line[:1] in ("", " "))
@@ -178,8 +179,8 @@ def plain(lines: list[str]) -> list[str]:
 def mend_markup(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
     """Write as reStructuredText what docstrings of this library say plainly, before napoleon reads their sections.
 
-    The first line of a property and of "Returns:" is a text, which may have a colon, with no type before that: types are
-    taken from the annotations.
+    The first line of a property and of "Returns:" is a text, which may have a colon, with no type before that: types
+    are taken from the annotations.
     """
     lines[:] = plain(lines)
     is_text = what in ("attribute", "data", "property")
@@ -281,18 +282,28 @@ def _imported(module: str, name: str) -> str:
     """Return the public name of what a module calls by a name."""
     first, dot, rest = name.partition(".")
     value = vars(sys.modules[module]).get(first) if module in sys.modules else None
-    same = [entry.name for entry in api_names.entries() if entry.value is value and entry.kind != "data"]
-    return f"{same[0]}{dot}{rest}" if same else ""
+    return f"{_names()[id(value)]}{dot}{rest}" if id(value) in _names() else ""
+
+
+@cache
+def _names() -> dict[int, str]:
+    """Public names of classes and functions by their identity."""
+    return {id(entry.value): entry.name for entry in api_names.entries() if entry.kind != "data"}
+
+
+@cache
+def _homes() -> dict[str, str]:
+    """Where what has a public name is defined."""
+    return {entry.name: entry.module for entry in api_names.entries()}
 
 
 def scope_of(node: nodes.Node) -> Iterator[str]:
     """Yield the names that a node of a docstring is within: a method, its class, the module that defines it."""
-    every = {entry.name: entry.module for entry in api_names.entries()}
     parent = node.parent
     while parent is not None:
         if isinstance(parent, addnodes.desc) and parent.get("domain") == "py":
             name = f"{parent[0].get('module')}.{parent[0].get('fullname')}"
-            yield from (name, every.get(name, ""))
+            yield from (name, _homes().get(name, ""))
         parent = parent.parent
     yield PACKAGE
 

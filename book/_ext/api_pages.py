@@ -1,4 +1,4 @@
-"""Write the pages of the API reference, one for each room of the library, and let names in code link to them.
+"""Write the pages of the API reference, one for each module and one for the command, and link names in code to them.
 
 The pages are made before Sphinx looks for sources, from the public names of the modules (`api_names.py`); what they say
 is in the docstrings, which autodoc reads. `book/_toc.yml` takes whatever pages there are.
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import api_names
+import click
 from api_names import PACKAGE, Entry, Room
 from docutils import nodes
 from sphinx import addnodes
@@ -25,7 +26,10 @@ from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
 
+from mfmgdm_lib.cli import main
+
 FOLDER = "book/api"
+COMMAND = "mfmgdm"
 NOTATION = "book/notation"
 VARIABLES = {
     "energy": f"{PACKAGE}.energies.Energy",
@@ -51,8 +55,9 @@ _MEMBERS = (types.FunctionType, property, classmethod, staticmethod)
 
 
 def pages() -> dict[str, str]:
-    """Return the text of each page by the name of its file without suffix: that of its module."""
-    return {room.module: _front_door(room) if room.module == PACKAGE else _page(room) for room in api_names.rooms()}
+    """Return the text of each page by the name of its file without suffix: that of its module, or of the command."""
+    rooms = {room.module: _front_door(room) if room.module == PACKAGE else _page(room) for room in api_names.rooms()}
+    return {COMMAND: _commands(), **rooms}
 
 
 def _title(text: str, rule: str) -> list[str]:
@@ -121,10 +126,28 @@ def _entry(entry: Entry) -> list[str]:
     return [*lines, ""]
 
 
+def commands(command: click.Command = main, typed: str = COMMAND) -> Iterator[tuple[str, click.Command]]:
+    """Yield a command and those below it, with what is typed for each."""
+    yield typed, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{typed} {name}")
+
+
+def _commands() -> str:
+    """Write the page of the command: what `--help` says of each."""
+    lines = _title(f"The command {COMMAND}", "=")
+    for typed, command in commands():
+        context = click.Context(command, info_name=typed, terminal_width=80, color=False)
+        if command is not main:
+            lines += _title(typed, "-")
+        lines += [".. code-block:: text", "", *(f"   {line}" for line in command.get_help(context).splitlines()), ""]
+    return "\n".join(lines)
+
+
 def write_pages(app: Sphinx) -> None:
     """Bring the pages on disk up to date; what has not changed is not read again."""
     folder, wanted = Path(app.srcdir) / FOLDER, pages()
-    for path in folder.glob(f"{PACKAGE}*.rst"):
+    for path in folder.glob(f"{COMMAND}*.rst"):
         if path.stem not in wanted:
             path.unlink()
     for name, text in wanted.items():

@@ -38,11 +38,10 @@ def pages(extensions: SimpleNamespace) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def documented(pages: dict[str, str]) -> list[str]:
-    return [
-        name
-        for text in pages.values()
-        for name in re.findall(r"(?m)^\.\. (?:auto(?:class|exception|function)|py:data):: (\S+)$", text)
-    ]
+    text = "\n".join(pages.values())
+    constants = re.findall(r"(?m)^\.\. py:data:: (\S+)\n   :module: (\S+)$", text)
+    others = re.findall(r"(?m)^\.\. auto(?:class|exception|function):: (\S+)$", text)
+    return [*others, *(f"{module}.{name}" for name, module in constants)]
 
 
 def public_modules() -> list[ModuleType]:
@@ -185,6 +184,7 @@ def test_names_of_the_notation_page_stand_for_classes_that_it_has(extensions: Si
     [
         ("paths (*, time) and (N, *event_shape)", r"paths (\*, time) and (N, \*event_shape)"),
         ("the product of x_{t} and |W|", r"the product of x\_{t} and \|W\|"),
+        ("Brockwell, *Time Series: Theory*, and (*, K)", r"Brockwell, *Time Series: Theory*, and (\*, K)"),
         ("of `a_ | b` and :math:`x_{t}`, ``*c``", "of `a_ | b` and :math:`x_{t}`, ``*c``"),
         (">>> f(*values) | g_", ">>> f(*values) | g_"),
     ],

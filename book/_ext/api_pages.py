@@ -45,7 +45,7 @@ VARIABLES = {
 _DIRECTIVES = {"class": "autoclass", "exception": "autoexception", "function": "autofunction"}
 _IN_CODE = re.compile(r"(?P<name>[A-Za-z_]\w*(?:\.\w+)*)(?:\(.*\))?", re.DOTALL)
 
-_NO_MARKUP = re.compile(r"(?<![\w*])\*(?=[,)\w])|(?<=\w)_(?!\w)|\|")
+_NO_MARKUP = re.compile(r"(?<![\w*])\*(?=[,)\w])(?!\w[^*()]*\w\*(?!\w))|(?<=\w)_(?!\w)|\|")
 _COLON = "\ue000"
 """Stands for a colon that begins no description of a type."""
 _MEMBERS = (types.FunctionType, property, classmethod, staticmethod)
@@ -117,8 +117,17 @@ def _page(room: Room) -> str:
 def _entry(entry: Entry) -> list[str]:
     if entry.kind == "data":
         # autodoc finds the string below a constant under the name of its own module only
-        return [f".. py:data:: {entry.name}", "", *(f"   {line}" for line in plain(entry.docstring.splitlines())), ""]
+        module, _, name = entry.name.rpartition(".")
+        return [
+            f".. py:data:: {name}",
+            f"   :module: {module}",
+            "",
+            *(f"   {line}" for line in plain(entry.docstring.splitlines())),
+            "",
+        ]
     lines = [f".. {_DIRECTIVES[entry.kind]}:: {entry.name}"]
+    if isinstance(entry.value, type) and {*entry.value.__bases__} - {object, ABC}:
+        lines.append("   :show-inheritance:")
     if isinstance(entry.value, type) and any(base.__name__.startswith("_") for base in entry.value.__mro__):
         # what a private base has is documented nowhere else; up to these bases everything is
         public = [base.__name__ for base in entry.value.__mro__[1:] if not base.__name__.startswith("_")]
@@ -182,8 +191,7 @@ def name_public_bases(app: Sphinx, name: str, value: type, options: object, base
     while private := next((base for base in bases if getattr(base, "__name__", "").startswith("_")), None):
         place = bases.index(private)
         bases[place : place + 1] = [base for base in private.__bases__ if base not in bases]
-    if len(bases) > 1 or bases == [ABC]:
-        bases[:] = [base for base in bases if base is not ABC] or [object]
+    bases[:] = [base for base in bases if base is not ABC]
 
 
 def plain(lines: list[str]) -> list[str]:
@@ -219,10 +227,14 @@ def restore_colons(app: Sphinx, what: str, name: str, value: object, options: ob
 
 
 def shorten_names(app: Sphinx, doctree: nodes.document) -> None:
-    """Show names as they are typed."""
+    """Show names as they are typed, and types by their last word."""
     for part in doctree.findall(addnodes.desc_addname):
         full = f"{part.parent.get('module')}.{part.parent.get('fullname')}"
         part.children[:] = [nodes.Text(f"{api_names.shown(full).rpartition('.')[0]}.")]
+    for link in doctree.findall(addnodes.pending_xref):
+        for text in list(link.findall(nodes.Text)) if link.get("reftype") == "class" else []:
+            if text.startswith(f"{PACKAGE}."):
+                text.parent.replace(text, nodes.Text(text.rpartition(".")[2]))
 
 
 # --- other names of the same things ---

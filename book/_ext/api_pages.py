@@ -118,13 +118,8 @@ def _entry(entry: Entry) -> list[str]:
     if entry.kind == "data":
         # autodoc finds the string below a constant under the name of its own module only
         module, _, name = entry.name.rpartition(".")
-        return [
-            f".. py:data:: {name}",
-            f"   :module: {module}",
-            "",
-            *(f"   {line}" for line in plain(entry.docstring.splitlines())),
-            "",
-        ]
+        text = [f"   {line}" for line in plain(entry.docstring.splitlines())]
+        return [f".. py:data:: {name}", f"   :module: {module}", "", *text, ""]
     lines = [f".. {_DIRECTIVES[entry.kind]}:: {entry.name}"]
     if isinstance(entry.value, type) and {*entry.value.__bases__} - {object, ABC}:
         lines.append("   :show-inheritance:")

@@ -33,7 +33,8 @@ def members(cls: type) -> set[str]:
     """Public methods of a class that the library has written."""
     own = [base for base in cls.__mro__ if base.__module__.startswith("mfmgdm_lib")]
     names = {name for base in own for name in vars(base) if not name.startswith("_")}
-    return {name for name in names if inspect.isroutine(getattr(cls, name, None))}
+    values = {name: getattr(cls, name, None) for name in names}
+    return {name for name, value in values.items() if inspect.isfunction(value) or inspect.ismethod(value)}
 
 
 def public_names() -> set[str]:

@@ -104,3 +104,9 @@ window.addEventListener("load", () => {
   window.MathJax?.startup?.promise?.then(reachScrolling);
 });
 window.addEventListener("resize", reachScrolling);
+
+// The theme's arrows that open the pages below one have no name for those who hear the page.
+for (const arrow of document.querySelectorAll(".bd-sidebar-primary nav details > summary")) {
+  const page = arrow.closest("li").querySelector("a");
+  arrow.setAttribute("aria-label", `Pages below ${page.textContent.trim()}`);
+}

@@ -263,9 +263,10 @@ def resolve_type(
     if node.get("refdomain") != "py":
         return None
     target = str(node["reftarget"])
+    objects = _python(env).objects
     same = [entry.name for entry in api_names.entries() if entry.name.endswith(f".{target}")]
-    if len(same) == 1:
-        own = _python(env).objects[same[0]]
+    if len(same) == 1 and same[0] in objects:
+        own = objects[same[0]]
         return make_refnode(app.builder, str(node["refdoc"]), own.docname, own.node_id, [shown], same[0])
     home, _, name = target.rpartition(".")
     if home.startswith(PACKAGE):

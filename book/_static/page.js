@@ -92,8 +92,17 @@ function mendDownload() {
   });
 }
 
+// The theme's arrows that open the pages below one have no name for those who hear the page.
+function nameArrows() {
+  for (const arrow of document.querySelectorAll(".bd-sidebar-primary nav details > summary, dialog nav details > summary")) {
+    const link = arrow.closest("li").querySelector("a");
+    arrow.setAttribute("aria-label", `Pages below ${link.textContent.trim()}`);
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   nameButtons();
+  nameArrows();
   mendMenus();
   enlargeFigures();
   mendDownload();

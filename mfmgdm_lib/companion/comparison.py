@@ -37,8 +37,10 @@ ENERGY_NAMES = {
     "scatcov": "iii. scattering covariance",
     "spectra": "iv. scattering spectra",
 }
+"""The paper's energies, by their keys in specifications."""
 
 MODEL_NAMES = {"mgdm": "MGDM", "mf": "MF–MGDM"}
+"""The paper's models, by their keys in specifications."""
 
 
 def cell_names(cell: Cell) -> dict[str, str]:

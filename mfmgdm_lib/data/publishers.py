@@ -103,3 +103,4 @@ PUBLISHERS: dict[str, Publisher] = {
         files={"SR_5Y": "rates/eur_5y.csv", "SR_10Y": "rates/eur_10y.csv"},
     ),
 }
+"""Who publishes which series, by a short name."""

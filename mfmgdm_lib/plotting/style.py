@@ -16,6 +16,7 @@ from matplotlib.ticker import NullLocator
 __all__ = ["COLOURS", "band", "name_ticks", "outside_legend", "styled", "subplots", "with_powers"]
 
 COLOURS = {"true": "#1a1a1a", "start": "#8a8a8a", "MGDM": "#d55e00", "MF–MGDM": "#0072b2"}
+"""The colours of all figures: of the true law, the start, and the two models."""
 
 
 _STYLE: dict[Any, Any] = {

@@ -20,6 +20,7 @@ QUIET += ["--disable-component-update", "--disable-sync"]
 
 
 PAGES = sorted(path for folder in ("book", "notebooks") for path in (SITE / folder).glob("*.html"))
+REFERENCE = sorted((SITE / "book" / "api").glob("*.html"))
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
@@ -32,7 +33,9 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that asks for a page every page of the book."""
+    """Give a test that asks for a page every page of the book, or of its reference."""
+    if "reference" in metafunc.fixturenames:
+        metafunc.parametrize("reference", [path.relative_to(SITE).as_posix() for path in REFERENCE])
     if "name" in metafunc.fixturenames:
         metafunc.parametrize("name", ["search.html", *(path.relative_to(SITE).as_posix() for path in PAGES)])
 

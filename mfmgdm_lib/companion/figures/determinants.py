@@ -41,6 +41,7 @@ def jacobian_parts(parts: Mapping[str, Tensor], *, n_paths: int, least: float = 
 
 
 READINGS = {"mended": "#0072b2", "as printed": "#aa3377", "Σ over n, no 1/N": "#228833"}
+"""Readings of the last line of Appendix A, and the colour of each."""
 
 
 @styled

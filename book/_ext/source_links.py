@@ -1,0 +1,59 @@
+"""Link what the reference documents to its source, in the repository where that is on the web, or else in the site.
+
+The extension chooses between Sphinx's `linkcode` and `viewcode`, which makes the pages.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from repository import ROOT, commit, repository_address
+from sphinx.application import Sphinx
+
+__all__ = ["extension_for", "place_of", "resolver"]
+
+
+def extension_for(address: str | None) -> str:
+    """Name the extension that makes the links: the repository has them, or else the site must."""
+    return "sphinx.ext.viewcode" if address is None else "sphinx.ext.linkcode"
+
+
+def place_of(module: str, name: str) -> tuple[Path, int, int] | None:
+    """Return the file and the first and last line of what a module calls by a name; None for constants."""
+    try:
+        value = operator.attrgetter(name)(import_module(module))
+        if isinstance(value, property):
+            value = value.fget
+        value = inspect.unwrap(value)
+        file, (lines, first) = inspect.getsourcefile(value), inspect.getsourcelines(value)
+    except (AttributeError, OSError, TypeError):
+        return None
+    return None if file is None else (Path(file), first, first + len(lines) - 1)
+
+
+def resolver(address: str, revision: str) -> Callable[[str, Mapping[str, str]], str | None]:
+    """Return what `linkcode` asks for the address of a thing: its lines in the repository, at a commit."""
+
+    def resolve(domain: str, info: Mapping[str, str]) -> str | None:
+        place = place_of(info["module"], info["fullname"]) if domain == "py" and info["module"] else None
+        if place is None or not place[0].is_relative_to(ROOT):
+            return None
+        file, first, last = place
+        return f"{address}/blob/{revision}/{file.relative_to(ROOT).as_posix()}#L{first}-L{last}"
+
+    return resolve
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Set up the extension that is needed."""
+    address = repository_address()
+    if address is not None:
+        resolve = resolver(address, commit())
+        app.connect("config-inited", lambda app, config: setattr(config, "linkcode_resolve", resolve))
+    app.setup_extension(extension_for(address))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

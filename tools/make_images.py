@@ -27,7 +27,7 @@ def two_descents() -> Figure:
 def save_card(figure: Figure, path: Path) -> None:
     """Give a figure the size of a card and the name of the paper, and save it."""
     dots_per_inch = 192
-    figure.set_size_inches(*(pixels / dots_per_inch for pixels in CARD_PX))
+    figure.set_size_inches(CARD_PX[0] / dots_per_inch, CARD_PX[1] / dots_per_inch)
     figure.suptitle("Mean-Field Microcanonical Gradient Descent, run again", fontsize=12, fontweight="bold")
     figure.savefig(path, dpi=dots_per_inch)
 

@@ -1,4 +1,4 @@
-"""The directives `{bibtex}`, `{edition}` and `{repository}`: how to cite, which version this is, and where it comes from."""
+"""The directives `{bibtex}`, `{edition}` and `{repository}`: how to cite, which version this is, and its repository."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ def tex(text: str) -> str:
 
 def author(person: Work) -> str:
     """Write a person as "Family, Given", and a group so that BibTeX does not take it apart."""
-    return tex(f"{person['family-names']}, {person['given-names']}") if "family-names" in person else f"{{{person['name']}}}"
+    return (
+        tex(f"{person['family-names']}, {person['given-names']}")
+        if "family-names" in person
+        else f"{{{person['name']}}}"
+    )
 
 
 def fields(work: Work, date: str, address: str | None) -> dict[str, str]:
@@ -112,7 +116,7 @@ def edition(citation: Work, date: str) -> str:
 
 
 class _Cited(SphinxDirective):
-    """A directive that reads CITATION.cff, and whose page is read again at each build, as the last commit may be new."""
+    """A directive that reads CITATION.cff; its page is read again at each build, as the last commit may be new."""
 
     def citation(self) -> Work:
         self.env.note_dependency(str(CITATION))

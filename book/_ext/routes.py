@@ -1,7 +1,7 @@
-"""Routes through the book: the directives `{route-cards}` and `{route}`, and a line at the foot of each page on a route.
+"""Routes through the book: the directives `{route-cards}` and `{route}`, and a line at the foot of each page on one.
 
-A route is an ordered list of pages for a reader with one purpose. All of them are in `ROUTES`: the cards of the contents
-page, the lists of the page *Get started* and the lines at the foot of pages are made from it.
+A route is an ordered list of pages for a reader with one purpose. All of them are in `ROUTES`: the cards of the
+contents page, the lists of the page *Get started* and the lines at the foot of pages are made from it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ ROUTES = {
         "What the method is, why the older one fails, and how anybody can tell. No finance is needed.",
         (
             Step("notebooks/00_background", "what the words mean: energies, ensembles, entropy, divergence"),
-            Step("notebooks/01_ar_illustration", "both methods in a few lines of code, and Figures 1 to 4 of the paper"),
+            Step(
+                "notebooks/01_ar_illustration", "both methods in a few lines of code, and Figures 1 to 4 of the paper"
+            ),
             Step("notebooks/02_explorer", "sliders for the step and the size of the ensemble: see the samples move"),
             Step("notebooks/03_sp500_first_look", "the same two methods on daily returns of the S&P 500"),
             Step("notebooks/04_what_the_energies_see", "what the statistics of the paper can tell apart, and what not"),
@@ -48,7 +50,9 @@ ROUTES = {
         "From a CSV file of prices, rates or volumes to simulated paths, and what to check before you use them.",
         (
             Step("notebooks/14_your_own_series", "the whole way on one page, and four series that it warns of"),
-            Step("notebooks/04_what_the_energies_see", "which properties of a series the paths keep, and which they lose"),
+            Step(
+                "notebooks/04_what_the_energies_see", "which properties of a series the paths keep, and which they lose"
+            ),
             Step("notebooks/15_frozen_flow", "as many independent paths as you like, each with its density"),
             Step("book/api/index", "every function and class, with its arguments and an example"),
         ),
@@ -74,7 +78,7 @@ def anchor(key: str) -> str:
 
 
 class _Written(SphinxDirective):
-    """A directive whose nodes come from Markdown, so that Sphinx resolves its links and fails on one that leads nowhere."""
+    """A directive that writes Markdown, so that Sphinx resolves its links and fails on one that leads nowhere."""
 
     def parsed(self, lines: list[str]) -> list[nodes.Node]:
         container = nodes.container()
@@ -87,11 +91,11 @@ class RouteCards(_Written):
 
     def run(self) -> list[nodes.Node]:
         """Return a grid of cards."""
-        lines = ["::::{grid} 1 1 3 3", ":gutter: 3", ""]
+        lines = [":::::{grid} 1 1 3 3", ":gutter: 3", ""]
         for key, route in ROUTES.items():
-            lines += [f":::{{grid-item-card}} {route.wish}", f":link: {anchor(key)}", ":link-type: ref", ""]
-            lines += [route.summary, "", "+++", f"{len(route.steps)} pages", ":::", ""]
-        return self.parsed([*lines, "::::"])
+            lines += [f"::::{{grid-item-card}} {route.wish}", f":link: {anchor(key)}", ":link-type: ref", ""]
+            lines += [route.summary, "", ":::{card-footer}", f"{len(route.steps)} pages", ":::", "::::", ""]
+        return self.parsed([*lines, ":::::"])
 
 
 class RouteList(_Written):

@@ -1,8 +1,9 @@
-"""Describe every page to search engines and to services that preview links: description, picture and their addresses.
+"""Describe every page to search engines and to services that preview links: title, description, picture and addresses.
 
-`sphinxext.opengraph` writes the tags. It would describe a page by its first 200 characters, formulas and headings
-included, and a crawler needs the picture's whole address, which only whoever puts the site on a server knows: the
-environment variable SITE_URL names it. Without one, addresses are relative to the page, which holds wherever it lies.
+`sphinxext.opengraph` writes the tags. By itself it describes a page by its first 200 characters, headings and formulas
+included, and leaves out pages without a source, as the search. A preview needs the whole address of the picture, which
+only whoever puts the site on a server knows: the environment variable SITE_URL tells it. Without one the addresses are
+relative to the page, which is right wherever the site lies.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import posixpath
 import re
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,12 +28,14 @@ PICTURE = "_static/card.png"
 """Drawn by `tools/make_images.py`; _config.yml has its size and its description."""
 
 LONGEST = 200
-"""Characters of a description: what search engines and previews show of one."""
+"""Characters of a description, about as many as a preview shows."""
+
+TITLES = {"search": "Search", "genindex": "Index"}
+"""Of the pages that have no source and no title."""
 
 
-def site_url() -> str:
-    """Return the address under which the site will be found, ending in a slash, or nothing where that is not known."""
-    given = os.environ.get("SITE_URL", "").strip()
+def site_url(given: str) -> str:
+    """Return the address that the site will have, ending in a slash, or nothing where none is given."""
     parts = urlsplit(given)
     if given and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
         raise ConfigError(
@@ -42,8 +46,9 @@ def site_url() -> str:
 
 
 def set_site_url(app: Sphinx, config: Config) -> None:
-    """Tell Sphinx, which writes the canonical address of each page, and opengraph; a change rewrites all pages."""
-    config["ogp_site_url"] = config["html_baseurl"] = site_url()
+    """Tell opengraph, and Sphinx, which writes the canonical address of each page; a change rewrites all pages."""
+    address = site_url(os.environ.get("SITE_URL", "").strip())
+    config["ogp_site_url"] = config["html_baseurl"] = address
 
 
 def first_paragraph(doctree: nodes.document) -> str:
@@ -59,34 +64,64 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     """Cut a text after its last whole sentence that fits, or after its last whole word where that leaves too little."""
     if len(text) <= longest:
         return text
-    sentences = re.match(rf".{{60,{longest - 1}}}[.?!](?= )", text)
+    sentences = re.match(rf".{{{longest // 2},{longest - 1}}}(?<! al)[.?!](?= )", text)
     return sentences[0] if sentences else text[: longest - 1].rpartition(" ")[0].rstrip(" ,;:–—-") + " …"
 
 
-def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give opengraph the description and the picture of a page, and call it for pages without a source, as the search."""
-    site, here = app.config.ogp_site_url, app.builder.get_target_uri(pagename)
-    text = first_paragraph(doctree) if doctree else ""
-    description = escape(shortened(text or app.config.social_description))
-    own = {
+def own_tags(app: Sphinx, page: str, description: str, url: str = "") -> dict[str, str]:
+    """List what opengraph shall say of a page in place of its own; addresses are whole, or relative to the page."""
+    site, url = app.config.ogp_site_url, url or app.builder.get_target_uri(page)
+    return {
         "og:description": description,
-        "og:image": site + PICTURE if site else relative_uri(here, PICTURE),
-        "og:url": site + here if site else posixpath.basename(here),
+        "og:image": site + PICTURE if site else relative_uri(app.builder.get_target_uri(page), PICTURE),
+        "og:image:alt": app.config.ogp_image_alt,
+        "og:url": site + url
+        if site
+        else relative_uri(app.builder.get_target_uri(page), url) or posixpath.basename(url),
     }
-    context["meta"] = {**(context.get("meta") or {}), **own}
-    context["metatags"] = context.get("metatags", "") + f'\n<meta name="description" content="{description}" />\n'
+
+
+def described(description: str) -> str:
+    """Write the description that search engines read."""
+    return f'\n<meta name="description" content="{description}" />\n'
+
+
+def tags_without_source(app: Sphinx, page: str, title: str, url: str = "") -> str:
+    """Write all tags of a page that has no source."""
+    description = escape(app.config.social_description)
+    context = {"title": title, "pagename": page, "metatags": "", "meta": own_tags(app, page, description, url)}
+    settings = {"srcdir": app.srcdir, "outdir": app.outdir, "config": app.config}
+    return described(description) + get_tags(context, new_document(""), builder=app.builder, env=app.env, **settings)
+
+
+def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Give opengraph the description and the addresses of a page, or do its work where it does nothing."""
     if not doctree:
-        page, where = {"title": pagename.capitalize(), **context}, {"srcdir": app.srcdir, "outdir": app.outdir}
-        nothing = new_document("")
-        context["metatags"] += get_tags(
-            page, nothing, **where, config=app.config, builder=app.builder, env=app.env
-        )
+        title = TITLES.get(pagename) or context.get("title", app.config.ogp_site_name)
+        context["metatags"] = context.get("metatags", "") + tags_without_source(app, pagename, title)
+        return
+    description = escape(shortened(first_paragraph(doctree) or app.config.social_description))
+    context["meta"] = {**(context.get("meta") or {}), **own_tags(app, pagename, description)}
+    context["metatags"] += described(description)
+
+
+def write_entrance(app: Sphinx, exception: Exception | None) -> None:
+    """Write the page at the root of the site, which leads to the first page; the one of the theme describes nothing."""
+    if exception is not None or app.builder.format != "html":
+        return
+    first, title = app.builder.get_target_uri(app.config.root_doc), escape(app.config.ogp_site_name)
+    lines = ["<!doctype html>", '<html lang="en"><head><meta charset="utf-8">', f"<title>{title}</title>"]
+    lines += [tags_without_source(app, "index", title, first).strip()]
+    lines += [f'<meta http-equiv="refresh" content="0; url={first}">', "</head>"]
+    lines += [f'<body><p><a href="{first}">{title}</a></p></body></html>', ""]
+    (Path(app.outdir) / "index.html").write_text("\n".join(lines), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect to Sphinx before opengraph does (priority 500)."""
+    """Connect to Sphinx before opengraph (priority 500), and before the theme writes a page at the root."""
     app.setup_extension("sphinxext.opengraph")
     app.add_config_value("social_description", "", "html", types=frozenset({str}))
     app.connect("config-inited", set_site_url)
     app.connect("html-page-context", describe, priority=400)
+    app.connect("build-finished", write_entrance, priority=400)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

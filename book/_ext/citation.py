@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import textwrap
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,9 @@ Work = Mapping[str, Any]
 CITATION = ROOT / "CITATION.cff"
 KINDS = {"article": "article", "conference-paper": "inproceedings", "software": "software"}
 """The kind of entry in BibTeX for a type of work in CITATION.cff."""
+
+LINE = 76
+"""Characters of a line of BibTeX that a page has room for."""
 
 _ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"', "\u030a": "r", "\u030c": "v"}
 
@@ -87,8 +91,20 @@ def bibtex(work: Work, date: str, address: str | None) -> str:
     """
     listed = fields(work, date, address)
     width = max(map(len, listed))
-    lines = [f"  {name:<{width}} = {{{value}}}," for name, value in listed.items()]
+    lines = [_wrapped(f"  {name:<{width}} = ", f"{{{value}}},") for name, value in listed.items()]
     return "\n".join([f"@{KINDS[work['type']]}{{{key(work, listed.get('year', ''))},", *lines, "}"])
+
+
+def _wrapped(name: str, value: str) -> str:
+    """Break a long value between words, which BibTeX does not mind, and align what follows."""
+    return textwrap.fill(
+        value,
+        LINE,
+        initial_indent=name,
+        subsequent_indent=" " * (len(name) + 1),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def works(citation: Work) -> dict[str, Work]:

@@ -131,8 +131,9 @@ def test_text_about_the_repository_depends_on_its_address(extensions: dict[str, 
 def test_descriptions_end_with_a_sentence_or_a_word(extensions: dict[str, ModuleType]) -> None:
     shortened = extensions["social"].shortened
     assert shortened("Short.") == "Short."
-    sentence = "It is as long as it has to be for this test, and it names Smith et al. (2020) too, so that it goes on."
+    sentence = "This sentence is as long as it has to be for the test, which is more than half of a whole description."
     assert shortened(f"{sentence} {'more ' * 30}") == sentence
+    assert shortened(f"{sentence[:-1]}, says Smith et al. in {'more ' * 30}").endswith("more …")
     assert shortened("word " * 60, 99) == "word " * 19 + "…"
 
 

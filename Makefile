@@ -1,5 +1,6 @@
 # Two commands matter: `make book` and `make test`. Both set up .venv first, once.
 # Set PYTHON to choose the interpreter, as in `make book PYTHON=python3.12`.
+# Set SITE_URL to where the site will lie, as in `make book SITE_URL=https://example.org/book/`, for its link previews.
 
 .DEFAULT_GOAL := help
 # The targets share .venv and _build, and the heavy ones use every core already.

@@ -1,24 +1,50 @@
-"""Draw the picture that the README and the first page of the book share: `python tools/make_images.py`."""
+"""Draw the pictures of the first pages of the book and of the README: `python tools/make_images.py`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 import mfmgdm_lib as mm
 
-IMAGES = Path(__file__).resolve().parents[1] / "book" / "images"
+BOOK = Path(__file__).resolve().parents[1] / "book"
+CARD_PX = (1200, 630)
+"""Size of the picture that services show beside a link to a page."""
 
 
-def main() -> None:
-    """Draw the energies of both descents beside those of the true law."""
+def two_descents() -> Figure:
+    """The energies of both descents beside those of the true law."""
     experiment = mm.companion.AR_ILLUSTRATION
     true = experiment.energy(experiment.process.sample(1024, 1024, seed=(3, 12345)))
     panels = {}
     for name, ensemble_size, step in (("MGDM", 1, 100), ("MF–MGDM", None, 157)):
         clouds = experiment.clouds(ensemble_size, steps=(0, step))
         panels[f"{name} after {step} steps"] = {"start": clouds[0], "true": true, name: clouds[step]}
-    IMAGES.mkdir(exist_ok=True)
-    mm.companion.figures.energy_clouds(panels, experiment.target.mean).savefig(IMAGES / "two_descents.png", dpi=144)
+    return mm.companion.figures.energy_clouds(panels, experiment.target.mean)
+
+
+def save_card(figure: Figure, path: Path) -> None:
+    """Give a figure the size of a card and the name of the paper, and save it."""
+    dots_per_inch = 192
+    figure.set_size_inches(CARD_PX[0] / dots_per_inch, CARD_PX[1] / dots_per_inch)
+    figure.suptitle("Mean-Field Microcanonical Gradient Descent, run again", fontsize=12, fontweight="bold")
+    figure.savefig(path, dpi=dots_per_inch)
+
+
+def first_paths() -> Figure:
+    """The report of the first paths of *Get started*, as the command there draws it."""
+    returns = mm.data.returns(mm.data.sp500(), "log")
+    made = mm.generate(returns, n_paths=50, seed=0)
+    return mm.plotting.generation_report(made, unit=returns.attrs["unit"])
+
+
+def main() -> None:
+    """Draw them all."""
+    figure = two_descents()
+    figure.savefig(BOOK / "images" / "two_descents.png", dpi=144)
+    save_card(figure, BOOK / "_static" / "card.png")
+    first_paths().savefig(BOOK / "images" / "first_paths.png", dpi=192)
 
 
 if __name__ == "__main__":

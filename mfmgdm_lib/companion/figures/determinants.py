@@ -31,8 +31,8 @@ def jacobian_parts(parts: Mapping[str, Tensor], *, n_paths: int, least: float = 
         axis.vlines(borders, -0.5, len(matrix) - 0.5, color="0.5", lw=0.6)
         ticks = (np.arange(n_paths) + 0.5) * len(matrix) / n_paths - 0.5
         names = [f"path {n + 1}" for n in range(n_paths)]
-        axis.set_xticks(ticks, names, fontsize=7)
-        axis.set_yticks(ticks, names if axis is axes[0] else [""] * n_paths, fontsize=7, rotation=90, va="center")
+        axis.set_xticks(ticks, names, fontsize=8)
+        axis.set_yticks(ticks, names if axis is axes[0] else [""] * n_paths, fontsize=8, rotation=90, va="center")
         axis.tick_params(length=0)
         axis.set(title=title, xlabel="entry before the step")
     axes[0].set_ylabel("entry after it")
@@ -60,7 +60,7 @@ def last_line(errors: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     left.set(title="one step, ten random problems", xlabel="problem", ylabel="error of log|det|, nats")
     left.set(xticks=np.arange(1, len(errors) + 1))
     right.set(title="a whole descent, AR(0.1)", xlabel="step t", ylabel="reverse KL, nats per path")
-    right.legend(title="last line", fontsize=8)
+    right.legend(title="last line")
     return figure
 
 
@@ -79,7 +79,7 @@ def determinant_costs(costs: pd.DataFrame, exponents: Mapping[tuple[str, str], f
             axis.loglog(rows["size"], rows["seconds"], marker + "-", color=shades[backend], markersize=4, label=power)
         fixed = "N" if name == "d" else "d"
         axis.set(title=f"{fixed} = {own['fixed'].iloc[0]}", xlabel=label)
-        axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     axes[0].set_ylabel("seconds for one log-determinant")
     return figure
 
@@ -132,6 +132,6 @@ def half_line_steps(
             axis.plot([0, 0], [0, 1.9], color=colours[name], lw=4, solid_capstyle="butt")
             axis.annotate(f"{at_zero:.0%} are 0", (0.12, 1.45), color=colours[name])
         axis.set(title=name, xlabel="value after", ylim=(0, 2.0))
-        axis.legend(loc="upper right", fontsize=8)
+        axis.legend(loc="upper right")
     axes[1].set_ylabel("density")
     return figure

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from mfmgdm_lib.divergence import DivergenceTrace
-from mfmgdm_lib.plotting.style import COLOURS, band, name_ticks, outside_legend, styled, subplots, with_powers
+from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, name_ticks, styled, subplots, with_powers
 
 __all__ = [
     "divergence",
@@ -43,7 +43,7 @@ def divergence(traces: Mapping[str, DivergenceTrace]) -> Figure:
     total.set(title="reverse KL divergence", xlabel="step t", ylabel="nats per path", ylim=(0, None))
     parts.set(title="its two parts", xlabel="step t", ylabel="nats per path")
     total.legend(loc="upper left" if len(traces) > 1 else "best")
-    parts.legend(fontsize=8)
+    parts.legend()
     return figure
 
 
@@ -78,7 +78,7 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
         grey.append(
             Line2D([], [], color="0.4", lw=_THIN, marker="o", mfc="white", ms=4, label="thin, open: a lower bound")
         )
-    figure.legend(handles=[*handles, *grey], loc="outside lower center", ncols=3 if len(grey) > 2 else 4)
+    legend_below(figure, [*handles, *grey])
     return figure
 
 
@@ -112,7 +112,7 @@ def ensemble_sizes(traces: Mapping[int, DivergenceTrace]) -> Figure:
         label = f"N = {size}" + ("  (MGDM)" if size == 1 else "")
         lines += axis.plot(trace.reverse_kl, color=shade, label=label)
     axis.set(xlabel="step t", ylabel="reverse KL, nats per path", xlim=(0, None), ylim=(0, None))
-    outside_legend(axis, lines, "paths in an ensemble")
+    legend_below(figure, lines, "paths in an ensemble")
     return figure
 
 
@@ -129,7 +129,7 @@ def overshoot(curves: Mapping[str, np.ndarray], *, slopes: Mapping[str, float], 
         axis.plot(tail, curve[last] + slopes[label] * (tail - last), "--", color="black", lw=1)
     lines.append(Line2D([], [], color="black", ls="--", lw=1, label="predicted slope"))
     axis.set(xlabel="step t", ylabel="reverse KL, nats per path", xlim=(0, None), ylim=(0, top))
-    outside_legend(axis, lines, "paths in an ensemble")
+    legend_below(figure, lines, "paths in an ensemble")
     return figure
 
 
@@ -151,7 +151,7 @@ def joint_and_path(by_size: pd.DataFrame, by_step: Mapping[str, pd.DataFrame]) -
     left.set(xscale="log", yscale="log", xlabel="paths in an ensemble, N", ylabel="reverse KL, nats per path")
     name_ticks(left, by_size.index.to_numpy())
     right.set(xlabel="step t")
-    figure.legend(handles=right.get_legend_handles_labels()[0], loc="outside lower center", ncols=2)
+    legend_below(figure, right.get_legend_handles_labels()[0])
     return figure
 
 

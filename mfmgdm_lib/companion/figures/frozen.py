@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mfmgdm_lib.plotting.style import COLOURS, band, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots
 
 __all__ = ["frozen_divergences", "frozen_held_out", "frozen_sizes"]
 
@@ -115,10 +115,9 @@ def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
         Line2D([], [], color=COLOURS["true"], ls=style, lw=1, label=name)
         for style, name in zip(_LINES, references["name"], strict=False)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    legend_below(figure, handles)
     return figure
 
 
 def _legend(figure: Figure, kinds: list[str]) -> None:
-    handles = [Line2D([], [], color=_COLOURS[kind], label=_LABELS[kind]) for kind in kinds]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    legend_below(figure, [Line2D([], [], color=_COLOURS[kind], label=_LABELS[kind]) for kind in kinds])

@@ -46,7 +46,9 @@ def generation_report(generation: Generation, *, unit: str = "") -> Figure:
     figure = new_figure(sum(heights))
     (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)
     _draw_paths(above, generation, label)
-    in_time, in_squares, values = below.subplots(3, 1) if is_narrow() else below.subplots(1, 3, width_ratios=[1, 1, 1.25])
+    in_time, in_squares, values = (
+        below.subplots(3, 1) if is_narrow() else below.subplots(1, 3, width_ratios=[1, 1, 1.25])
+    )
     _draw_memory(in_time, generation, 1)
     in_time.set(title="autocorrelation of x", ylabel="correlation")
     _draw_memory(in_squares, generation, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import NullLocator
 
-from mfmgdm_lib.plotting.widths import NARROW, WIDE, PageFigure, finish_narrow, is_narrow, narrow_screen, stacked
+from mfmgdm_lib.plotting.widths import NARROW, WIDE, PageFigure, finish_narrow, is_narrow, narrow_screen, stacked, wrap
 
 __all__ = ["COLOURS", "band", "legend_below", "name_ticks", "new_figure", "styled", "subplots", "with_powers"]
 
@@ -79,12 +80,12 @@ def subplots(
         columns: of panels.
         height: inches.
         stack: whether the columns are undone on a narrow screen.
-        narrow_height: inches on a narrow screen; None for panels as high as on a wide one, up to 2.3.
+        narrow_height: inches on a narrow screen; None for panels as high as on a wide one, up to 2.3, or 2.7 if alone.
         kwargs: of `Figure.subplots`, or for its grid.
     """
     n_high = rows * columns if stack else rows
     if is_narrow() and narrow_height is None:
-        narrow_height = n_high * min(height / rows, 2.3) + (0.4 if n_high > rows else 0.0)
+        narrow_height = n_high * min(height / rows, 2.3 if n_high > 1 else 2.7) + (0.4 if n_high > rows else 0.0)
     figure = new_figure(narrow_height if is_narrow() and narrow_height else height)
     if is_narrow() and stack and columns > 1:
         return figure, stacked(figure, rows, columns, **kwargs)
@@ -97,7 +98,7 @@ def band(axis: Axes, at: Any, middle: Any, error: Any, colour: str) -> None:
 
 
 def legend_below(figure: Figure | SubFigure, handles: Sequence[Any], title: str | None = None) -> None:
-    """Put one legend for all panels below them, in as many columns as there is room for."""
+    """Put one legend for all panels below them and their common label, in as many columns as there is room for."""
     room = figure.get_figure(root=True).bbox.width
     for columns in range(len(handles), 0, -1):
         legend = figure.legend(
@@ -108,9 +109,15 @@ def legend_below(figure: Figure | SubFigure, handles: Sequence[Any], title: str 
             columnspacing=1.5,
             handletextpad=0.6,
         )
-        if columns == 1 or legend.get_window_extent().width <= room:
-            return
-        legend.remove()
+        if legend.get_window_extent().width <= room:
+            break
+        if columns > 1:
+            legend.remove()
+    for text in legend.get_texts():
+        wrap(text, room - 40.0 * figure.dpi / 72.0)
+    if label := figure.get_supxlabel():  # a label keeps no distance from a legend: empty lines do
+        line_height = 1.2 * plt.rcParams["figure.labelsize"] * figure.dpi / 72.0
+        figure.supxlabel(label + "\n" * math.ceil(legend.get_window_extent().height / line_height + 0.3))
 
 
 def name_ticks(axis: Axes, at: np.ndarray) -> None:

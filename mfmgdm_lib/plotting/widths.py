@@ -26,8 +26,10 @@ __all__ = [
     "finish_narrow",
     "is_narrow",
     "narrow_screen",
+    "part_widths",
     "png",
     "stacked",
+    "wrap",
 ]
 
 WIDE, NARROW = 7.2, 3.7
@@ -81,6 +83,18 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
+def part_widths(file: bytes) -> tuple[bytes, bytes | None]:
+    """Part a PNG file into itself and the one for narrow screens that it holds, or None."""
+    with Image.open(BytesIO(file)) as image:
+        image.load()
+        narrow = dict(part[:2] for part in getattr(image, "private_chunks", ())).get(NARROW_CHUNK)
+        if narrow is None:
+            return file, None
+        alone = BytesIO()
+        image.save(alone, "png", optimize=True, dpi=image.info["dpi"])
+    return alone.getvalue(), narrow
+
+
 def stacked(
     figure: Figure, rows: int, columns: int, *, sharex: bool | str = False, sharey: bool | str = False, **_: Any
 ) -> np.ndarray:
@@ -101,7 +115,7 @@ def stacked(
             if first is not None and first < number
         }
         place = column * rows + row if by_column else number
-        panel = figure.add_subplot(places[place], **shared)  # type: ignore[arg-type]
+        panel = figure.add_subplot(places[place], **shared)
         panel.set_gid(f"{row} {column}")
         panels.append(panel)
     return np.array(panels)
@@ -109,20 +123,20 @@ def stacked(
 
 def finish_narrow(figure: Figure) -> None:
     """Give stacked panels the titles and labels that stood beside or above them, and wrap what is too long."""
-    _label_stacked({tuple(map(int, axis.get_gid().split())): axis for axis in figure.axes if axis.get_gid()})
+    _label_stacked({tuple(map(int, gid.split())): axis for axis in figure.axes if (gid := axis.get_gid())})
     if engine := figure.get_layout_engine():
         engine.execute(figure)
     width = figure.bbox.width
     for axis in figure.axes:
         box = axis.get_window_extent()
         for text in (axis.title, axis._left_title):  # type: ignore[attr-defined]
-            _wrap(text, width - box.x0)
-        _wrap(axis.xaxis.label, 2.0 * min(0.5 * (box.x0 + box.x1), width - 0.5 * (box.x0 + box.x1)))
-        _wrap(axis.yaxis.label, 1.05 * box.height)
+            wrap(text, width - box.x0)
+        wrap(axis.xaxis.label, 2.0 * min(0.5 * (box.x0 + box.x1), width - 0.5 * (box.x0 + box.x1)))
+        wrap(axis.yaxis.label, 1.05 * box.height)
     for subfigure in (figure, *figure.subfigs):
         for text, room in ((subfigure._supxlabel, width), (subfigure._supylabel, subfigure.bbox.height)):  # type: ignore[attr-defined]
             if text is not None:
-                _wrap(text, 0.98 * room)
+                wrap(text, 0.98 * room)
 
 
 def _label_stacked(panels: dict[tuple[int, ...], Axes]) -> None:
@@ -131,19 +145,16 @@ def _label_stacked(panels: dict[tuple[int, ...], Axes]) -> None:
         above = [panels[other, column] for other in range(row, -1, -1)]
         axis.set_ylabel(next(filter(None, (other.get_ylabel() for other in left)), ""))
         axis.set_title(next(filter(None, (other.get_title(loc="left") for other in above)), ""), loc="left")
-    last = max(panels.values(), key=lambda axis: axis.get_subplotspec().rowspan.start, default=None)  # type: ignore[union-attr]
     for (row, column), axis in panels.items():
         below = [other for (r, c), other in sorted(panels.items()) if c == column and r >= row]
         label = next(filter(None, (other.get_xlabel() for other in below)), "")
-        one_axis = axis.get_shared_x_axes().get_siblings(axis)
-        if len(one_axis) == len(panels) and last is not None:  # one horizontal axis for all: named once
-            axis.set_xlabel(label if axis is last else "")
-            axis.tick_params(labelbottom=axis is last)
-        else:
-            axis.set_xlabel(label)
+        sharing = axis.get_shared_x_axes().get_siblings(axis)
+        is_last = axis is max(sharing, key=lambda one: one.get_subplotspec().rowspan.start)
+        axis.set_xlabel(label if is_last else "")  # one horizontal axis is named once
+        axis.tick_params(labelbottom=is_last)
 
 
-def _wrap(text: Text, room: float) -> None:
+def wrap(text: Text, room: float) -> None:
     """Break a text into lines where it is longer than a length; formulas stay whole."""
     content = text.get_text()
     box = text.get_window_extent()

@@ -151,7 +151,8 @@ def market_spread(table: pd.DataFrame, models: Sequence[str]) -> Figure:
 
 def _statistics_grid(rows: int, *, height: float) -> tuple[Figure, np.ndarray]:
     """Rows of three panels, (rows, 3), for both autocorrelations and the density."""
-    figure, axes = subplots(rows, 3, height=height, sharex="col", width_ratios=[1, 1, 1.1])
+    narrow = 3 * (1.35 * rows + 0.35) + 0.4
+    figure, axes = subplots(rows, 3, height=height, narrow_height=narrow, sharex="col", width_ratios=[1, 1, 1.1])
     grid = axes.reshape(rows, 3)
     for axis, title in zip(grid[0], (*_TITLES.values(), "density of x"), strict=True):
         axis.set_title(title)
@@ -191,11 +192,11 @@ def _write_tail_shares(axis: Axes, first: Any, models: Mapping[str, Any], colour
     """Write how much of the series (black) and of the models lies outside the bins, which end before the tails do."""
     shares = [(COLOURS["true"], first.share_beyond(of_series=True))]
     shares += [(colours[name], summary.share_beyond()) for name, summary in models.items()]
-    style: dict[str, Any] = {"xycoords": "axes fraction", "ha": "right", "va": "top", "size": 8}
-    axis.annotate(f"beyond ±{EDGES[-1]:g}:", (1.02, 1.02), color="0.3", **style)
-    for k, (colour, share) in enumerate(shares, start=1):
-        text = "<0.001 %" if share < 5e-6 else f"{100 * share:.3f} %"
-        axis.annotate(text, (1.02, 1.02 - 0.085 * k), color=colour, **style)
+    lines = [("0.3", f"beyond ±{EDGES[-1]:g}:")]
+    lines += [(colour, "<0.001 %" if share < 5e-6 else f"{100 * share:.3f} %") for colour, share in shares]
+    style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "top"}
+    for k, (colour, text) in enumerate(lines):
+        axis.annotate(text, (1.0, 1.0), (2, 2 - 9 * k), color=colour, size=8, **style)
 
 
 def _share_range(axes: Iterable[Axes]) -> None:

@@ -22,6 +22,8 @@ from mfmgdm_lib.plotting.widths import part_widths
 
 CSS_PIXELS_PER_INCH = 96
 NARROW_SCREEN = "(max-width: 600px)"  # as in book/_static/custom.css
+SIDES = re.compile(r"\b([Ll]eft|[Rr]ight)[:,;]")
+STACKED = "Here, on a narrow screen, left is above and right below."
 NUMBER = re.compile(r"[-−+±]?[\d.,]+(e[-−+]?\d+)?\s*%?|[-−]?inf|nan|NaN|None|[-–—]|")
 
 
@@ -48,6 +50,17 @@ def find_narrow(image: nodes.image, app: Sphinx) -> None:
     if beside.is_file():
         image["narrow"] = str(beside)
         app.builder.images[str(beside.relative_to(app.srcdir))] = beside.name
+        note_sides(image)
+
+
+def note_sides(image: nodes.image) -> None:
+    """Where a caption speaks of left and right, say what that is on a narrow screen, which stacks the panels."""
+    figure: nodes.Element | None = image.parent
+    while figure is not None and not isinstance(figure, nodes.figure):
+        figure = figure.parent
+    for caption in figure.findall(nodes.caption) if figure is not None else ():
+        if SIDES.search(caption.astext()):
+            caption += nodes.inline("", f" {STACKED}", classes=["on-narrow-screen"])
 
 
 def size_of(path: Path) -> str:

@@ -100,19 +100,12 @@ def band(axis: Axes, at: Any, middle: Any, error: Any, colour: str) -> None:
 def legend_below(figure: Figure | SubFigure, handles: Sequence[Any], title: str | None = None) -> None:
     """Put one legend for all panels below them and their common label, in as many columns as there is room for."""
     room = figure.get_figure(root=True).bbox.width
-    for columns in range(len(handles), 0, -1):
-        legend = figure.legend(
-            handles=handles,
-            title=title,
-            loc="outside lower center",
-            ncols=columns,
-            columnspacing=1.5,
-            handletextpad=0.6,
-        )
-        if legend.get_window_extent().width <= room:
+    style: dict[str, Any] = {"loc": "outside lower center", "columnspacing": 1.5, "handletextpad": 0.6}
+    for rows in range(1, len(handles) + 1):  # as few as will do, and as even
+        legend = figure.legend(handles=handles, title=title, ncols=math.ceil(len(handles) / rows), **style)
+        if rows == len(handles) or legend.get_window_extent().width <= room:
             break
-        if columns > 1:
-            legend.remove()
+        legend.remove()
     for text in legend.get_texts():
         wrap(text, room - 40.0 * figure.dpi / 72.0)
     if label := figure.get_supxlabel():  # a label keeps no distance from a legend: empty lines do

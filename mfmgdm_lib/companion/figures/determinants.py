@@ -21,7 +21,7 @@ __all__ = ["READINGS", "determinant_costs", "half_line_steps", "jacobian_parts",
 @styled
 def jacobian_parts(parts: Mapping[str, Tensor], *, n_paths: int, least: float = 1e-5) -> Figure:
     """Sizes of the entries of matrices (N·d, N·d) on one logarithmic scale, white where 0, with lines between paths."""
-    figure, axes = subplots(1, len(parts), height=7.2 / (len(parts) + 0.35))
+    figure, axes = subplots(1, len(parts), height=7.2 / (len(parts) + 0.35), narrow_height=3.1 * len(parts) + 0.6)
     norm = LogNorm(least, max(float(matrix.abs().max()) for matrix in parts.values()))
     for axis, (title, matrix) in zip(axes, parts.items(), strict=True):
         sizes = matrix.abs().numpy()

@@ -15,6 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, name_ticks, styled, subplots, with_powers
+from mfmgdm_lib.plotting.widths import is_narrow
 
 __all__ = [
     "divergence",
@@ -43,7 +44,10 @@ def divergence(traces: Mapping[str, DivergenceTrace]) -> Figure:
     total.set(title="reverse KL divergence", xlabel="step t", ylabel="nats per path", ylim=(0, None))
     parts.set(title="its two parts", xlabel="step t", ylabel="nats per path")
     total.legend(loc="upper left" if len(traces) > 1 else "best")
-    parts.legend()
+    if is_narrow():
+        legend_below(figure, parts.get_lines())
+    else:
+        parts.legend()
     return figure
 
 

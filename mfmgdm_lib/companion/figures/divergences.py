@@ -215,4 +215,5 @@ def _mark_minimum(axis: Axes, trace: DivergenceTrace, colour: str) -> None:
         ha="left" if below else "center",
         va="top" if below else "bottom",
         color=colour,
+        fontsize=8 if is_narrow() else 9,
     )

@@ -60,7 +60,8 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
             missing. Where `least_moved` falls below 1, or `most_folded` rises above 0, the divergence and the negative
             entropy are lower bounds from there on: thin lines, and an open dot.
     """
-    figure, axes = subplots(len(runs), 2, height=2.7 * len(runs) + 0.4)
+    narrow = 3.6 * len(runs) + 0.9
+    figure, axes = subplots(len(runs), 2, height=2.7 * len(runs) + 0.4, narrow_height=narrow)
     for (total, parts), (process, tables) in zip(axes.reshape(len(runs), 2), runs.items(), strict=True):
         for name, table in tables.items():
             colour, is_bound = COLOURS[name], _is_bound(table)

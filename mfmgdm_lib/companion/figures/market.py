@@ -151,7 +151,7 @@ def market_spread(table: pd.DataFrame, models: Sequence[str]) -> Figure:
 
 def _statistics_grid(rows: int, *, height: float) -> tuple[Figure, np.ndarray]:
     """Rows of three panels, (rows, 3), for both autocorrelations and the density."""
-    narrow = 3 * (1.35 * rows + 0.35) + 0.4
+    narrow = 3 * (1.2 * rows + 0.4) + 0.4
     figure, axes = subplots(rows, 3, height=height, narrow_height=narrow, sharex="col", width_ratios=[1, 1, 1.1])
     grid = axes.reshape(rows, 3)
     for axis, title in zip(grid[0], (*_TITLES.values(), "density of x"), strict=True):

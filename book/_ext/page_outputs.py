@@ -24,6 +24,7 @@ CSS_PIXELS_PER_INCH = 96
 NARROW_SCREEN = "(max-width: 600px)"  # as in book/_static/custom.css
 SIDES = re.compile(r"\b([Ll]eft|[Rr]ight)[:,;]")
 STACKED = "Here, on a narrow screen, left is above and right below."
+POWER = re.compile(r"(\w)\^([-−]?[\d.]*[\d½])")
 NUMBER = re.compile(r"[-−+±]?[\d.,]+(e[-−+]?\d+)?\s*%?|[-−]?inf|nan|NaN|None|[-–—]|")
 
 
@@ -128,7 +129,7 @@ def mark_numbers(table: Tag) -> None:
 
 
 def mend_table(html: str) -> str:
-    """Rewrite a table of pandas: one head row, its cells over their columns, no stylesheet of its own."""
+    """Rewrite a table of pandas: one head row, its cells over their columns, powers as such, no stylesheet of its own."""
     soup = BeautifulSoup(html, "html.parser")
     table = soup.find("table", class_="dataframe")
     if not isinstance(table, Tag) or not (first := table.select("tbody > tr")):
@@ -146,7 +147,7 @@ def mend_table(html: str) -> str:
         cell["scope"] = "rowgroup" if cell.has_attr("rowspan") else "row"
     for row in table.select("thead > tr"):
         del row["style"]
-    return str(table)
+    return POWER.sub(r"\1<sup>\2</sup>", str(table))
 
 
 def mend_outputs(app: Sphinx, doctree: nodes.document, name: str) -> None:

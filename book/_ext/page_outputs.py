@@ -129,7 +129,7 @@ def mark_numbers(table: Tag) -> None:
 
 
 def mend_table(html: str) -> str:
-    """Rewrite a table of pandas: one head row, its cells over their columns, powers as such, no stylesheet of its own."""
+    """Rewrite a table of pandas: one head row, cells over their columns, powers as such, no stylesheet of its own."""
     soup = BeautifulSoup(html, "html.parser")
     table = soup.find("table", class_="dataframe")
     if not isinstance(table, Tag) or not (first := table.select("tbody > tr")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -12,12 +13,15 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
 from torch import Tensor
 
 from mfmgdm_lib import plotting
 from mfmgdm_lib.companion import MarketCell, MarketSummary, figures, market_spreads
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.generation import Generation, generate
+from mfmgdm_lib.plotting import widths
 from mfmgdm_lib.runs.store import Result
 from mfmgdm_lib.statistics import autocorrelation, describe_paths, describe_series
 
@@ -230,17 +234,24 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 }
 
 
+SMALLEST = 8.0
+"""Points of a letter: 10.7 pixels of a page that shows a figure at its own size, as pages for telephones do."""
+
+
 class Drawn(NamedTuple):
     figure: Figure
+    narrow: Figure
     settings_changed: bool
 
 
 @pytest.fixture(scope="module", params=FIGURES.values(), ids=list(FIGURES))
 def drawn(request: pytest.FixtureRequest) -> Drawn:
-    """Each figure, drawn once; warnings are errors in this suite."""
+    """Each figure, drawn once for either width; warnings are errors in this suite."""
     before = dict(mpl.rcParams)
     figure = request.param()
-    return Drawn(figure, settings_changed=dict(mpl.rcParams) != before)
+    with widths.narrow_screen():
+        narrow = request.param()
+    return Drawn(figure, narrow, settings_changed=dict(mpl.rcParams) != before)
 
 
 def test_every_figure_is_tested_here() -> None:
@@ -269,6 +280,41 @@ def test_axes_say_what_they_show_and_hold_something(drawn: Drawn) -> None:
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(drawn: Drawn) -> None:
     assert not drawn.settings_changed
+
+
+@pytest.mark.parametrize("which", ["figure", "narrow"])
+def test_letters_are_large_enough_and_nothing_is_cut(drawn: Drawn, which: str) -> None:
+    figure: Figure = getattr(drawn, which)
+    width, height = figure.get_size_inches()
+    assert width == (widths.NARROW if which == "narrow" else widths.WIDE)
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    assert min(text.get_fontsize() for text in texts) >= SMALLEST
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    assert box.x0 > -0.01 and box.y0 > -0.01 and box.x1 < width + 0.01 and box.y1 < height + 0.01
+    assert not [text.get_text() for text in texts if "^" in text.get_text() and "$" not in text.get_text()]
+
+
+def test_panels_are_stacked_on_a_narrow_screen_and_each_says_what_it_shows() -> None:
+    with widths.narrow_screen():
+        figure = FIGURES["energy_moves"]()
+    above, below = figure.axes
+    assert above.get_position().y0 > below.get_position().y1
+    assert above.get_position().x0 == below.get_position().x0
+    assert above.get_ylabel() == below.get_ylabel() != ""
+    assert [bool(axis.get_xlabel()) for axis in figure.axes] == [False, True]  # they share one axis
+
+
+def test_book_keeps_a_figure_for_both_widths_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FIGURES["scaling"]().narrow is None  # type: ignore[attr-defined]
+    monkeypatch.setenv("MFMGDM_BOTH_WIDTHS", "1")
+    file = widths.png(FIGURES["scaling"]())
+    wide, narrow = widths.part_widths(file)
+    assert narrow is not None
+    shown = [Image.open(BytesIO(part)) for part in (file, wide, narrow)]
+    assert [round(image.width / 192, 2) for image in shown] == [widths.WIDE, widths.WIDE, widths.NARROW]
+    assert shown[0].convert("RGB").tobytes() == shown[1].convert("RGB").tobytes()
+    assert widths.part_widths(wide) == (wide, None)
 
 
 def test_divergence_marks_the_smallest_value_and_its_step() -> None:

@@ -1,7 +1,9 @@
 """Prepare outputs of cells for a page: figures get the width they were drawn for, tables of pandas one head row.
 
 Figures have more pixels than a page gives them, for screens that can show those; Sphinx links an image with a width to
-its file, which book/_static/page.js opens at full size.
+its file, which book/_static/page.js opens at full size. The file of a figure may hold another one, drawn for narrow
+screens: it becomes a file of its own, NAME-narrow.png, which a browser takes where the screen is narrow. Where such a
+file lies beside an image it is taken too.
 """
 
 from __future__ import annotations
@@ -14,8 +16,15 @@ from bs4 import BeautifulSoup, Tag
 from docutils import nodes
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+from mfmgdm_lib.plotting.widths import part_widths
 
 CSS_PIXELS_PER_INCH = 96
+NARROW_SCREEN = "(max-width: 600px)"  # as in book/_static/custom.css
+SIDES = re.compile(r"\b([Ll]eft|[Rr]ight)[:,;]")
+STACKED = "Here, on a narrow screen, left is above and right below."
+POWER = re.compile(r"(\w)\^([-−]?[\d.]*[\d½])")
 NUMBER = re.compile(r"[-−+±]?[\d.,]+(e[-−+]?\d+)?\s*%?|[-−]?inf|nan|NaN|None|[-–—]|")
 
 
@@ -26,6 +35,59 @@ def set_width(image: nodes.image, source: Path) -> None:
     with Image.open(path) as png:
         dots_per_inch, _ = png.info.get("dpi", (CSS_PIXELS_PER_INCH, 0))
         image["width"] = f"{round(png.width / dots_per_inch * CSS_PIXELS_PER_INCH)}px"
+
+
+def find_narrow(image: nodes.image, app: Sphinx) -> None:
+    """Note the file that narrow screens show in place of an image, and have it copied into the site."""
+    path = Path(app.srcdir) / image["uri"]
+    if path.suffix != ".png" or not path.is_file():
+        return
+    beside = path.with_name(f"{path.stem}-narrow.png")
+    if path.is_relative_to(Path(app.outdir).parent):  # written by the build: the sources are left as they are
+        wide, narrow = part_widths(path.read_bytes())
+        if narrow is not None:
+            path.write_bytes(wide)
+            beside.write_bytes(narrow)
+    if beside.is_file():
+        image["narrow"] = str(beside)
+        app.builder.images[str(beside.relative_to(app.srcdir))] = beside.name
+        note_sides(image)
+
+
+def note_sides(image: nodes.image) -> None:
+    """Where a caption speaks of left and right, say what that is on a narrow screen, which stacks the panels."""
+    figure: nodes.Element | None = image.parent
+    while figure is not None and not isinstance(figure, nodes.figure):
+        figure = figure.parent
+    for caption in figure.findall(nodes.caption) if figure is not None else ():
+        if SIDES.search(caption.astext()):
+            caption += nodes.inline("", f" {STACKED}", classes=["on-narrow-screen"])
+
+
+def size_of(path: Path) -> str:
+    """Attributes that let a browser keep room for an image before it has it."""
+    with Image.open(path) as image:
+        return f'width="{image.width}" height="{image.height}"'
+
+
+def visit_image(self: HTML5Translator, node: nodes.image) -> None:
+    """Write an image with its size, and with the file for narrow screens if there is one."""
+    path, before = Path(self.builder.srcdir) / node["uri"], len(self.body)
+    HTML5Translator.visit_image(self, node)
+    if path.suffix != ".png" or not path.is_file():
+        return
+    written = "".join(self.body[before:]).replace("<img ", f"<img {size_of(path)} ", 1)
+    if "narrow" in node:
+        narrow = Path(node["narrow"])
+        address = f"{self.builder.imgpath}/{narrow.name}"
+        source = f'<source media="{NARROW_SCREEN}" srcset="{address}" {size_of(narrow)}>'
+        written = f"<picture>{source}{written.strip()}</picture>"
+    self.body[before:] = [written]
+
+
+def depart_image(self: HTML5Translator, node: nodes.image) -> None:
+    """End an image as Sphinx does."""
+    HTML5Translator.depart_image(self, node)
 
 
 def cells(row: Tag) -> list[Tag]:
@@ -67,7 +129,7 @@ def mark_numbers(table: Tag) -> None:
 
 
 def mend_table(html: str) -> str:
-    """Rewrite a table of pandas: one head row, its cells over their columns, no stylesheet of its own."""
+    """Rewrite a table of pandas: one head row, cells over their columns, powers as such, no stylesheet of its own."""
     soup = BeautifulSoup(html, "html.parser")
     table = soup.find("table", class_="dataframe")
     if not isinstance(table, Tag) or not (first := table.select("tbody > tr")):
@@ -85,13 +147,15 @@ def mend_table(html: str) -> str:
         cell["scope"] = "rowgroup" if cell.has_attr("rowspan") else "row"
     for row in table.select("thead > tr"):
         del row["style"]
-    return str(table)
+    return POWER.sub(r"\1<sup>\2</sup>", str(table))
 
 
 def mend_outputs(app: Sphinx, doctree: nodes.document, name: str) -> None:
     """Go through the figures and the tables of one page."""
     for image in doctree.findall(nodes.image):
         set_width(image, Path(app.srcdir))
+        if app.builder.format == "html":
+            find_narrow(image, app)
     for raw in doctree.findall(nodes.raw):
         if raw.get("format") == "html" and 'class="dataframe"' in raw.astext():
             raw.children[:] = [nodes.Text(mend_table(raw.astext()))]
@@ -99,5 +163,6 @@ def mend_outputs(app: Sphinx, doctree: nodes.document, name: str) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx once a page has its outputs."""
+    app.add_node(nodes.image, override=True, html=(visit_image, depart_image))
     app.connect("doctree-resolved", mend_outputs)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,11 +7,14 @@ these only the book knows: it says so as `References`.
 from __future__ import annotations
 
 import ast
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import nbformat
+
+from mfmgdm_lib.plotting.widths import part_widths
 
 __all__ = ["Place", "References", "Work", "plain_notebook"]
 
@@ -91,7 +94,7 @@ def plain_notebook(notebook: nbformat.NotebookNode, references: References, macr
             continue
         cells.append(cell)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _is_hidden(output)]
+            cell.outputs = [_of_one_width(output) for output in cell.outputs if not _is_hidden(output)]
         if caption := writer.caption(cell.metadata.get("mystnb", {}).get("figure", {})):
             cells.append(_markdown(f"{cell['id']}-caption"[-64:], caption))
     notebook.cells = cells
@@ -111,6 +114,14 @@ def _glued(notebook: nbformat.NotebookNode) -> dict[str, str]:
 def _is_hidden(output: Mapping[str, Any]) -> bool:
     kinds = output.get("data", {})
     return bool(kinds) and all(kind.startswith(_HIDDEN) for kind in kinds)
+
+
+def _of_one_width(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Leave out a figure's second image, for narrow screens, which Jupyter does not show."""
+    if "image/png" in output.get("data", {}):
+        wide, _ = part_widths(base64.b64decode(output["data"]["image/png"]))
+        output["data"]["image/png"] = base64.b64encode(wide).decode()
+    return output
 
 
 def _markdown(identifier: str, source: str) -> nbformat.NotebookNode:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -15,7 +14,8 @@ from matplotlib.patches import Patch
 
 from mfmgdm_lib._checks import as_windows
 from mfmgdm_lib.generation import Generation
-from mfmgdm_lib.plotting.style import COLOURS, styled
+from mfmgdm_lib.plotting.style import COLOURS, legend_below, new_figure, styled
+from mfmgdm_lib.plotting.widths import is_narrow
 from mfmgdm_lib.statistics import autocorrelation, histogram
 
 __all__ = ["generation_report"]
@@ -42,20 +42,20 @@ def generation_report(generation: Generation, *, unit: str = "") -> Figure:
         unit: of a value of the series.
     """
     label = ", ".join(filter(None, ["x", unit]))
-    figure = plt.figure(figsize=(7.2, 6.2))
-    plt.close(figure)
-    (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=[3.3, 2.9])
+    heights = [3.3, 6.6] if is_narrow() else [3.3, 2.9]
+    figure = new_figure(sum(heights))
+    (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)
     _draw_paths(above, generation, label)
-    in_time, in_squares, values = below.subplots(1, 3, width_ratios=[1.0, 1.0, 1.25])
+    in_time, in_squares, values = (
+        below.subplots(3, 1) if is_narrow() else below.subplots(1, 3, width_ratios=[1, 1, 1.25])
+    )
     _draw_memory(in_time, generation, 1)
     in_time.set(title="autocorrelation of x", ylabel="correlation")
     _draw_memory(in_squares, generation, 2)
-    in_squares.set(title="autocorrelation of x²")
+    in_squares.set(title="autocorrelation of x²", ylabel="correlation" if is_narrow() else "")
     _draw_values(values, generation)
     values.set(title="density of x", xlabel=textwrap.fill(label, 30))
-    below.legend(
-        handles=_handles(generation), loc="outside lower center", ncols=5, columnspacing=1.5, handletextpad=0.5
-    )
+    legend_below(below, _handles(generation))
     return figure
 
 

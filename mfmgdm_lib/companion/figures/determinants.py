@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mfmgdm_lib.plotting.style import styled, subplots
+from mfmgdm_lib.plotting.widths import is_narrow
 from mfmgdm_lib.statistics import histogram
 
 __all__ = ["READINGS", "determinant_costs", "half_line_steps", "jacobian_parts", "last_line", "pushed_densities"]
@@ -20,10 +21,9 @@ __all__ = ["READINGS", "determinant_costs", "half_line_steps", "jacobian_parts",
 @styled
 def jacobian_parts(parts: Mapping[str, Tensor], *, n_paths: int, least: float = 1e-5) -> Figure:
     """Sizes of the entries of matrices (N·d, N·d) on one logarithmic scale, white where 0, with lines between paths."""
-    widths = [*(1.0 for _ in parts), 0.05]
-    figure, axes = subplots(1, len(parts) + 1, height=7.2 / (len(parts) + 0.35), width_ratios=widths)
+    figure, axes = subplots(1, len(parts), height=7.2 / (len(parts) + 0.35), narrow_height=3.1 * len(parts) + 0.6)
     norm = LogNorm(least, max(float(matrix.abs().max()) for matrix in parts.values()))
-    for axis, (title, matrix) in zip(axes, parts.items(), strict=False):
+    for axis, (title, matrix) in zip(axes, parts.items(), strict=True):
         sizes = matrix.abs().numpy()
         image = axis.imshow(np.where(sizes > 0, np.maximum(sizes, least), np.nan), norm=norm, cmap="viridis_r")
         borders = np.arange(1, n_paths) * len(matrix) / n_paths - 0.5
@@ -31,12 +31,12 @@ def jacobian_parts(parts: Mapping[str, Tensor], *, n_paths: int, least: float = 
         axis.vlines(borders, -0.5, len(matrix) - 0.5, color="0.5", lw=0.6)
         ticks = (np.arange(n_paths) + 0.5) * len(matrix) / n_paths - 0.5
         names = [f"path {n + 1}" for n in range(n_paths)]
-        axis.set_xticks(ticks, names, fontsize=7)
-        axis.set_yticks(ticks, names if axis is axes[0] else [""] * n_paths, fontsize=7, rotation=90, va="center")
+        axis.set_xticks(ticks, names, fontsize=8)
+        axis.set_yticks(ticks, names if axis is axes[0] else [""] * n_paths, fontsize=8, rotation=90, va="center")
         axis.tick_params(length=0)
         axis.set(title=title, xlabel="entry before the step")
     axes[0].set_ylabel("entry after it")
-    figure.colorbar(image, cax=axes[-1]).ax.set_xlabel("size", fontsize=8)
+    figure.colorbar(image, ax=list(axes), location="bottom" if is_narrow() else "right", label="size", fraction=0.05)
     return figure
 
 
@@ -61,7 +61,7 @@ def last_line(errors: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     left.set(title="one step, ten random problems", xlabel="problem", ylabel="error of log|det|, nats")
     left.set(xticks=np.arange(1, len(errors) + 1))
     right.set(title="a whole descent, AR(0.1)", xlabel="step t", ylabel="reverse KL, nats per path")
-    right.legend(title="last line", fontsize=8)
+    right.legend(title="last line")
     return figure
 
 
@@ -80,7 +80,7 @@ def determinant_costs(costs: pd.DataFrame, exponents: Mapping[tuple[str, str], f
             axis.loglog(rows["size"], rows["seconds"], marker + "-", color=shades[backend], markersize=4, label=power)
         fixed = "N" if name == "d" else "d"
         axis.set(title=f"{fixed} = {own['fixed'].iloc[0]}", xlabel=label)
-        axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.35 if is_narrow() else -0.18), ncols=2)
     axes[0].set_ylabel("seconds for one log-determinant")
     return figure
 
@@ -133,6 +133,6 @@ def half_line_steps(
             axis.plot([0, 0], [0, 1.9], color=colours[name], lw=4, solid_capstyle="butt")
             axis.annotate(f"{at_zero:.0%} are 0", (0.12, 1.45), color=colours[name])
         axis.set(title=name, xlabel="value after", ylim=(0, 2.0))
-        axis.legend(loc="upper right", fontsize=8)
+        axis.legend(loc="upper right")
     axes[1].set_ylabel("density")
     return figure

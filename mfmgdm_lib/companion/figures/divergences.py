@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from mfmgdm_lib.divergence import DivergenceTrace
-from mfmgdm_lib.plotting.style import COLOURS, band, name_ticks, outside_legend, styled, subplots, with_powers
+from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, name_ticks, styled, subplots, with_powers
+from mfmgdm_lib.plotting.widths import is_narrow
 
 __all__ = [
     "divergence",
@@ -43,7 +44,10 @@ def divergence(traces: Mapping[str, DivergenceTrace]) -> Figure:
     total.set(title="reverse KL divergence", xlabel="step t", ylabel="nats per path", ylim=(0, None))
     parts.set(title="its two parts", xlabel="step t", ylabel="nats per path")
     total.legend(loc="upper left" if len(traces) > 1 else "best")
-    parts.legend(fontsize=8)
+    if is_narrow():
+        legend_below(figure, parts.get_lines())
+    else:
+        parts.legend()
     return figure
 
 
@@ -56,7 +60,8 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
             missing. Where `least_moved` falls below 1, or `most_folded` rises above 0, the divergence and the negative
             entropy are lower bounds from there on: thin lines, and an open dot.
     """
-    figure, axes = subplots(len(runs), 2, height=2.7 * len(runs) + 0.4)
+    narrow = 3.6 * len(runs) + 0.9
+    figure, axes = subplots(len(runs), 2, height=2.7 * len(runs) + 0.4, narrow_height=narrow)
     for (total, parts), (process, tables) in zip(axes.reshape(len(runs), 2), runs.items(), strict=True):
         for name, table in tables.items():
             colour, is_bound = COLOURS[name], _is_bound(table)
@@ -78,7 +83,7 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
         grey.append(
             Line2D([], [], color="0.4", lw=_THIN, marker="o", mfc="white", ms=4, label="thin, open: a lower bound")
         )
-    figure.legend(handles=[*handles, *grey], loc="outside lower center", ncols=3 if len(grey) > 2 else 4)
+    legend_below(figure, [*handles, *grey])
     return figure
 
 
@@ -112,7 +117,7 @@ def ensemble_sizes(traces: Mapping[int, DivergenceTrace]) -> Figure:
         label = f"N = {size}" + ("  (MGDM)" if size == 1 else "")
         lines += axis.plot(trace.reverse_kl, color=shade, label=label)
     axis.set(xlabel="step t", ylabel="reverse KL, nats per path", xlim=(0, None), ylim=(0, None))
-    outside_legend(axis, lines, "paths in an ensemble")
+    legend_below(figure, lines, "paths in an ensemble")
     return figure
 
 
@@ -129,7 +134,7 @@ def overshoot(curves: Mapping[str, np.ndarray], *, slopes: Mapping[str, float], 
         axis.plot(tail, curve[last] + slopes[label] * (tail - last), "--", color="black", lw=1)
     lines.append(Line2D([], [], color="black", ls="--", lw=1, label="predicted slope"))
     axis.set(xlabel="step t", ylabel="reverse KL, nats per path", xlim=(0, None), ylim=(0, top))
-    outside_legend(axis, lines, "paths in an ensemble")
+    legend_below(figure, lines, "paths in an ensemble")
     return figure
 
 
@@ -151,7 +156,7 @@ def joint_and_path(by_size: pd.DataFrame, by_step: Mapping[str, pd.DataFrame]) -
     left.set(xscale="log", yscale="log", xlabel="paths in an ensemble, N", ylabel="reverse KL, nats per path")
     name_ticks(left, by_size.index.to_numpy())
     right.set(xlabel="step t")
-    figure.legend(handles=right.get_legend_handles_labels()[0], loc="outside lower center", ncols=2)
+    legend_below(figure, right.get_legend_handles_labels()[0])
     return figure
 
 
@@ -211,4 +216,5 @@ def _mark_minimum(axis: Axes, trace: DivergenceTrace, colour: str) -> None:
         ha="left" if below else "center",
         va="top" if below else "bottom",
         color=colour,
+        fontsize=8 if is_narrow() else 9,
     )

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
 from mfmgdm_lib.statistics import gaussian_contour
 
 __all__ = ["energy_clouds", "energy_moves", "loss_curves", "spread_ratios"]
@@ -92,4 +92,4 @@ def _legend_below(figure: Figure, panels: Panels, extra: list[Line2D]) -> None:
     labels = {"true": "true law p", "start": "start $q_0$"}
     names = dict.fromkeys(name for clouds in panels.values() for name in clouds)
     handles = [Line2D([], [], color=COLOURS[name], label=labels.get(name, name)) for name in names]
-    figure.legend(handles=[*handles, *extra], loc="outside lower center", ncols=len(handles) + len(extra))
+    legend_below(figure, [*handles, *extra])

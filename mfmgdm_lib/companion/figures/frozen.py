@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mfmgdm_lib.plotting.style import COLOURS, band, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots, with_powers
 
 __all__ = ["frozen_divergences", "frozen_held_out", "frozen_sizes"]
 
@@ -65,7 +65,7 @@ def frozen_sizes(table: pd.DataFrame) -> Figure:
             _points(axis, own["size"] * aside, own["least"], own["standard_error"], _COLOURS[kind], **style)
         sizes = sorted(rows.loc[rows["size"] > 1, "size"].unique())
         named = sizes[:: 1 if len(sizes) < 5 else 2]
-        axis.set(xscale="log", xlabel="paths N of the ensemble", title=f"{process}\n{energy}")
+        axis.set(xscale="log", xlabel="paths N of the ensemble", title=f"{with_powers(process)}\n{energy}")
         axis.set_xticks(named, [str(size) for size in named])
         axis.minorticks_off()
         if rows["least"].max() > 20.0 * rows["least"].min():
@@ -115,10 +115,9 @@ def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
         Line2D([], [], color=COLOURS["true"], ls=style, lw=1, label=name)
         for style, name in zip(_LINES, references["name"], strict=False)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    legend_below(figure, handles)
     return figure
 
 
 def _legend(figure: Figure, kinds: list[str]) -> None:
-    handles = [Line2D([], [], color=_COLOURS[kind], label=_LABELS[kind]) for kind in kinds]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    legend_below(figure, [Line2D([], [], color=_COLOURS[kind], label=_LABELS[kind]) for kind in kinds])

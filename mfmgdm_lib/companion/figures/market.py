@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mfmgdm_lib.companion.figures.series import draw_violins
-from mfmgdm_lib.plotting.style import COLOURS, band, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots
 from mfmgdm_lib.statistics import EDGES
 
 __all__ = ["market_bands", "market_entropies", "market_losses", "market_spread", "market_violins"]
@@ -99,10 +99,10 @@ def market_entropies(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     axes[0].set_yticks(marks, [f"{mark:+g}".replace("-", "−") if mark else "0" for mark in marks])
     axes[0].set_ylim(-1.5 * reach, 1.5 * reach)
     axes[0].set_ylabel("entropy since the start, nats per day")
-    figure.supxlabel("step", fontsize=9)
+    figure.supxlabel("step")
     handles: list[Any] = [Line2D([], [], color=_COLOURS[name], label=name) for name in next(iter(rows.values()))]
     handles.append(Line2D([], [], color="0.4", ls=(0, (2, 1.5)), label="an upper bound: a step has folded space"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    legend_below(figure, handles)
     return figure
 
 
@@ -123,7 +123,7 @@ def market_losses(panels: Mapping[str, Mapping[str, pd.Series]]) -> Figure:
         axis.set(xscale="log", yscale="log", xlabel=label)
     axes[0].set_ylabel("loss")
     handles, _ = axes[0].get_legend_handles_labels()
-    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    legend_below(figure, handles)
     return figure
 
 
@@ -145,13 +145,14 @@ def market_spread(table: pd.DataFrame, models: Sequence[str]) -> Figure:
         xscale="log", ylim=(len(table) - 0.5, -0.5), xlabel="spread over paths / spread over windows of the series"
     )
     axis.set_xticks([0.01, 0.1, 1.0], ["0.01", "0.1", "1"])
-    figure.legend(loc="outside upper center", ncols=3)
+    legend_below(figure, axis.get_legend_handles_labels()[0])
     return figure
 
 
 def _statistics_grid(rows: int, *, height: float) -> tuple[Figure, np.ndarray]:
     """Rows of three panels, (rows, 3), for both autocorrelations and the density."""
-    figure, axes = subplots(rows, 3, height=height, sharex="col", width_ratios=[1, 1, 1.1])
+    narrow = 3 * (1.2 * rows + 0.4) + 0.4
+    figure, axes = subplots(rows, 3, height=height, narrow_height=narrow, sharex="col", width_ratios=[1, 1, 1.1])
     grid = axes.reshape(rows, 3)
     for axis, title in zip(grid[0], (*_TITLES.values(), "density of x"), strict=True):
         axis.set_title(title)
@@ -191,11 +192,11 @@ def _write_tail_shares(axis: Axes, first: Any, models: Mapping[str, Any], colour
     """Write how much of the series (black) and of the models lies outside the bins, which end before the tails do."""
     shares = [(COLOURS["true"], first.share_beyond(of_series=True))]
     shares += [(colours[name], summary.share_beyond()) for name, summary in models.items()]
-    style: dict[str, Any] = {"xycoords": "axes fraction", "ha": "right", "va": "top", "size": 6}
-    axis.annotate(f"beyond ±{EDGES[-1]:g}:", (1.02, 1.02), color="0.3", **style)
-    for k, (colour, share) in enumerate(shares, start=1):
-        text = "<0.001 %" if share < 5e-6 else f"{100 * share:.3f} %"
-        axis.annotate(text, (1.02, 1.02 - 0.085 * k), color=colour, **style)
+    lines = [("0.3", f"beyond ±{EDGES[-1]:g}:")]
+    lines += [(colour, "<0.001 %" if share < 5e-6 else f"{100 * share:.3f} %") for colour, share in shares]
+    style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "top"}
+    for k, (colour, text) in enumerate(lines):
+        axis.annotate(text, (1.0, 1.0), (2, 2 - 9 * k), color=colour, size=8, **style)
 
 
 def _share_range(axes: Iterable[Axes]) -> None:
@@ -208,4 +209,4 @@ def _legend(figure: Figure, names: Iterable[str], title: str, colours: Mapping[s
     handles: list[Any] = [Patch(color=colours[name], alpha=0.6, label=name) for name in names]
     handles.append(Line2D([], [], color=COLOURS["true"], marker="o", ls="", ms=4, label=title))
     handles.append(Line2D([], [], color="0.5", ls="--", label="Gaussian"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
+    legend_below(figure, handles)

@@ -11,7 +11,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
 
 __all__ = ["energy_costs", "filter_banks", "principal_components", "scalograms", "separations"]
 
@@ -39,7 +39,7 @@ def filter_banks(banks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | 
             )
         axis.axvspan(0.5, 1.0, color="0.92", lw=0)
         axis.set(title=title, ylabel="response", ylim=(-0.05, 1.18))
-    axes[0].annotate("negative\nfrequencies", (0.92, 1.1), ha="right", va="top", fontsize=7, color="0.35")
+    axes[0].annotate("negative\nfrequencies", (0.92, 1.1), ha="right", va="top", fontsize=8, color="0.35")
     axes[-1].set(xscale="log", xlim=(2e-3, 0.95), xlabel="frequency, cycles per sample")
     return figure
 
@@ -125,7 +125,8 @@ def principal_components(variances: Tensor, shares: Mapping[str, Tensor]) -> Fig
         axes[1].bar(place[:kept], part.numpy(), bottom=below, width=0.9, color=colour, label=name)
         below += part.numpy()
     axes[1].set(xlabel="component", ylabel="share of its square", xticks=[1, 5, 10, 15, 20], xlim=(0.4, kept + 0.6))
-    axes[1].legend(title="layers of the two signals", loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.0)
+    handles, _ = axes[1].get_legend_handles_labels()
+    legend_below(figure, handles, "layers of the two signals")
     return figure
 
 
@@ -145,9 +146,9 @@ def energy_costs(costs: pd.DataFrame) -> Figure:
         at = np.arange(len(energies)) + (k - (len(tasks) - 1) / 2) * height
         axis.barh(at, table[task], height=height, color=colour, label=task)
         for place, value in zip(at, table[task], strict=True):
-            axis.annotate(f"{value:.3g}", (value, place), (3, 0), textcoords="offset points", va="center", fontsize=7)
+            axis.annotate(f"{value:.3g}", (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
     axis.set(xscale="log", xlabel="milliseconds for 128 paths", ylabel="energy, values", yticks=range(len(energies)))
     axis.set_yticklabels(energies)
     axis.invert_yaxis()
-    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend_below(figure, axis.get_legend_handles_labels()[0])
     return figure

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
 from mfmgdm_lib.statistics import autocorrelation, histogram
 
 __all__ = ["marginals", "paths_and_marginals", "sample_paths", "violins"]
@@ -20,14 +20,14 @@ __all__ = ["marginals", "paths_and_marginals", "sample_paths", "violins"]
 @styled
 def sample_paths(rows: Mapping[str, Tensor], n: int = 2) -> Figure:
     """The first `n` series of each row, on one scale, by the name of a colour."""
-    figure, axes = subplots(len(rows), n, height=1.25 * len(rows), sharex=True, sharey=True)
+    figure, axes = subplots(len(rows), n, height=1.25 * len(rows), stack=False, sharex=True, sharey=True)
     for line, (name, series) in zip(axes.reshape(len(rows), n), rows.items(), strict=True):
         for axis, path in zip(line, series[:n], strict=True):
             axis.plot(path.numpy(), color=COLOURS[name], lw=0.5)
         line[0].set_ylabel("S&P 500" if name == "true" else name)
     for axis in axes.reshape(len(rows), n)[-1]:
         axis.set_xlabel("trading day")
-    figure.supylabel("standardised daily log-return", fontsize=9)
+    figure.supylabel("standardised daily log-return")
     return figure
 
 
@@ -44,7 +44,7 @@ def paths_and_marginals(
         label: what a value is.
     """
     figure, axes = subplots(
-        len(rows), 2, height=1.35 * len(rows) + 0.3, sharex="col", sharey=True, width_ratios=[3.2, 1.0]
+        len(rows), 2, height=1.35 * len(rows) + 0.3, stack=False, sharex="col", sharey=True, width_ratios=[3.2, 1.0]
     )
     edges = np.linspace(grid[0], grid[-1], 61)
     lines = axes.reshape(len(rows), 2)
@@ -73,7 +73,7 @@ def violins(models: Mapping[str, Tensor], series: Tensor, *, lags: int = 20) -> 
     axes[1].set(xlabel="lag, trading days", xticks=[1, *range(5, lags + 1, 5)])
     handles = [Line2D([], [], color=COLOURS[name], lw=6, alpha=0.6, label=name) for name in models]
     handles.append(Line2D([], [], color=COLOURS["true"], marker="o", ls="", markersize=4, label="S&P 500"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    legend_below(figure, handles)
     return figure
 
 
@@ -100,7 +100,7 @@ def marginals(models: Mapping[str, Tensor], series: Tensor, *, width: float = 0.
         # Down to half a value in a bin, below which nothing but the Gaussian could be.
         lowest = 0.5 / (max(len(series), *(paths.numel() for paths in models.values())) * width)
         axis.set(yscale="log", ylim=(lowest, 1.0), xlabel="standardised daily log-return")
-        axis.legend(loc="upper left", fontsize=8)
+        axis.legend(loc="upper left")
     axes[0].set_ylabel("density")
     return figure
 

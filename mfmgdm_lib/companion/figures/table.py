@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mfmgdm_lib.plotting.style import COLOURS, styled, subplots, with_powers
+from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots, with_powers
 
 __all__ = ["cell_agreement", "cell_costs", "cell_gains", "cell_rises", "cell_values", "replicate_spread"]
 
@@ -76,7 +76,7 @@ def cell_gains(pairs: pd.DataFrame) -> Figure:
         axis.minorticks_off()
     meaning = "open: MF–MGDM's number is a lower bound, so the true gain may be smaller"
     open_dot = Line2D([], [], color=colour, marker="o", mfc="white", ls="", ms=5, label=meaning)
-    figure.legend(handles=[open_dot], loc="outside upper center")
+    legend_below(figure, [open_dot])
     return figure
 
 
@@ -91,7 +91,7 @@ def cell_rises(cells: pd.DataFrame) -> Figure:
             axis.barh(at, row["rise"], height=0.28, color=COLOURS[model], hatch=hatches, edgecolor="white", lw=0)
             for place, rise, step in zip(at, row["rise"], row["step"], strict=True):
                 axis.annotate(
-                    f"{step:.0f}", (max(rise, 0.0), place), (3, 0), textcoords="offset points", va="center", size=6.5
+                    f"{step:.0f}", (max(rise, 0.0), place), (3, 0), textcoords="offset points", va="center", size=8
                 )
         axis.set(xscale="symlog", xlim=(0, 9000))
         axis.set_xticks([0, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
@@ -146,12 +146,12 @@ def _panels(rows: pd.DataFrame, label: str, *, height: float) -> tuple[Figure, l
     groups = dict(list(placed.groupby("energy", sort=False)))
     figure, axes = subplots(1, len(groups), height=height, sharey=True)
     for axis, energy in zip(axes, groups, strict=True):
-        axis.set_title(energy, fontsize=8)
-        axis.tick_params(labelsize=7.5)
+        axis.set_title(energy, fontsize=9)
+        axis.tick_params(labelsize=8)
         axis.margins(y=0.08)
     axes[0].set_yticks(range(len(processes)), [with_powers(name) for name in processes])
     axes[0].set_ylim(len(processes) - 0.45, -0.55)
-    figure.supxlabel(label, fontsize=9)
+    figure.supxlabel(label)
     return figure, list(zip(axes, groups.values(), strict=True))
 
 
@@ -174,4 +174,4 @@ def _dots(
 def _legend(figure: Figure, more: Sequence[Line2D | Patch], *, bars: bool = False) -> None:
     marker = "s" if bars else "o"
     models = [Line2D([], [], color=COLOURS[model], label=model, marker=marker, ls="", ms=5) for model in _OFFSET]
-    figure.legend(handles=[*models, *more], loc="outside upper center", ncols=4)
+    legend_below(figure, [*models, *more])

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mfmgdm_lib.plotting.style import COLOURS, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, styled, subplots, with_powers
 from mfmgdm_lib.statistics import histogram
 
 __all__ = [
@@ -153,7 +153,7 @@ def process_portraits(
     edges = np.linspace(grid[0], grid[-1], 61)
     for (title, (paths, autocovariance, density)), (path, memory, values) in zip(processes.items(), rows, strict=True):
         path.plot(paths[0, :points].numpy(), color=COLOURS["true"], lw=0.8)
-        path.set(title=title, ylabel="value", ylim=(grid[0], grid[-1]))
+        path.set(title=with_powers(title), ylabel="value", ylim=(grid[0], grid[-1]))
         memory.plot(autocovariance, color=COLOURS["true"], lw=1.2)
         memory.plot(_autocovariance(paths, len(autocovariance)), "o", color=_SHADES[0], markersize=3)
         memory.axhline(0.0, color="0.7", lw=0.7, zorder=0)

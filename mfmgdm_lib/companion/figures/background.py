@@ -103,6 +103,7 @@ def divergence_parts(
         right.plot(widths, values, dashes, color=colour, label=name)
     right.axhline(0.0, color="0.7", lw=0.7, zorder=0)
     right.set(title="the price of being narrow", xlabel="width of q, where p has 1", ylabel="nats")
+    right.set_ylim(top=1.5 * right.get_ylim()[1])  # the legend's place
     right.legend(loc="upper right", fontsize=8)
     return figure
 

@@ -439,4 +439,6 @@ def test_dots_of_a_portrait_are_the_autocovariances_of_its_paths() -> None:
     paths = torch.tensor([[1.0, -1.0, 1.0, -1.0], [3.0, 1.0, 3.0, 1.0]])
     figure = figures.process_portraits({"two": (paths, np.ones(3), np.exp(-GRID))}, GRID)
     _, dots, _ = figure.axes[1].lines
-    np.testing.assert_allclose(dots.get_ydata(), [2.0, 0.0, 2.0], atol=1e-6)  # about their mean of 1
+    np.testing.assert_allclose(
+        np.asarray(dots.get_ydata(), dtype=float), [2.0, 0.0, 2.0], rtol=0, atol=1e-6
+    )  # about their mean of 1

@@ -27,6 +27,13 @@ def test_every_work_of_the_bibliography_is_cited_and_every_citation_has_a_work()
     assert works == cited
 
 
+def test_every_word_of_the_glossary_leads_to_a_page() -> None:
+    glossary = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+    (entries,) = re.findall(r"(?ms)^```\{glossary\}\n:sorted:\n\n(.*?)^```", glossary)
+    for entry in entries.split("\n\n"):
+        assert re.search(r"\{(?:doc|ref|numref|eq)\}`", entry), entry
+
+
 def test_names_of_the_library_in_texts_exist() -> None:
     texts = [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.md"), *ROOT.glob("*.md")]
     for text in texts:

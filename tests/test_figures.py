@@ -225,6 +225,24 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         ),
         pd.DataFrame({"name": ["a reference"], "held out": [0.2]}),
     ),
+    "series_alike": lambda: figures.series_alike(
+        {name: draws(40).numpy() for name in ("real", "shuffled")}, true="real", ylabel="return"
+    ),
+    "entropies": lambda: figures.entropies(
+        GRID, {name: np.exp(-GRID) for name in "abc"}, {"a": 1.0, "b": 1.2, "c": 1.4}
+    ),
+    "sphere_and_gaussian": lambda: figures.sphere_and_gaussian(
+        {d: (draws(30, d), draws(30, d).sign()) for d in (2, 8)}
+    ),
+    "divergence_parts": lambda: figures.divergence_parts(
+        GRID, {name: np.exp(-GRID) for name in ("p", "q", "r")}, SIZES, dict.fromkeys(("H", "E", "KL"), SIZES)
+    ),
+    "carried_density": lambda: figures.carried_density(
+        draws(5, 7).numpy(), (GRID, np.exp(-GRID)), (GRID, np.exp(-GRID)), draws(50)
+    ),
+    "process_portraits": lambda: figures.process_portraits(
+        {name: (draws(9, 60).abs(), np.exp(-SIZES), np.exp(-GRID)) for name in ("one", "two")}, GRID
+    ),
     "generation_report": lambda: plotting.generation_report(a_generation(), unit="log-return per trading day"),
     "energy_costs": lambda: figures.energy_costs(
         pd.DataFrame(
@@ -461,3 +479,12 @@ def test_held_out_figure_draws_every_reference() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()][-4:] == names
     heights = {float(np.asarray(line.get_ydata())[0]) for line in figure.axes[0].get_lines()}
     assert heights >= {0.2, 0.3, 0.4, 0.5}
+
+
+def test_dots_of_a_portrait_are_the_autocovariances_of_its_paths() -> None:
+    paths = torch.tensor([[1.0, -1.0, 1.0, -1.0], [3.0, 1.0, 3.0, 1.0]])
+    figure = figures.process_portraits({"two": (paths, np.ones(3), np.exp(-GRID))}, GRID)
+    _, dots, _ = figure.axes[1].lines
+    np.testing.assert_allclose(
+        np.asarray(dots.get_ydata(), dtype=float), [2.0, 0.0, 2.0], rtol=0, atol=1e-6
+    )  # about their mean of 1

@@ -68,6 +68,7 @@ def rewritten(plain: ModuleType, source: str, **values: str) -> str:
         ("by {eq}`near` and {eq}`far`", "by (4) and (5) of *Elsewhere*"),
         ("{doc}`01_x`, {doc}`that page <01_x>`", "*Page 01_x*, that page"),
         ("{ref}`x` and {ref}`there <x>`", "*Section x* and there"),
+        ("a {term}`fold`, {term}`folds <fold>`", "a fold, folds"),
         ("{cite:t}`a` says", "[Doe (1999)](https://a.example/a) says"),
         ("so {cite:p}`a,\nbook`", "so ([Doe, 1999](https://a.example/a); Doe, 1999)"),
         ("$$ x = 1 $$ (near)", "$$ x = 1 \\tag{4}$$"),

@@ -145,6 +145,7 @@ class _Writer:
             "ref": lambda target: _titled(target, references.section),
             "cite:t": lambda keys: self._cited(keys, "{} ({})"),
             "cite:p": lambda keys: f"({self._cited(keys, '{}, {}')})",
+            "term": lambda term: _WITH_TITLE.sub(r"\g<title>", term),
             "math": lambda formula: f"${formula}$",
             "sub": lambda text: f"<sub>{text}</sub>",
             "sup": lambda text: f"<sup>{text}</sup>",

@@ -1,5 +1,11 @@
 # Where each public name comes from: type checkers read this file, and __init__.py loads names by it.
 
+from mfmgdm_lib.companion.figures.background import carried_density as carried_density
+from mfmgdm_lib.companion.figures.background import divergence_parts as divergence_parts
+from mfmgdm_lib.companion.figures.background import entropies as entropies
+from mfmgdm_lib.companion.figures.background import process_portraits as process_portraits
+from mfmgdm_lib.companion.figures.background import series_alike as series_alike
+from mfmgdm_lib.companion.figures.background import sphere_and_gaussian as sphere_and_gaussian
 from mfmgdm_lib.companion.figures.determinants import READINGS as READINGS
 from mfmgdm_lib.companion.figures.determinants import determinant_costs as determinant_costs
 from mfmgdm_lib.companion.figures.determinants import half_line_steps as half_line_steps

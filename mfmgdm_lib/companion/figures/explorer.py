@@ -57,6 +57,7 @@ def market_explorer(data: dict[str, Any], *, model: str = "MF–MGDM", place: in
     _draw_density(axes[2], np.array(data["edges"]), state["marginal"], series["marginal"], colour)
     axes[3].plot(unpacked(made["paths"])[place], color=colour, lw=0.6)
     axes[3].set(title="one path", xlabel="trading day", ylabel="standardised return")
+    figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside lower center", ncols=3)
     figure.suptitle(f"{made['title']}, step {made['steps'][place]:,.0f}", x=0.01, ha="left", fontsize=10)
     return figure
 
@@ -70,7 +71,7 @@ def _draw_clouds(axis: Axes, data: dict[str, Any], which: int, step: int, name: 
         contour = _true_contour(data["true"]) if label == "true" else gaussian_contour(points)
         axis.plot(*contour.T, color=COLOURS[label], label="true law" if label == "true" else label)
     axis.plot(*data["target"], "+", color=COLOURS["true"], markersize=11, markeredgewidth=1.6)
-    axis.set(title="energies of 128 paths", xlabel="lag 1", ylabel="lag 0")
+    axis.set(title="energies of 128 paths", xlabel="autocovariance at lag 1", ylabel="lag 0")
     axis.legend(loc="upper left", fontsize=8)
 
 
@@ -104,7 +105,6 @@ def _draw_bands(axis: Axes, quantiles: np.ndarray, series: np.ndarray, colour: s
     axis.plot(at, series, "o", color=COLOURS["true"], markersize=3, label="S&P 500")
     axis.axhline(0.0, color="0.7", lw=0.7, zorder=0)
     axis.set_xticks([1, *range(5, len(series) + 1, 5)])
-    axis.legend(fontsize=8)
 
 
 def _draw_density(axis: Axes, edges: np.ndarray, paths: list[float], series: list[float], colour: str) -> None:

@@ -106,12 +106,9 @@
     return (value) => inputs.forEach((input) => (input.checked = input.value === value));
   }
 
-  function buttons(parent, name, entries) {
-    const box = element(parent, "div", "explorer-buttons");
-    box.setAttribute("role", "group");
-    box.setAttribute("aria-label", name);
+  function buttons(parent, entries) {
     return entries.map(([text, act]) => {
-      const button = element(box, "button", "", text);
+      const button = element(parent, "button", "", text);
       button.type = "button";
       button.addEventListener("click", act);
       return button;
@@ -121,7 +118,7 @@
   /* A button that lets a place grow to its end. `step` gives the place after some seconds, or null at the end. */
   function player(parent, { start, advance, status }) {
     let timer = null;
-    const [button] = buttons(parent, "Motion", [["Play", () => (timer ? stop() : play())]]);
+    const [button] = buttons(parent, [["Play", () => (timer ? stop() : play())]]);
     function stop() {
       timer?.stop();
       timer = null;
@@ -145,19 +142,19 @@
 
   // --- Charts -------------------------------------------------------------------------------------------------------
 
-  const MARGIN = { top: 8, right: 12, bottom: 38, left: 52 };
+  const MARGIN = { top: 8, right: 12, bottom: 38, left: 48 };
 
   /* A chart with axes, as wide as its place. `draw(layer, x, y)` is called whenever the size or the state changes. */
   function chart(board, { title, describe, x, y, xLabel, yLabel, yFormat, xTicks, draw }) {
     const figure = element(board.grid, "div", "explorer-chart");
-    element(figure, "p", "explorer-title", title);
+    const heading = element(figure, "p", "explorer-title", title);
+    if (yLabel) element(heading, "span", "", yLabel);
     const box = element(figure, "div", "explorer-canvas");
     const clip = `explorer-clip-${(identifiers += 1)}`;
     const svg = d3.select(box).append("svg").attr("role", "img").attr("aria-label", describe);
     const frame = svg.append("clipPath").attr("id", clip).append("rect");
     const axes = { x: svg.append("g").attr("class", "axis"), y: svg.append("g").attr("class", "axis") };
-    const labels = { x: svg.append("text").attr("class", "axis-label").text(xLabel),
-                     y: svg.append("text").attr("class", "axis-label").text(yLabel) };
+    const label = svg.append("text").attr("text-anchor", "end").text(xLabel);
     const layer = svg.append("g").attr("clip-path", `url(#${clip})`);
     const above = svg.append("g");
 
@@ -176,8 +173,7 @@
       if (yFormat) yFormat(up);
       axes.x.attr("transform", `translate(0,${bottom})`).call(across);
       axes.y.attr("transform", `translate(${MARGIN.left},0)`).call(up);
-      labels.x.attr("x", right).attr("y", height - 4).attr("text-anchor", "end");
-      labels.y.attr("transform", `translate(12,${MARGIN.top}) rotate(-90)`).attr("text-anchor", "end");
+      label.attr("x", right).attr("y", height - 4);
       redraw();
     }
     const redraw = () => draw(layer, x, y, above);
@@ -217,6 +213,7 @@
     root.replaceChildren();
     const board = {
       controls: element(root, "div", "explorer-controls"),
+      actions: element(root, "div", "explorer-actions"),
       status: document.createElement("p"),
       grid: element(root, "div", "explorer-grid"),
       charts: [],
@@ -286,7 +283,7 @@
     });
     controls.append(status);
     let exact = 0;
-    const stop = player(controls, {
+    const stop = player(board.actions, {
       status,
       start: () => (exact = state.step === last ? 0 : state.step),
       advance: (seconds) => {
@@ -297,7 +294,7 @@
     });
     const bestSteps = [[0, "MGDM"], [largest, "MF–MGDM"]].map(([place, name]) => [
       `${name} at its best`, () => byHand({ place, step: data.traces[place].best_step })]);
-    buttons(controls, "Places to look at", [...bestSteps, ["MGDM collapsed", () => byHand({ place: 0, step: last })]]);
+    buttons(board.actions, [...bestSteps, ["MGDM collapsed", () => byHand({ place: 0, step: last })]]);
 
     const points = d3.zip(Array.from(truth(0)), Array.from(truth(1)));
     const trueContour = contour(data.true.mean, data.true.covariance);
@@ -311,7 +308,7 @@
       x: d3.scaleLinear().domain(extent(lag1, 0)).nice(),
       y: d3.scaleLinear().domain(extent(lag0, 1)).nice(),
       xLabel: "autocovariance at lag 1",
-      yLabel: "lag 0",
+      yLabel: "lag 0 against lag 1",
       draw(layer, x, y) {
         const now = cloud();
         dots(layer, "start", start, x, y, 1.6);
@@ -356,7 +353,6 @@
       x: d3.scaleLinear().domain([0, data.paths.shape[3] - 1]),
       y: d3.scaleLinear().domain([-2 * 7 - 4, 4]),
       xLabel: "time",
-      yLabel: "each 7 lower",
       yFormat: (axis) => axis.tickValues([]),
       draw(layer, x, y) {
         for (let k = 0; k < data.paths.shape[2]; k += 1) {
@@ -369,7 +365,7 @@
     });
 
     const parts = chart(board, {
-      title: "Its two parts, whose gap it is",
+      title: "Its two parts",
       describe: "Line chart of negative entropy and log-likelihood against the step; the gap between them is shaded.",
       x: d3.scaleLinear().domain([0, last]),
       y: d3.scaleLinear().domain(d3.extent(data.traces.flatMap(
@@ -443,7 +439,7 @@
     }
 
     const setModel = choices(controls, {
-      name: "Model and start",
+      name: "Model",
       options: names.map((name) => [name, models[name].title]),
       onInput: (name) => byHand({ name, place: sameStep(name) }),
     });
@@ -457,7 +453,7 @@
     const input = controls.querySelector("input[type=range]");
     controls.append(status);
     let exact = 0;
-    const stop = player(controls, {
+    const stop = player(board.actions, {
       status,
       start: () => (exact = state.place === made().steps.length - 1 ? 0 : state.place),
       advance: (seconds) => {
@@ -477,7 +473,6 @@
         x: d3.scaleLinear().domain([0.5, lags.length + 0.5]),
         y: d3.scaleLinear().domain(d3.extent([...series[key], ...everyState.flatMap((one) => one[key].flat())])).nice(),
         xLabel: "lag, trading days",
-        yLabel: "correlation",
         xTicks: [1, 5, 10, 15, 20],
         draw(layer, x, y) {
           const [low, middle, high] = now()[key];
@@ -488,7 +483,7 @@
         },
       });
       if (key === "squares") continue;
-      legend(drawn.figure, [["true", "S&P 500"], ["now", "median path"], ["now wide", "nine paths in ten"]]);
+      legend(drawn.figure, [["true dot", "S&P 500"], ["now", "median path"], ["now wide", "nine paths in ten"]]);
     }
 
     const floor = 1e-5;
@@ -498,7 +493,6 @@
       x: d3.scaleLinear().domain(d3.extent(edges)),
       y: d3.scaleLog().domain([floor, 1]),
       xLabel: "standardised daily log-return",
-      yLabel: "density",
       yFormat: (axis) => axis.tickValues([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]).tickFormat((value) => d3.format("~g")(value)),
       draw(layer, x, y) {
         const heights = now().marginal;
@@ -510,33 +504,30 @@
         dots(layer, "true", d3.zip(centres, series.marginal).filter((point) => point[1] > 0), x, y, 2.2);
       },
     });
-    legend(density.figure, [["true", "S&P 500"], ["now wide", "paths"], ["start dashed", "Gaussian"]]);
+    legend(density.figure, [["true dot", "S&P 500"], ["now wide", "paths"], ["start dashed", "Gaussian"]]);
 
-    const reach = d3.max([observed, ...names.map((name) => Array.from(paths[name]()))], (values) =>
-      d3.max(values, Math.abs));
+    const [low, high] = d3.extent([observed, ...names.map((name) => Array.from(paths[name]()))].flat());
+    const lower = (high - low) / 2;
     const lines = chart(board, {
-      title: "Two years: a path, and the index below",
+      title: "A path, and the index below it",
       describe: "Line charts of 504 daily returns, of a path and of the index.",
       x: d3.scaleLinear().domain([0, observed.length - 1]),
-      y: d3.scaleLinear().domain([-3 * reach, reach]),
+      y: d3.scaleLinear().domain([low - lower, high]),
       xLabel: "trading day",
-      yLabel: "standardised return",
       yFormat: (axis) => axis.tickValues([]),
       draw(layer, x, y) {
         path(layer, "now thin", numbered(paths[state.name](state.place)), x, y);
-        path(layer, "true thin", observed.map((value, place) => [place, value - 2 * reach]), x, y);
+        path(layer, "true thin", observed.map((value, place) => [place, value - lower]), x, y);
       },
     });
-    legend(lines.figure, [["now", "path"], ["true", "S&P 500, 2017 and 2018"]]);
+    legend(lines.figure, [["now", "path"], ["true", "S&P 500, last two years"]]);
 
     function say() {
       const { kurtosis, squares } = now();
-      const day = decimals(2);
       status.textContent =
-        `${made().title}, step ${grouped(made().steps[state.place])}. Squared returns a day apart correlate by` +
-        ` ${day(squares[1][0])} on the median path, ${day(series.squares[0])} in the index.` +
-        ` Kurtosis of the median path: ${kurtosis[1].toFixed(1)}; of the index ${series.kurtosis.toFixed(1)},` +
-        " of a Gaussian 3.";
+        `${made().title}, step ${grouped(made().steps[state.place])}. Correlation of squared returns a day apart:` +
+        ` ${decimals(2)(squares[1][0])} on the median path, ${decimals(2)(series.squares[0])} in the index.` +
+        ` Kurtosis: ${decimals(1)(kurtosis[1])} and ${decimals(1)(series.kurtosis)}.`;
     }
     function show() {
       root.dataset.model = state.name === "MGDM" ? "MGDM" : "MF–MGDM";

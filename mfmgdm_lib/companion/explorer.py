@@ -31,7 +31,7 @@ QUANTILES = (0.05, 0.5, 0.95)
 MARKET_MODELS = {
     "MGDM": (1, "noise", "MGDM from noise"),
     "MF–MGDM": (None, "noise", "MF–MGDM from noise"),
-    "generate": (None, "argarch", "MF–MGDM from a fitted GARCH"),
+    "generate": (None, "argarch", "MF–MGDM from GARCH"),
 }
 """Size of an ensemble, start and title of the descents of real returns. The last is what `generate` does by default."""
 

@@ -19,8 +19,8 @@ from mfmgdm_lib.statistics import EDGES, autocorrelation, histogram, path_statis
 
 __all__ = ["ar_explorer_data", "market_explorer_data", "unpacked"]
 
-CLOUD_STEPS = tuple(sorted({*range(0, 201, 8), 36, 100, 157}))
-"""Steps at which energies are kept. Between them they are interpolated: paths move slowly, by small steps."""
+CLOUD_STEPS = tuple(sorted({*range(0, 40, 4), *range(40, 201, 8), 100, 157}))
+"""Steps at which energies are kept, more of them where paths move fast. A page interpolates those between."""
 
 PATH_STEPS = (0, 4, 8, 16, 24, 36, 50, 70, 100, 130, 157, 200)
 """Steps at which paths are kept."""

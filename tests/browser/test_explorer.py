@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 PAGE = "notebooks/02_explorer.html"
 AR, MARKET = "#explorer-ar", "#explorer-market"
-WEIGHT = "performance.getEntries().reduce((sum, entry) => sum + (entry.decodedBodySize || 0), 0)"
+WEIGHT = """performance.getEntries().filter(entry => /explorer|vendor.d3/.test(entry.name))
+    .reduce((sum, entry) => sum + (entry.decodedBodySize || 0), 0)"""
 Open = Callable[..., Page]
 
 
@@ -81,6 +82,7 @@ def test_the_cloud_of_mgdm_shrinks(open_page: Open) -> None:
 def test_a_press_in_a_chart_chooses_the_step(open_page: Open) -> None:
     page = open_page(PAGE)
     chart = page.locator(f"{AR} svg.draggable").first
+    chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] - 13, box["y"] + 50)
@@ -177,7 +179,7 @@ def test_play_moves_the_step_and_calm_visitors_are_not_offered_it(
 def test_the_page_weighs_little_and_nothing_moves_while_it_loads(
     open_page: Open, browser: Browser, address: str
 ) -> None:
-    assert open_page(PAGE).evaluate(WEIGHT) < 2.5e6
+    assert 0.5e6 < open_page(PAGE).evaluate(WEIGHT) < 0.9e6  # the theme and the pictures come on top
     context = browser.new_context(viewport={"width": 1400, "height": 1200})
     context.add_init_script(
         "window.shifts = 0; new PerformanceObserver((list) => list.getEntries().forEach((e) => (shifts += e.value)))"

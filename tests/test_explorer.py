@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from mfmgdm_lib.companion import AR_ILLUSTRATION, MarketExperiment, ar_explorer_data, market_explorer_data, unpacked
-from mfmgdm_lib.companion.explorer import CLOUD_STEPS
+from mfmgdm_lib.companion import AR_ILLUSTRATION, MarketExperiment, ar_explorer_data, market_explorer_data
+from mfmgdm_lib.companion.explorer import CLOUD_STEPS, unpacked
 from mfmgdm_lib.companion.notebooks import embed
 from mfmgdm_lib.plotting import COLOURS
 from mfmgdm_lib.statistics import autocorrelation

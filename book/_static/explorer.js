@@ -53,6 +53,7 @@
   // --- Numbers in words ---------------------------------------------------------------------------------------------
 
   const decimals = (digits) => (value) => value.toFixed(digits).replace("-", "−");
+  const power = (value) => (value === 1 ? "1" : `10⁻${"⁰¹²³⁴⁵"[Math.round(-Math.log10(value))]}`);
   const grouped = (value) => (value < 10 ? String(value) : d3.format(",.0f")(value).replace(/,/g, "\u202f"));
 
   // --- Controls -----------------------------------------------------------------------------------------------------
@@ -493,7 +494,7 @@
       x: d3.scaleLinear().domain(d3.extent(edges)),
       y: d3.scaleLog().domain([floor, 1]),
       xLabel: "standardised daily log-return",
-      yFormat: (axis) => axis.tickValues([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]).tickFormat((value) => d3.format("~g")(value)),
+      yFormat: (axis) => axis.tickValues([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]).tickFormat(power),
       draw(layer, x, y) {
         const heights = now().marginal;
         const rows = heights.flatMap((height, bin) =>

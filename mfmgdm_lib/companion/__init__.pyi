@@ -27,7 +27,6 @@ from mfmgdm_lib.companion.energy_separation import standardized_paths as standar
 from mfmgdm_lib.companion.energy_separation import strongest as strongest
 from mfmgdm_lib.companion.explorer import ar_explorer_data as ar_explorer_data
 from mfmgdm_lib.companion.explorer import market_explorer_data as market_explorer_data
-from mfmgdm_lib.companion.explorer import unpacked as unpacked
 from mfmgdm_lib.companion.market import SERIES as SERIES
 from mfmgdm_lib.companion.market import SP500_FIRST_LOOK as SP500_FIRST_LOOK
 from mfmgdm_lib.companion.market import MarketExperiment as MarketExperiment

@@ -125,6 +125,7 @@ def test_data_fit_into_a_page() -> None:
         for output in cell.get("outputs", [])
         if 'class="explorer"' in (text := "".join(output.get("data", {}).get("text/html", "")))
     ]
+    assert len(outputs) == 2, "run `make notebooks`"
     assert sum(len(text.encode()) for text in outputs) < 500_000
     found = [
         re.fullmatch(r'<div class="explorer" id="([\w-]+)"><script type="application/json">(.*)</script></div>', text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from io import BytesIO
 from typing import NamedTuple
 
@@ -18,7 +19,16 @@ from PIL import Image
 from torch import Tensor
 
 from mfmgdm_lib import plotting
-from mfmgdm_lib.companion import MarketCell, MarketSummary, figures, market_spreads
+from mfmgdm_lib.companion import (
+    AR_ILLUSTRATION,
+    MarketCell,
+    MarketExperiment,
+    MarketSummary,
+    ar_explorer_data,
+    figures,
+    market_explorer_data,
+    market_spreads,
+)
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.plotting import widths
@@ -176,6 +186,17 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "principal_components": lambda: figures.principal_components(
         torch.arange(300, 0, -1.0), {"one": torch.full((20,), 0.25), "other": torch.full((20,), 0.75)}
     ),
+    "ar_explorer": lambda: figures.ar_explorer(
+        ar_explorer_data(
+            replace(AR_ILLUSTRATION, n_steps=8, n_paths=4, length=200, target_samples=100),
+            sizes=(1, 4),
+            cloud_steps=(0, 8),
+            path_steps=(0, 8),
+        ),
+        size=4,
+        step=8,
+    ),
+    "market_explorer": lambda: figures.market_explorer(market_explorer_data(MarketExperiment(n_paths=4, n_steps=20))),
     "market_violins": lambda: figures.market_violins({"MGDM": a_market(), "reference": a_market(1)}),
     "market_bands": lambda: figures.market_bands(
         {"here": dict.fromkeys(MODELS, a_market()), "there": {"MGDM": a_market(1)}}

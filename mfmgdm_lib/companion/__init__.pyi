@@ -25,6 +25,8 @@ from mfmgdm_lib.companion.energy_separation import paper_energies as paper_energ
 from mfmgdm_lib.companion.energy_separation import separations as separations
 from mfmgdm_lib.companion.energy_separation import standardized_paths as standardized_paths
 from mfmgdm_lib.companion.energy_separation import strongest as strongest
+from mfmgdm_lib.companion.explorer import ar_explorer_data as ar_explorer_data
+from mfmgdm_lib.companion.explorer import market_explorer_data as market_explorer_data
 from mfmgdm_lib.companion.market import SERIES as SERIES
 from mfmgdm_lib.companion.market import SP500_FIRST_LOOK as SP500_FIRST_LOOK
 from mfmgdm_lib.companion.market import MarketExperiment as MarketExperiment

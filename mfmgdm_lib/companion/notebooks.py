@@ -1,8 +1,11 @@
-"""Values of a notebook's cells that its text quotes (MyST-NB's glue)."""
+"""Values of a notebook's cells that its text quotes (MyST-NB's glue), and data that a script of its page reads."""
 
 from __future__ import annotations
 
-__all__ = ["glue"]
+import json
+from typing import Any
+
+__all__ = ["embed", "glue"]
 
 _HIDDEN = "application/papermill.record/"
 """What stands before a type of content that is kept in the notebook without being shown."""
@@ -22,16 +25,35 @@ def glue(name: str, value: object, display: bool = True) -> None:
     Example:
         >>> glue("best_step", "157", display=False)
     """
+    prefix = "" if display else _HIDDEN
+    _show({f"{prefix}text/plain": repr(value)}, metadata={"scrapbook": {"name": name, "mime_prefix": prefix}})
+
+
+def embed(name: str, data: object) -> None:
+    """Leave a place in the page that is made of the running notebook, with data from which a script draws there.
+
+    The data travel as JSON in an element that no browser shows or runs, so that without the script, as in Jupyter,
+    nothing is seen. Outside IPython it does nothing.
+
+    Args:
+        name: the place's id, unique within the page, by which the script finds it.
+        data: what `json` can write.
+
+    Example:
+        >>> embed("explorer-ar", {"steps": [0, 1]})
+    """
+    # Within a script element a browser looks for its end, and for nothing else.
+    content = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    element = f'<script type="application/json">{content}</script>'
+    _show({"text/html": f'<div class="explorer" id="{name}">{element}</div>'})
+
+
+def _show(content: dict[str, str], **options: Any) -> None:
+    """Display content by its types, in IPython alone."""
     try:
         from IPython.core.getipython import get_ipython
-        from IPython.display import display as show
+        from IPython.display import display
     except ImportError:
         return
-    if get_ipython() is None:
-        return
-    prefix = "" if display else _HIDDEN
-    show(  # type: ignore[no-untyped-call]
-        {f"{prefix}text/plain": repr(value)},
-        raw=True,
-        metadata={"scrapbook": {"name": name, "mime_prefix": prefix}},
-    )
+    if get_ipython() is not None:
+        display(content, raw=True, **options)  # type: ignore[no-untyped-call]

@@ -28,7 +28,7 @@ def _plain(text: str) -> str:
 
 
 def _place(part: dict[Any, str]) -> str:
-    return f"{{ref}}`{part['title']} <paper-{part['key']}>`" if part["page"] else "*not yet*"
+    return f"{{ref}}`{part['title']} <paper-{part['key']}>`" if part["page"] else "*not in this book*"
 
 
 def _summary(parts: pd.DataFrame, made: pd.DataFrame) -> str:
@@ -36,8 +36,13 @@ def _summary(parts: pd.DataFrame, made: pd.DataFrame) -> str:
         f"{(rows['page'] != '').sum()} of {len(rows)} {kind}{'s' if len(rows) > 1 else ''}"
         for kind, rows in parts.groupby("kind", sort=False)
     ]
-    equations = parts.loc[parts["kind"] == "equation", "key"]
-    return f"So far: {', '.join(counts)}; {equations.isin(made['key']).sum()} of {len(equations)} equations checked."
+    equations = parts[parts["kind"] == "equation"]
+    wrong = equations[equations["key"].isin(made.loc[~made["holds"], "key"])]
+    places = [f"{part['what']} ({_place(part)})" for part in wrong.to_dict("records")]
+    return (
+        f"This book has {', '.join(counts)} of the paper. It checks {equations['key'].isin(made['key']).sum()} of"
+        f" {len(equations)} equations. **{len(wrong)} of them do not hold as printed**: {'; '.join(places)}."
+    )
 
 
 def _places(parts: pd.DataFrame) -> list[str]:
@@ -49,13 +54,14 @@ def _checked(equations: pd.DataFrame, made: pd.DataFrame) -> list[str]:
     """Write a row for each check, and one for an equation that has none."""
     lines = ["| in the paper | here | what was checked | result |", "|---|---|---|---|"]
     for part in equations.to_dict("records"):
-        own = made.loc[made["key"] == part["key"], ["what", "result"]]
+        own = made.loc[made["key"] == part["key"], ["what", "result", "holds"]]
         first = f"| {part['label'].replace(', unnumbered', '')}, {part['what']} | {_place(part)} |"
-        for what, result in own.itertuples(index=False, name=None):
-            lines.append(f"{first} {_plain(what)} | {_plain(result)} |")
+        for what, result, holds in own.itertuples(index=False, name=None):
+            shown = _plain(result) if holds else f"✗ **{_plain(result)}**"
+            lines.append(f"{first} {_plain(what)} | {shown} |")
             first = "| | |"
         if own.empty:
-            lines.append(f"{first} *not yet* | |")
+            lines.append(f"{first} *not checked* | |")
     return lines
 
 

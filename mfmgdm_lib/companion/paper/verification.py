@@ -178,14 +178,14 @@ def checks(root: Path | str) -> pd.DataFrame:
         root: the root of the book, with `notebooks/` below it.
 
     Returns:
-        Text columns `key`, `what`, `result` and `page` (path without suffix), in the order of the pages; a check that
-        a page shows twice is there once.
+        Text columns `key`, `what`, `result` and `page` (path without suffix), and a column `holds` of bool, in the
+        order of the pages; a check that a page shows twice is there once.
     """
-    names, rows = ["key", "what", "result"], []
+    names, rows = ["key", "what", "result", "holds"], []
     for path in sorted(Path(root).glob("notebooks/*.ipynb")):
         page = path.relative_to(root).with_suffix("").as_posix()
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", []):
                 shown = output.get("data", {}).get(_MIMETYPE, [])
                 rows += [(*(made[name] for name in names), page) for made in shown]
-    return pd.DataFrame(rows, columns=[*names, "page"], dtype=str).drop_duplicates(ignore_index=True)
+    return pd.DataFrame(rows, columns=[*names, "page"]).drop_duplicates(ignore_index=True).astype({"holds": bool})

@@ -126,8 +126,9 @@ def test_summary_of_replicates_sets_the_claimed_beside_the_found_spread() -> Non
 @pytest.mark.parametrize("size", [2, 4])
 def test_final_slope_is_the_growth_of_the_divergence_at_rest(size: int) -> None:
     # Lag 1 of the target is the mean of the start, so the ensembles come to rest without folding.
-    trace = dataclasses.replace(SMALL, step_size=3.0).trace(size, n_steps=600)
-    slope = mm.companion.final_slope(dataclasses.replace(SMALL, step_size=3.0), trace)
+    experiment = dataclasses.replace(SMALL, step_size=3.0)
+    trace = experiment.trace(size, n_steps=600)
+    slope = mm.companion.final_slope(experiment.model(size), trace)
     assert trace.loss[-1] < 1e-24
     # Differences of values of order 10² after 600 sums of round-off 10⁻¹⁴.
     assert slope > 0.001

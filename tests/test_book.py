@@ -57,3 +57,23 @@ def test_equations_have_the_letter_beside_them_and_where_they_are_referred_to(tm
         assert 'class="eqno">(E1)' in html and 'href="#equation-one">(E1)' in html
         with (tmp_path / "index.md").open("a", encoding="utf-8") as page:
             page.write("\nand more\n")
+
+
+def test_exercises_are_numbered_and_leave_no_identifier_twice(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx_exercise")
+    settings = [
+        f"import sys; sys.path.insert(0, {str(ROOT / 'book' / '_ext')!r})",
+        "extensions = ['myst_parser', 'exercises']; exercise_style = 'solution_follow_exercise'",
+    ]
+    (tmp_path / "conf.py").write_text("\n".join(settings), encoding="utf-8")
+    exercise = "```{{exercise}}\n:label: ex-{0}\n\nTry.\n```\n\n"
+    pair = exercise + "```{{solution-start}} ex-{0}\n```\n\nSo.\n\n```{{solution-end}}\n```\n\n"
+    page = "# A\n\n" + pair.format("one") + pair.format("two") + "See {numref}`ex-two`.\n"
+    (tmp_path / "index.md").write_text(page, encoding="utf-8")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(tmp_path), str(tmp_path / "out")]
+    subprocess.run(command, check=True, capture_output=True)
+    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert re.search('href="#ex-two"><span class="std std-numref">Exercise 2</span>', html)
+    assert html.count('class="solution admonition"') == 2
+    identifiers = re.findall(r'\bid="([^"]+)"', html)
+    assert len(identifiers) == len(set(identifiers)), identifiers

@@ -27,13 +27,13 @@ def plain() -> ModuleType:
 
 
 class Book:
-    """Knows every label: figure 3 of this page, equation (4) of this page or (5) of another one."""
+    """Knows every label: figure 3 or exercise 3 of this page, equation (4) of this page or (5) of another one."""
 
     def __init__(self, plain: ModuleType) -> None:
         self.plain = plain
 
-    def figure(self, label: str) -> object:
-        return self.plain.Place("Figure 3")
+    def numbered(self, label: str) -> object:
+        return self.plain.Place("Exercise 3" if label.startswith("ex-") else "Figure 3")
 
     def equation(self, label: str) -> object:
         return self.plain.Place("(5)", "Elsewhere") if label == "far" else self.plain.Place("(4)")
@@ -82,6 +82,12 @@ def rewritten(plain: ModuleType, source: str, **values: str) -> str:
             "::::{admonition} My title\n:class: tip\nA\n\n:::{warning}\nB\n:::\n::::",
             "> **My title**\n>\n> A\n>\n> > **Warning**\n> >\n> > B",
         ),
+        ("```{exercise}\n:label: ex-a\n\nSee {numref}`x`.\n```", "**Exercise 3**\n\nSee Figure 3."),
+        ("```{exercise} On $x$\n:label: ex-a\n\nTry.\n```", "**Exercise 3: On $x$**\n\nTry."),
+        ("```{exercise-start}\n:label: ex-a\n```\nTry.\n```{exercise-end}\n```", "**Exercise 3**\nTry."),
+        ("```{solution} ex-a\n:class: dropdown\n\nOf {numref}`ex-a`.\n```", "**Solution**\n\nOf Exercise 3."),
+        ("```{solution-start} ex-a\n:class: dropdown\n```\n\nSo:", "**Solution**\n\nSo:"),
+        ("It grows.\n\n```{solution-end}\n```", "It grows."),
         ("```console\n$ mfmgdm {numref}`x`\n```", "```console\n$ mfmgdm {numref}`x`\n```"),
         ("the role `` {numref}`x` `` itself", "the role `` {numref}`x` `` itself"),
     ],

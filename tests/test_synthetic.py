@@ -15,7 +15,6 @@ from mfmgdm_lib.companion import (
     AR_ILLUSTRATION,
     CIR_EXPONENTIAL,
     CIR_TRUNCATED,
-    SP500_FIRST_LOOK,
     MarketExperiment,
     SyntheticExperiment,
     results,
@@ -64,12 +63,10 @@ def test_model_keeps_to_the_support_of_the_process(process: mm.processes.Process
     assert model.support is process.support
 
 
-def test_market_experiment_is_the_papers_and_the_first_look_a_shorter_one() -> None:
+def test_market_experiment_is_the_papers() -> None:
     full = MarketExperiment()
     assert (full.series_name, full.energy.dim, full.step_size) == ("sp500", 22, 50.0)
     assert (full.n_steps, full.n_paths, full.length) == (20_000, 1024, 1024)
-    assert SP500_FIRST_LOOK.n_steps * SP500_FIRST_LOOK.n_paths < full.n_steps * full.n_paths
-    assert (SP500_FIRST_LOOK.step_size, SP500_FIRST_LOOK.length) == (full.step_size, full.length)
 
 
 @pytest.mark.parametrize("experiment", [SMALL, SMALL_MARKET], ids=["synthetic", "market"])
@@ -126,8 +123,9 @@ def test_summary_of_replicates_sets_the_claimed_beside_the_found_spread() -> Non
 @pytest.mark.parametrize("size", [2, 4])
 def test_final_slope_is_the_growth_of_the_divergence_at_rest(size: int) -> None:
     # Lag 1 of the target is the mean of the start, so the ensembles come to rest without folding.
-    trace = dataclasses.replace(SMALL, step_size=3.0).trace(size, n_steps=600)
-    slope = mm.companion.final_slope(dataclasses.replace(SMALL, step_size=3.0), trace)
+    experiment = dataclasses.replace(SMALL, step_size=3.0)
+    trace = experiment.trace(size, n_steps=600)
+    slope = mm.companion.final_slope(experiment.model(size), trace)
     assert trace.loss[-1] < 1e-24
     # Differences of values of order 10² after 600 sums of round-off 10⁻¹⁴.
     assert slope > 0.001
@@ -139,22 +137,6 @@ def test_market_series_is_standardised_and_its_target_the_energy_of_all_of_it() 
     assert series.shape == (4096,) and series.dtype == torch.float64
     assert float(series.mean()) == pytest.approx(0.0, abs=1e-14)
     torch.testing.assert_close(SMALL_MARKET.target.mean, SMALL_MARKET.energy(series), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("size", [1, None], ids=["MGDM", "MF-MGDM"])
-def test_market_descent_gives_the_paths_of_the_model_and_a_loss_at_every_step(size: int | None) -> None:
-    paths, losses = SMALL_MARKET.descend(size)
-    model = mm.Descent(SMALL_MARKET.energy, SMALL_MARKET.target, 0.5, ensemble_size=size)
-    states = list(model.steps(WhiteNoise().sample(6, 64, seed=1), 4))
-    assert torch.equal(paths, states[-1].paths)
-    assert losses == [float(state.loss.mean()) for state in states]
-
-
-@pytest.mark.parametrize(("size", "most"), [(1, 6), (2, 3), (None, 1)])
-def test_market_experiment_counts_the_ensembles_that_fold(size: int | None, most: int) -> None:
-    paths = WhiteNoise().sample(6, 64, seed=1)
-    assert dataclasses.replace(SMALL_MARKET, step_size=1e-3).non_invertible(paths, size) == 0
-    assert dataclasses.replace(SMALL_MARKET, step_size=1e4).non_invertible(paths, size) == most
 
 
 def test_summary_of_a_trace_says_what_the_trace_does() -> None:

@@ -26,11 +26,12 @@ class SphinxReferences:
         """Read for one page."""
         self._app, self._env, self._pagename = app, app.env, pagename
 
-    def figure(self, label: str) -> Place:
-        """Return the number of a figure, spelled as in the book."""
+    def numbered(self, label: str) -> Place:
+        """Return the number of a figure or an exercise, spelled as in the book."""
         page, target, *_ = self._labels()[label]
-        number = self._number(page, "figure", target)
-        return Place(self._app.config.numfig_format["figure"] % number, self._other(page))
+        kind = next(kind for kind in ("figure", "exercise") if target in self._env.toc_fignumbers[page].get(kind, {}))
+        number = self._number(page, kind, target)
+        return Place(self._app.config.numfig_format[kind] % number, self._other(page))
 
     def equation(self, label: str) -> Place:
         """Return the number of an equation in brackets."""

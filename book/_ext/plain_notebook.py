@@ -34,6 +34,10 @@ _DROPPED_LINES = re.compile(
 _WITH_TITLE = re.compile(r"(?s)(?P<title>.+?)\s*<(?P<target>[^<>]+)>")
 
 _TITLED_BOXES = ("admonition", "dropdown", "margin", "sidebar", "topic")
+# Those that start or end are cells of their own, with cells of code between them.
+_EXERCISES = ("exercise", "exercise-start")
+_SOLUTIONS = ("solution", "solution-start")
+_ENDS = ("exercise-end", "solution-end")
 _BOXES = (
     *("attention", "caution", "danger", "error", "hint", "important", "note", "seealso", "tip", "warning"),
     *_TITLED_BOXES,
@@ -58,8 +62,8 @@ class Work(NamedTuple):
 class References(Protocol):
     """What the book knows."""
 
-    def figure(self, label: str) -> Place:
-        """Return where a figure is."""
+    def numbered(self, label: str) -> Place:
+        """Return where a figure or an exercise is."""
 
     def equation(self, label: str) -> Place:
         """Return where an equation is."""
@@ -139,7 +143,7 @@ class _Writer:
         self._values = values
         self._roles: dict[str, Callable[[str], str]] = {
             "glue:text": self._value,
-            "numref": lambda label: _spelled(references.figure(label)),
+            "numref": lambda label: _spelled(references.numbered(label)),
             "eq": lambda label: _spelled(references.equation(label)),
             "doc": lambda target: _titled(target, references.page),
             "ref": lambda target: _titled(target, references.section),
@@ -161,7 +165,7 @@ class _Writer:
 
     def caption(self, figure: Mapping[str, str]) -> str:
         """Write the caption of a figure, with its number."""
-        number = f"**{self._references.figure(figure['name']).name}.** " if "name" in figure else ""
+        number = f"**{self._references.numbered(figure['name']).name}.** " if "name" in figure else ""
         return (number + self.text(figure.get("caption", ""))).strip()
 
     def _prose(self, source: str) -> str:
@@ -200,10 +204,21 @@ class _Writer:
             title = self.text(head["title"]) if head["name"] in _TITLED_BOXES else head["name"].capitalize()
             lines = [*([f"**{title}**", ""] if title else []), *self.text(body).split("\n")]
             return "\n".join(f"> {line}".rstrip() for line in lines)
+        if head["name"] in _EXERCISES:
+            number = self._references.numbered(options["label"]).name if "label" in options else "Exercise"
+            return self._under(f"{number}: {self.text(head['title'])}" if head["title"] else number, body)
+        if head["name"] in _SOLUTIONS:
+            return self._under("Solution", body)
+        if head["name"] in _ENDS:
+            return ""
+        known = ("math", *_EXERCISES, *_SOLUTIONS, *_ENDS, *_BOXES)
         raise ValueError(
-            f"the directive {head['name']!r} is not known here; expected math or one of {', '.join(_BOXES)}."
+            f"the directive {head['name']!r} is not known here; expected one of {', '.join(known)}."
             " Use one of these, or say in plain_notebook.py what Jupyter shall show."
         )
+
+    def _under(self, heading: str, body: str) -> str:
+        return f"**{heading}**\n\n{self.text(body)}".rstrip()
 
     def _value(self, name: str) -> str:
         if name not in self._values:

@@ -28,7 +28,6 @@ from mfmgdm_lib.companion.energy_separation import strongest as strongest
 from mfmgdm_lib.companion.explorer import ar_explorer_data as ar_explorer_data
 from mfmgdm_lib.companion.explorer import market_explorer_data as market_explorer_data
 from mfmgdm_lib.companion.market import SERIES as SERIES
-from mfmgdm_lib.companion.market import SP500_FIRST_LOOK as SP500_FIRST_LOOK
 from mfmgdm_lib.companion.market import MarketExperiment as MarketExperiment
 from mfmgdm_lib.companion.market import observed_returns as observed_returns
 from mfmgdm_lib.companion.market_cells import MARKET as MARKET

@@ -13,14 +13,13 @@ from mfmgdm_lib import data
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.descents.gradient_flow import GradientFlow
 from mfmgdm_lib.energies import Energy, StylizedFacts
-from mfmgdm_lib.log_determinants import log_determinant
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.processes import Process
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.processes.fits import STARTS, starting_law, starting_paths
 from mfmgdm_lib.target import Target, target_from_data
 
-__all__ = ["SERIES", "SP500_FIRST_LOOK", "MarketExperiment", "Series", "observed_returns"]
+__all__ = ["SERIES", "MarketExperiment", "Series", "observed_returns"]
 
 
 @dataclass(frozen=True)
@@ -147,22 +146,3 @@ class MarketExperiment:
     def duration(self) -> float:
         """How long the flow has to run to stand for the descent: s T."""
         return self.step_size * self.n_steps
-
-    def descend(self, ensemble_size: int | None = None) -> tuple[Tensor, list[float]]:
-        """Run the descent: the generated paths (n_paths, length), and the mean loss of a path at each step.
-
-        The loss is that which the model descends: of each path's own mismatch in MGDM, of the mean one in MF–MGDM.
-        """
-        losses = []
-        for state in self.model(ensemble_size).steps(self.starting_paths(), self.n_steps):
-            losses.append(float(state.loss.mean()))
-        return state.paths, losses
-
-    def non_invertible(self, paths: Tensor, ensemble_size: int | None = None) -> int:
-        """Number of ensembles in `paths` from which a step is not invertible: its Jacobian has an eigenvalue ≤ 0."""
-        model = self.model(ensemble_size)
-        return int((log_determinant(model, model.evaluate(paths)).non_positive > 0).sum())
-
-
-SP500_FIRST_LOOK = MarketExperiment(n_paths=64)
-"""A schedule short enough for a book build; `MarketExperiment()` is the paper's, with 1024 paths."""

@@ -139,13 +139,16 @@ def replicate_summary(runs: Mapping[str, Sequence[DivergenceTrace]]) -> pd.DataF
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def final_slope(experiment: SyntheticExperiment, trace: DivergenceTrace) -> float:
+def final_slope(model: Model, trace: DivergenceTrace) -> float:
     """Growth of the divergence, in nats per path and step, of a descent that has come to rest.
 
     At rest the blocks A_n are the identity, so a step costs only what the capacitance matrix takes: −log det / M,
     averaged over ensembles of M paths.
+
+    Args:
+        model: the one that the trace is of.
+        trace: it ends where the descent rests.
     """
-    model = experiment.model(trace.members)
     determinant = log_determinant(model, model.evaluate(trace.paths))
     return -float(determinant.per_path.mean())
 

@@ -1,4 +1,4 @@
-"""Draw the committed images: python tools/make_images.py"""
+"""Draw the committed images."""
 
 from __future__ import annotations
 

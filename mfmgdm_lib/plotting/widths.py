@@ -32,8 +32,11 @@ __all__ = [
     "wrap",
 ]
 
-WIDE, NARROW = 7.2, 3.7
-"""Inches; a page gives 96 pixels to each."""
+WIDE = 7.2
+"""Width of a figure on a page, inches; a page gives 96 pixels to each."""
+
+NARROW = 3.7
+"""The same on a narrow screen."""
 
 NARROW_CHUNK = b"mfNr"
 """The part of a PNG file that holds another one, for narrow screens; programs that don't know it pass over it."""

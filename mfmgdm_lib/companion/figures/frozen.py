@@ -65,7 +65,7 @@ def frozen_sizes(table: pd.DataFrame) -> Figure:
             _points(axis, own["size"] * aside, own["least"], own["standard_error"], _COLOURS[kind], **style)
         sizes = sorted(rows.loc[rows["size"] > 1, "size"].unique())
         named = sizes[:: 1 if len(sizes) < 5 else 2]
-        axis.set(xscale="log", xlabel="paths N of the ensemble", title=f"{with_powers(process)}\n{energy}")
+        axis.set(xscale="log", xlabel="paths N of the ensemble", title=f"{with_powers(str(process))}\n{energy}")
         axis.set_xticks(named, [str(size) for size in named])
         axis.minorticks_off()
         if rows["least"].max() > 20.0 * rows["least"].min():

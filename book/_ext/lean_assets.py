@@ -40,7 +40,7 @@ def remove_unused(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.name != "html":
         return
     site = Path(app.outdir)
-    for unused in [path for pattern in UNUSED for path in site.glob(pattern)]:
+    for unused in {path for pattern in UNUSED for path in site.glob(pattern)}:
         shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
     for page in site.rglob("*.html"):
         rewrite(page, SCRIPT)

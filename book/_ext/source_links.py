@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,12 @@ from typing import Any
 from repository import ROOT, commit, repository_address
 from sphinx.application import Sphinx
 
-__all__ = ["extension_for", "place_of", "resolver"]
+__all__ = ["back_link", "extension_for", "place_of", "resolver"]
+
+BACK_LINK = re.compile(
+    r'(?P<block><div class="viewcode-block" id="(?P<name>[^"]+)">\s*)'
+    r'<a class="viewcode-back" href="(?P<page>[^"#]+)#[^"]*">(?P<text>[^<]*)</a>'
+)
 
 
 def extension_for(address: str | None) -> str:
@@ -49,6 +55,32 @@ def resolver(address: str, revision: str) -> Callable[[str, Mapping[str, str]], 
     return resolve
 
 
+def back_link(found: re.Match[str], folder: Path) -> str:
+    """Write the link from a source to the reference: `viewcode` takes it for granted that a module has its own names.
+
+    Args:
+        found: the head of a block of source, a match of `BACK_LINK`.
+        folder: where the page of the source is.
+
+    Returns:
+        The head with its link, or without one where the reference does not have the name.
+    """
+    page = (folder / found["page"]).read_text(encoding="utf-8")
+    anchor = re.search(rf'id="(mfmgdm_lib\.(?:[\w.]+\.)?{re.escape(found["name"])})"', page)
+    if anchor is None:
+        return found["block"]
+    return f'{found["block"]}<a class="viewcode-back" href="{found["page"]}#{anchor[1]}">{found["text"]}</a>'
+
+
+def mend_back_links(app: Sphinx, exception: Exception | None) -> None:
+    """Mend the links of all pages of source, once they are written."""
+    if exception is None and app.builder.name == "html":
+        for path in (Path(app.outdir) / "_modules").rglob("*.html"):
+            text = path.read_text(encoding="utf-8")
+            folder = path.parent
+            path.write_text(BACK_LINK.sub(lambda found, at=folder: back_link(found, at), text), encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Set up the extension that is needed."""
     address = repository_address()
@@ -56,4 +88,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
         resolve = resolver(address, commit())
         app.connect("config-inited", lambda app, config: setattr(config, "linkcode_resolve", resolve))
     app.setup_extension(extension_for(address))
+    app.connect("build-finished", mend_back_links, priority=800)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

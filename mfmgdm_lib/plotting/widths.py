@@ -22,7 +22,6 @@ __all__ = [
     "NARROW",
     "NARROW_CHUNK",
     "WIDE",
-    "PageFigure",
     "finish_narrow",
     "is_narrow",
     "narrow_screen",

@@ -1,7 +1,7 @@
 """Take files out of the built site that the theme ships and no page needs.
 
-The theme brings the icons of Font Awesome twice, as fonts and as a script of 1.5 MB that would put pictures in their place.
-The fonts draw them as well, so the script goes. Maps of sources and other formats of the fonts serve no reader.
+The theme brings the icons of Font Awesome twice, as fonts and as a script of 1.5 MB that would put pictures in their
+place. The fonts draw them as well, so the script goes. Maps of sources and other formats of the fonts serve no reader.
 """
 
 from __future__ import annotations

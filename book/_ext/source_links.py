@@ -22,6 +22,8 @@ BACK_LINK = re.compile(
     r'(?P<block><div class="viewcode-block" id="(?P<name>[^"]+)">\s*)'
     r'<a class="viewcode-back" href="(?P<page>[^"#]+)#[^"]*">(?P<text>[^<]*)</a>'
 )
+NO_PAGE = re.compile(r'<li><a href="builtins\.html">builtins</a></li>')
+"""What the list of modules has for constants, whose type is a built-in one."""
 
 
 def extension_for(address: str | None) -> str:
@@ -76,7 +78,7 @@ def mend_back_links(app: Sphinx, exception: Exception | None) -> None:
     """Mend the links of all pages of source, once they are written."""
     if exception is None and app.builder.name == "html":
         for path in (Path(app.outdir) / "_modules").rglob("*.html"):
-            text = path.read_text(encoding="utf-8")
+            text = NO_PAGE.sub("", path.read_text(encoding="utf-8"))
             folder = path.parent
             path.write_text(BACK_LINK.sub(lambda found, at=folder: back_link(found, at), text), encoding="utf-8")
 

@@ -163,11 +163,11 @@ def test_checks_are_collected_from_the_outputs_of_the_pages(tmp_path: Path, chec
     write_page(tmp_path, "03_none", "table")
     table = paper.checks(tmp_path)
     assert list(table.itertuples(index=False, name=None)) == [
-        ("eq-2", 'x < "y" & z', "agrees to 1e-10", "notebooks/01_first"),
-        ("eq-a-lemma-4", "|off| by Σ", "not as printed: Σ_n <here>", "notebooks/01_first"),
-        ("eq-2", "second page", "holds", "notebooks/02_second"),
+        ("eq-2", 'x < "y" & z', "agrees to 1e-10", True, "notebooks/01_first"),
+        ("eq-a-lemma-4", "|off| by Σ", "not as printed: Σ_n <here>", False, "notebooks/01_first"),
+        ("eq-2", "second page", "holds", True, "notebooks/02_second"),
     ]
-    assert list(table.columns) == ["key", "what", "result", "page"]
+    assert list(table.columns) == ["key", "what", "result", "holds", "page"]
 
 
 def test_checks_shown_twice_on_a_page_count_once(tmp_path: Path, checks: Checks) -> None:

@@ -102,9 +102,10 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
     try:
         start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        # The scheduler creates the file first and writes it then; a worker that reads it in between ends.
+        wait_until(lambda: where.is_file() and where.read_text().rstrip().endswith("}"))
         options = ("--no-nanny", "--nthreads", "1", "--local-directory", str(folder))
         workers = [start("worker", *options) for _ in range(2)]
-        wait_until(where.is_file)
         address = json.loads(where.read_text())["address"]
         with distributed.Client(address) as client:
             client.wait_for_workers(2, timeout=PATIENCE)

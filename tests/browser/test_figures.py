@@ -13,7 +13,9 @@ from playwright.sync_api import Page
 Open = Callable[..., Page]
 
 # What is shown of each figure: whether it is the narrow drawing, its width, and how much it is magnified.
-SHOWN = """async () => Promise.all([...document.querySelectorAll('.cell_output img')].map(async image => {
+# The still pictures of the explorer are hidden where its charts are shown.
+SHOWN = """async () => Promise.all([...document.querySelectorAll('.cell_output img')].filter(
+    image => image.checkVisibility()).map(async image => {
     image.loading = 'eager';
     await image.decode();
     return {narrow: image.currentSrc.endsWith('-narrow.png'), width: image.clientWidth,

@@ -9,6 +9,7 @@ import inspect
 import operator
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ def mend_back_links(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.name == "html":
         for path in (Path(app.outdir) / "_modules").rglob("*.html"):
             text = NO_PAGE.sub("", path.read_text(encoding="utf-8"))
-            folder = path.parent
-            path.write_text(BACK_LINK.sub(lambda found, at=folder: back_link(found, at), text), encoding="utf-8")
+            mended = BACK_LINK.sub(partial(back_link, folder=path.parent), text)
+            path.write_text(mended, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -210,11 +211,24 @@ def test_site_check_reads_notebooks(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / "index.html").write_text(GOOD_PAGE)
     cells = [nbformat.v4.new_code_cell("'{eq}`x`'"), nbformat.v4.new_markdown_cell("see {numref}`x`")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "page.ipynb")
+    text = nbformat.writes(nbformat.v4.new_notebook(cells=cells))
+    script = f"saveNotebook(...{json.dumps(['page.ipynb', text])});\n"
+    (tmp_path / "page.ipynb.js").write_text(script, encoding="utf-8")
     command = [sys.executable, ROOT / "tools" / "check_site.py", tmp_path]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 1
-    assert "page.ipynb: has {numref}`, which plain Jupyter does not understand" in run.stderr
+    assert "page.ipynb.js: has {numref}`, which plain Jupyter does not understand" in run.stderr
+
+
+def test_site_check_weighs_the_site(tmp_path: Path) -> None:
+    (tmp_path / "mathjax.js").touch()
+    (tmp_path / "index.html").write_text(GOOD_PAGE)
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(30_000_001)
+    command = [sys.executable, ROOT / "tools" / "check_site.py", tmp_path]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "30.0 MB; expected at most 30" in run.stderr
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

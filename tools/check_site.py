@@ -4,8 +4,8 @@
 
 Fails on: a script, stylesheet, font, image, frame or import from another host; a page with maths and no local MathJax;
 a local file that a page or a stylesheet names and that is not there; a link to a page or an anchor that does not
-exist; a notebook to download with markup that plain Jupyter would show as it is. Warns about images without an
-alternative text. Ordinary links to other sites are fine.
+exist; a notebook to download with markup that plain Jupyter would show as it is; a site of more than 30 MB. Warns about
+images without an alternative text. Ordinary links to other sites are fine.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from site_notebooks import offered
+
+MOST_BYTES = 30_000_000
 
 # Attributes whose address a browser fetches by itself, by tag.
 LOADING = {
@@ -144,12 +148,18 @@ class Site:
                 self.check_load(path, 0, url)
         for path in sorted(self.root.rglob("*.js")):
             self.check_script(path, 0, path.read_text(encoding="utf-8", errors="replace"))
-        for path in sorted(self.root.rglob("*.ipynb")):
-            self.check_notebook(path)
+        for path, text in offered(self.root):
+            self.check_notebook(path, text)
+        self.check_weight()
 
-    def check_notebook(self, path: Path) -> None:
+    def check_weight(self) -> None:
+        """The site must be small enough to be kept on a telephone."""
+        if (weight := sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())) > MOST_BYTES:
+            self.errors.append(f"{self.root}: {weight / 1e6:.1f} MB; expected at most {MOST_BYTES / 1e6:.0f}")
+
+    def check_notebook(self, path: Path, text: str) -> None:
         """The text of a notebook must not have what only the book understands."""
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for cell in json.loads(text)["cells"]:
             found = BOOK_MARKUP.search("".join(cell["source"])) if cell["cell_type"] == "markdown" else None
             if found:
                 self.report(path, 0, f"has {found[0]}, which plain Jupyter does not understand")

@@ -19,6 +19,8 @@ import time
 import venv
 from pathlib import Path
 
+from site_notebooks import notebook_text
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["06_financial_data", "14_your_own_series", "12_paper_against_this_run"]
 """Short ones; the first and the last read results that come with the library."""
@@ -51,10 +53,11 @@ def make_environment(folder: Path, wheel: Path) -> Path:
     return python
 
 
-def run(python: Path, notebook: Path, folder: Path) -> bool:
-    """Execute a copy of a notebook in an empty folder; tell whether every cell ran."""
+def run(python: Path, script: Path, folder: Path) -> bool:
+    """Execute the notebook that a script of the site holds in an empty folder; tell whether every cell ran."""
     folder.mkdir()
-    (folder / notebook.name).write_bytes(notebook.read_bytes())
+    notebook = folder / script.stem
+    notebook.write_text(notebook_text(script), encoding="utf-8")
     kept = {name: value for name, value in os.environ.items() if name not in UNSET}
     began = time.monotonic()
     command = ["-m", "nbconvert", "--to", "notebook", "--execute", "--log-level", "WARN", notebook.name]
@@ -95,7 +98,7 @@ def main() -> int:
         if not found.is_relative_to(scratch):
             print(f"The library comes from {found}; expected the wheel's, in {scratch}.", file=sys.stderr)
             return 1
-        ran = [run(python, arguments.folder / f"{stem}.ipynb", scratch / stem) for stem in arguments.stems]
+        ran = [run(python, arguments.folder / f"{stem}.ipynb.js", scratch / stem) for stem in arguments.stems]
     return int(not all(ran))
 
 

@@ -1,7 +1,8 @@
 """Take files out of the built site that the theme ships and no page needs.
 
 The theme brings the icons of Font Awesome twice, as fonts and as a script of 1.5 MB that would put pictures in their
-place. The fonts draw them as well, so the script goes. Maps of sources and other formats of the fonts serve no reader.
+place. The fonts draw them as well, so the script goes. Only the page of the search needs the index of the book, 0.4 MB
+with its scripts. Maps of sources and other formats of the fonts serve no reader.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from typing import Any
 from sphinx.application import Sphinx
 
 SCRIPT = re.compile(r'[ \t]*<script[^>]* src="[^"]*/fontawesome\.js[^"]*"></script>\n?')
+SEARCH_SCRIPT = re.compile(
+    r'[ \t]*<script[^>]* src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\n?'
+)
+SEARCH_PAGE = "search.html"
 UNUSED = (
     "**/*.map",
     "_static/locales",
@@ -43,7 +48,7 @@ def remove_unused(app: Sphinx, exception: Exception | None) -> None:
     for unused in {path for pattern in UNUSED for path in site.glob(pattern)}:
         shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
     for page in site.rglob("*.html"):
-        rewrite(page, SCRIPT)
+        rewrite(page, SCRIPT, *([] if page.name == SEARCH_PAGE else [SEARCH_SCRIPT]))
     for path in [*(site / "_static").rglob("*.css"), *(site / "_static").rglob("*.js")]:
         rewrite(path, OTHER_FONT, SOURCE_MAP)
 

@@ -83,13 +83,12 @@ def add_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[st
     notebook.metadata.pop("source_map", None)  # line numbers of the .md
     macros = {name: meaning[0] for name, meaning in app.config.mathjax3_config["tex"]["macros"].items()}
     plain_notebook(notebook, SphinxReferences(app, pagename), macros)
-    offered = Path(app.outdir) / "_sources" / name
-    offered.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, offered)
     # From a disk, a page may read nothing but scripts: book/_static/page.js saves the notebook from this one.
-    content = json.dumps([offered.name, offered.read_text(encoding="utf-8")])
-    offered.with_suffix(".ipynb.js").write_text(f"saveNotebook(...{content});\n", encoding="utf-8")
-    context["ipynb_source"] = name
+    offered = Path(app.outdir) / "_sources" / f"{name}.js"
+    offered.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps([offered.stem, nbformat.writes(notebook)])
+    offered.write_text(f"saveNotebook(...{content});\n", encoding="utf-8")  # as tools/site_notebooks.py reads it
+    context["ipynb_source"] = f"{name}.js"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

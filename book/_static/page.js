@@ -68,7 +68,7 @@ function enlargeFigures() {
   }
 }
 
-// A browser shows a notebook that it opens from a disk, and no script may read it there, except as a script.
+// A page on a disk may read no file but scripts: one that holds the notebook calls this.
 window.saveNotebook = function (name, text) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/x-ipynb+json" }));
@@ -81,12 +81,10 @@ function mendDownload() {
   const link = document.querySelector("a.btn-download-notebook-button");
   if (!link) return;
   link.removeAttribute("target");
-  link.download = "";
-  if (location.protocol !== "file:") return;
   link.addEventListener("click", (event) => {
     event.preventDefault();
     const script = document.createElement("script");
-    script.src = link.href + ".js";
+    script.src = link.href;
     script.addEventListener("load", () => script.remove());
     document.head.append(script);
   });

@@ -30,6 +30,14 @@ BAD_HEADS = """() => [...document.querySelectorAll('table.dataframe')].filter(ta
 SOFT_FIGURES = """() => [...document.querySelectorAll('.cell_output img')].filter(
     image => image.complete && image.naturalWidth < 1.9 * image.clientWidth).length"""
 
+WEIGHT = """async () => {
+    await Promise.all([...document.images].map(image => { image.loading = 'eager'; return image.decode(); }));
+    return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].reduce(
+        (sum, entry) => sum + entry.encodedBodySize, 0);
+}"""
+MOST_BYTES = 2_500_000
+"""Of a page, with all that it loads."""
+
 
 def violations(page: Page, contrast: bool = True) -> list[str]:
     """What axe-core calls serious or critical, one line for each rule."""
@@ -49,6 +57,7 @@ def violations(page: Page, contrast: bool = True) -> list[str]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_fits_and_is_accessible(open_page: Open, name: str, theme: str) -> None:
     page = open_page(name, theme=theme)
+    assert 0 < page.evaluate(WEIGHT) <= MOST_BYTES
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(OVERFLOW) <= 0, f"{name} moves sideways at {width} px"

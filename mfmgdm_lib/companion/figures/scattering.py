@@ -11,7 +11,8 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots, with_powers
+from mfmgdm_lib.plotting.widths import is_narrow
 
 __all__ = ["energy_costs", "filter_banks", "principal_components", "scalograms", "separations"]
 
@@ -88,16 +89,19 @@ def separations(energies: Mapping[str, pd.DataFrame], *, noise: float = 2.0) -> 
         rows = ranked.pivot(index="law", columns=["group", "value"], values="shift").sort_index(axis=1).loc[laws]
         image = axis.imshow(rows.to_numpy(), aspect="auto", norm=norm, cmap="RdBu_r", interpolation="nearest")
         axis.set(title=title, ylabel="law", yticks=range(len(laws)))
-        axis.set_yticklabels(laws, fontsize=8)
+        axis.set_yticklabels([with_powers(law) for law in laws], fontsize=8)
         axis.hlines(np.arange(0.5, len(laws) - 1), -0.5, rows.shape[1] - 0.5, color="0.8", lw=0.6)
         sizes = rows.columns.get_level_values("group").value_counts().sort_index().to_numpy()
         ends = np.cumsum(sizes)
         axis.vlines(ends[:-1] - 0.5, -0.5, len(laws) - 0.5, color="black", lw=0.9)
-        axis.set_xticks(ends - (sizes + 1) / 2, [f"{name}\n({n})" for name, n in zip(groups, sizes, strict=True)])
+        # On a narrow screen every other label stands below its neighbours, which would overlap.
+        lowered = ["\n\n" if is_narrow() and k % 2 else "" for k in range(len(groups))]
+        names = [f"{low}{name}\n({n})" for low, name, n in zip(lowered, groups, sizes, strict=True)]
+        axis.set_xticks(ends - (sizes + 1) / 2, names)
         axis.tick_params(axis="x", length=0, labelsize=8)
-    axes[-1].set_xlabel("layers of the one or two signals behind a value, and how many values")
-    ticks = [-100, -10, -1, 0, 1, 10, 100]
-    bar = figure.colorbar(image, ax=list(axes), location="bottom", ticks=ticks, shrink=0.6, aspect=40, pad=0.02)
+    axes[-1].set_xlabel("layers of the signals behind a value, and how many values")
+    ticks = [-100, -10, 0, 10, 100]
+    bar = figure.colorbar(image, ax=list(axes), location="bottom", ticks=ticks, shrink=0.9, aspect=40, pad=0.02)
     bar.set_label("shift from white noise, in standard deviations of one path")
     bar.ax.set_xticklabels([f"{tick:+d}".replace("-", "−") if tick else "0" for tick in ticks])
     return figure
@@ -139,7 +143,7 @@ def energy_costs(costs: pd.DataFrame) -> Figure:
     """
     tasks, energies = list(dict.fromkeys(costs["task"])), list(dict.fromkeys(costs["energy"]))
     table = costs.pivot(index="energy", columns="task", values="milliseconds").loc[energies, tasks]
-    figure, (axis,) = subplots(1, 1, height=0.5 * len(energies) + 1.1)
+    figure, (axis,) = subplots(1, 1, height=0.6 * len(energies) + 1.1, narrow_height=0.7 * len(energies) + 1.4)
     colours = plt.colormaps["viridis"](np.linspace(0.15, 0.85, len(tasks)))
     height = 0.8 / len(tasks)
     for k, (task, colour) in enumerate(zip(tasks, colours, strict=True)):

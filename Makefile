@@ -30,7 +30,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export PAGER := cat
 
-.PHONY: help book browse installed test lint format unit validate verify notebooks lab bench serve matrix lock venv clean distclean
+.PHONY: help book browse pdf installed test lint format unit validate verify notebooks lab bench serve matrix lock venv clean distclean
 
 help: ## Show this list
 	@echo "usage: make TARGET"
@@ -45,6 +45,10 @@ book: $(INSTALLED) ## Execute the notebooks, build the site, check it
 	@echo
 	@echo "The book: file://$(CURDIR)/$(SITE)/index.html"
 	@echo "'make serve' shows it at http://localhost:$(PORT)/."
+
+pdf: $(SITE)/index.html ## Print the built book into one PDF, and offer it on the site (needs chromium)
+	@$(BIN)/python tools/make_pdf.py $(SITE)
+	@$(BIN)/python tools/check_site.py $(SITE)
 
 installed: $(SITE)/index.html ## Run three downloaded notebooks in an empty folder, with the library from its wheel
 	@$(BIN)/python tools/run_downloaded.py $(SITE)/_sources/notebooks

@@ -2,7 +2,8 @@
 
 The theme brings the icons of Font Awesome twice, as fonts and as a script of 1.5 MB that would put pictures in their
 place. The fonts draw them as well, so the script goes. Only the page of the search needs the index of the book, 0.4 MB
-with its scripts. Maps of sources and other formats of the fonts serve no reader.
+with its scripts. Maps of sources and other formats of the fonts serve no reader. Code is marked word by word; the marks
+whose colour is that of plain text are most of a page of source, and go.
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ UNUSED = (
 # Stylesheets name the fonts' other format after the one that every browser takes.
 OTHER_FONT = re.compile(r',url\([^)]*\.ttf\) format\("truetype"\)')
 SOURCE_MAP = re.compile(r"\n?(?://|/\*)# sourceMappingURL=[^\s*]*(?: ?\*/)?")
+# Names, punctuation and white space: the styles of _config.yml give them the colour that text has.
+PLAIN_MARK = re.compile(r'<span class="[npw]">(?P<kept>[^<]*)</span>')
 
 
 def rewrite(path: Path, *patterns: re.Pattern[str]) -> None:
-    """Take what matches out of a file."""
+    """Take what matches out of a file, but for what a pattern keeps."""
     text = changed = path.read_text(encoding="utf-8")
     for pattern in patterns:
-        changed = pattern.sub("", changed)
+        changed = pattern.sub(r"\g<kept>" if "kept" in pattern.groupindex else "", changed)
     if changed != text:
         path.write_text(changed, encoding="utf-8")
 
@@ -48,7 +51,7 @@ def remove_unused(app: Sphinx, exception: Exception | None) -> None:
     for unused in {path for pattern in UNUSED for path in site.glob(pattern)}:
         shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
     for page in site.rglob("*.html"):
-        rewrite(page, SCRIPT, *([] if page.name == SEARCH_PAGE else [SEARCH_SCRIPT]))
+        rewrite(page, SCRIPT, PLAIN_MARK, *([] if page.name == SEARCH_PAGE else [SEARCH_SCRIPT]))
     for path in [*(site / "_static").rglob("*.css"), *(site / "_static").rglob("*.js")]:
         rewrite(path, OTHER_FONT, SOURCE_MAP)
 

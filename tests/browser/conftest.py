@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,13 +15,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("SITE", ROOT / "_build" / "html")).resolve()
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
 
+sys.path.insert(0, str(ROOT / "tools"))
+from chromium import CHROMIUM, start  # noqa: E402 (the folder of tools is no package)
 
 PAGES = sorted(path for folder in ("book", "notebooks") for path in (SITE / folder).glob("*.html"))
 REFERENCE = sorted((SITE / "book" / "api").glob("*.html"))
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def pytest_sessionstart() -> None:
@@ -61,7 +60,7 @@ def address() -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     """A Chromium of this machine: none is downloaded."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        started = start(playwright)
         yield started
         started.close()
 

@@ -36,11 +36,11 @@ def filter_banks(banks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | 
             low = (frequencies > 0) & (frequencies < 0.5)
             axis.plot(frequencies[low], low_pass[low], "--", color=COLOURS["start"])
             axis.annotate(
-                "low-pass", (0.01, 0.86), xycoords=("axes fraction", "data"), fontsize=8, color="0.35", va="top"
+                "low-\npass", (0.01, 0.86), xycoords=("axes fraction", "data"), fontsize=8, color="0.35", va="top"
             )
         axis.axvspan(0.5, 1.0, color="0.92", lw=0)
         axis.set(title=title, ylabel="response", ylim=(-0.05, 1.18))
-    axes[0].annotate("negative\nfrequencies", (0.92, 1.1), ha="right", va="top", fontsize=8, color="0.35")
+    axes[0].annotate("negative frequencies", (0.72, 1.1), rotation=90, ha="center", va="top", fontsize=8, color="0.35")
     axes[-1].set(xscale="log", xlim=(2e-3, 0.95), xlabel="frequency, cycles per sample")
     return figure
 

@@ -36,7 +36,7 @@ def make_pdf(tmp_path: Path) -> object:
             path.write_text(PAGE.format(title=title, text=shown or LINKS), encoding="utf-8")
         command = [sys.executable, ROOT / "tools" / "make_pdf.py", tmp_path]
         environment = {**os.environ, "SITE_URL": ""}
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
         return run, tmp_path / "mean-field-microcanonical-gradient-descent.pdf"
 
     return made

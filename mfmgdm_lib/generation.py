@@ -27,6 +27,9 @@ __all__ = ["Generation", "generate"]
 _ENSEMBLE = 128
 """Paths that move together at least: a small ensemble loses entropy as single paths do (Figure 4)."""
 
+_GRAM_PATHS = 16
+"""Paths for the Gram matrix of an energy without banded Hessians, whose Jacobians take most of the time."""
+
 _LONG_ENOUGH = 2048
 """Points of the shortest series of the paper, eight years of days."""
 
@@ -119,7 +122,8 @@ def generate(
     target = target_from_data(energy, scaled)
     law, notes = _starting_law(scaled, start) if support.whole_line else _half_line_law(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
-    for state in GradientFlow(energy, target, support=support).steps(x0, duration):
+    gram_paths = _GRAM_PATHS if energy.bandwidth is None else None
+    for state in GradientFlow(energy, target, support=support, gram_paths=gram_paths).steps(x0, duration):
         last = state
     paths = last.paths[:n_paths]
     return Generation(

@@ -296,6 +296,32 @@ def test_gram_matrices_are_the_same_in_chunks(
 
 @ENERGIES
 @SIZES
+@pytest.mark.parametrize("gram_paths", [1, 2, N])
+def test_gram_matrix_of_a_part_of_the_paths_leaves_the_steps_within_their_tolerance(
+    energy: Energy, size: int | None, gram_paths: int, make_flow: MakeFlow, noise: Callable[..., Tensor]
+) -> None:
+    x0, tolerance = noise(N, D), 1e-3
+    flow = make_flow(energy, size, tolerance=tolerance, gram_paths=gram_paths)
+    *_, last = flow.steps(x0, DURATION)
+    if gram_paths >= members(flow, N):
+        assert torch.equal(last.paths, make_flow(energy, size, tolerance=tolerance).sample(x0, DURATION))
+    exact = solution(flow, x0, DURATION)
+    # Of the way that the paths have gone: a G of other paths has an error of its own, of the order of their spread.
+    assert float((last.paths - exact).norm()) < 0.1 * float((x0 - exact).norm())
+
+
+def test_gram_matrix_is_the_mean_over_evenly_spaced_paths_of_each_ensemble(
+    make_flow: MakeFlow, noise: Callable[..., Tensor]
+) -> None:
+    x, energy = noise(12, D), StylizedFacts(4)
+    rows = energy.jacobian(x)
+    grams = (rows @ rows.mT).unflatten(0, (2, 6))
+    found = make_flow(energy, 6, gram_paths=2)._gram(x, 6, None)
+    torch.testing.assert_close(found, grams[:, [0, 3]].mean(1))
+
+
+@ENERGIES
+@SIZES
 def test_float32_paths_stay_float32_and_near_to_those_of_float64(
     energy: Energy, size: int | None, make_flow: MakeFlow, noise: Callable[..., Tensor]
 ) -> None:
@@ -398,6 +424,7 @@ def test_start_that_is_not_finite_is_said(value: float, make_flow: MakeFlow, noi
         ({"tolerance": 0.0}, "tolerance is 0.0; expected a finite number above 0"),
         ({"tolerance": math.nan}, "tolerance is nan"),
         ({"ensemble_size": 0}, "ensemble_size is 0; expected a whole number of at least 1"),
+        ({"gram_paths": 0}, "gram_paths is 0; expected a whole number of at least 1"),
     ],
 )
 def test_settings_out_of_range_are_said(

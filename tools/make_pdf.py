@@ -14,6 +14,7 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import chromium
 import pikepdf
@@ -38,7 +39,6 @@ HOST = "http://book.invalid/"
 """Stands for the site's folder in the browser; no request leaves it."""
 
 MARGIN_MM, WIDTH_MM = 18, 210
-MARGIN = f"{MARGIN_MM}mm"
 COLUMN_PX = round((WIDTH_MM - 2 * MARGIN_MM) / 25.4 * 96)
 SMALLEST = 0.5
 """The least part of its size that something wide may be drawn at."""
@@ -67,6 +67,9 @@ CUT = """() => {
     return e.getBoundingClientRect().right > article.right + 1.5 || (hides && e.scrollWidth > e.clientWidth + 1.5);
   }).map((e) => `${e.closest("article").id}: ${e.tagName}.${e.className} "${e.textContent.trim().slice(0, 40)}"`);
 }"""
+NUMBER = """(numbers) => document.querySelectorAll(".whole-contents a").forEach((link) => {
+  link.querySelector(".whole-page").textContent = numbers[decodeURIComponent(link.hash.slice(1))] ?? "";
+})"""
 DEAD = """() => [...document.querySelectorAll('a[href^="#"]')].map((a) => decodeURIComponent(a.hash.slice(1)))
   .filter((name) => !document.getElementById(name))"""
 
@@ -162,21 +165,32 @@ def offer(site: Path, name: str, n_pages: int) -> None:
 def print_book(site: Path, listed: list[Chapter], path: Path) -> list[str]:
     """Print chapters into a file, and return what is wrong with what was printed."""
     book = join(listed, COVER.format(version=__version__, date=date.today().strftime("%Y-%m-%d")), SITE_URL)
+    settings: dict[str, Any] = {
+        "path": path,
+        "format": "A4",
+        "margin": dict.fromkeys(("left", "right", "top", "bottom"), f"{MARGIN_MM}mm"),
+        "print_background": True,
+        "tagged": True,
+        "display_header_footer": True,
+        "header_template": "<span></span>",
+        "footer_template": FOOT,
+    }
     with sync_playwright() as playwright, chromium.start(playwright) as browser:
         page = browser.new_page(viewport={"width": COLUMN_PX, "height": 900})
         page.route("**/*", lambda route: answer(route, site, book))
         wrong = lay_out(page)
-        page.pdf(
-            path=path,
-            format="A4",
-            margin={"left": MARGIN, "right": MARGIN, "top": MARGIN, "bottom": MARGIN},
-            print_background=True,
-            tagged=True,
-            display_header_footer=True,
-            header_template="<span></span>",
-            footer_template=FOOT,
-        )
+        page.pdf(**settings)
+        page.evaluate(NUMBER, page_numbers(path))
+        page.pdf(**settings)
     return wrong
+
+
+def page_numbers(path: Path) -> dict[str, int]:
+    """Return the page of each place in a PDF that a link leads to."""
+    with pikepdf.open(path) as pdf:
+        numbers: dict[Any, int] = {page.objgen: number for number, page in enumerate(pdf.pages, start=1)}
+        ends = pdf.Root.get("/Dests", pikepdf.Dictionary())
+        return {str(name).removeprefix("/"): numbers[end[0].objgen] for name, end in ends.items()}
 
 
 def finish(path: Path, listed: list[Chapter]) -> tuple[int, list[str]]:

@@ -15,8 +15,14 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-# Buttons, links into the text of the code, the feet that lead from page to page, and what narrow screens show instead.
-PRESSED = ".headerlink, .copybtn, .viewcode-link, .linkcode-link, .routes, .explorer, .on-narrow-screen, script, source"
+# Buttons, links into the text of the code, the feet that lead from page to page, the offer of the PDF itself, and what
+# narrow screens and the dark mode show instead.
+PRESSED = (
+    ".headerlink, .copybtn, .viewcode-link, .linkcode-link, .routes, .explorer, .pdf-offer, script, source,"
+    ".on-narrow-screen, .in-dark"
+)
+PAGE = '<span class="whole-page">000</span>'
+"""Room for the number of a page, which is known once all is printed."""
 NAMING = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 
 
@@ -144,9 +150,9 @@ def contents(listed: list[Chapter]) -> Iterator[str]:
     for chapter in listed:
         if chapter.part != part:
             yield f"<p>{escape(part := chapter.part)}</p>"
-        yield f'<a href="#{chapter.place()}">{escape(chapter.title)}</a>'
+        yield f'<a href="#{chapter.place()}">{escape(chapter.title)}{PAGE}</a>'
         for title, place in chapter.sections():
-            yield f'<a class="whole-section" href="#{place}">{escape(title)}</a>'
+            yield f'<a class="whole-section" href="#{place}">{escape(title)}{PAGE}</a>'
     yield "</nav>"
 
 

@@ -3,7 +3,8 @@
 Figures have more pixels than a page gives them, for screens that can show those; Sphinx links an image with a width to
 its file, which book/_static/page.js opens at full size. The file of a figure may hold another one, drawn for narrow
 screens: it becomes a file of its own, NAME-narrow.png, which a browser takes where the screen is narrow. Where such a
-file lies beside an image it is taken too.
+file lies beside an image it is taken too. In dark mode a figure's lightness is turned round, and its caption calls
+white what is black otherwise.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ CSS_PIXELS_PER_INCH = 96
 NARROW_SCREEN = "(max-width: 600px)"  # as in book/_static/custom.css
 SIDES = re.compile(r"\b([Ll]eft|[Rr]ight)[:,;]")
 STACKED = "Here, on a narrow screen, left is above and right below."
+BLACK = re.compile(r"\b([Bb]lack)\b")
+OPPOSITE = {"black": "white", "Black": "White"}
 POWER = re.compile(r"(\w)\^([-−]?[\d.]*[\d½])")
+WRITTEN_TABLE = '<table class="table">'  # by companion.paper.to_html
 NUMBER = re.compile(r"[-−+±]?[\d.,]+(e[-−+]?\d+)?\s*%?|[-−]?inf|nan|NaN|None|[-–—]|")
 
 
@@ -62,6 +66,22 @@ def note_sides(image: nodes.image) -> None:
     for caption in figure.findall(nodes.caption) if figure is not None else ():
         if SIDES.search(caption.astext()):
             caption += nodes.inline("", f" {STACKED}", classes=["on-narrow-screen"])
+
+
+def name_colours(caption: nodes.caption) -> None:
+    """Say white in dark mode where a caption says black."""
+    for text in list(caption.findall(nodes.Text)):
+        parts = BLACK.split(text)  # every second one is a colour
+        if len(parts) == 1:
+            continue
+        replaced: list[nodes.Node] = []
+        for place, part in enumerate(parts):
+            if place % 2:
+                replaced += [nodes.inline("", part, classes=["in-light"])]
+                replaced += [nodes.inline("", OPPOSITE[part], classes=["in-dark"])]
+            else:
+                replaced += [nodes.Text(part)]
+        text.parent.replace(text, replaced)
 
 
 def size_of(path: Path) -> str:
@@ -147,7 +167,12 @@ def mend_table(html: str) -> str:
         cell["scope"] = "rowgroup" if cell.has_attr("rowspan") else "row"
     for row in table.select("thead > tr"):
         del row["style"]
-    return POWER.sub(r"\1<sup>\2</sup>", str(table))
+    return set_powers(str(table))
+
+
+def set_powers(html: str) -> str:
+    """Set powers as such."""
+    return POWER.sub(r"\1<sup>\2</sup>", html)
 
 
 def mend_outputs(app: Sphinx, doctree: nodes.document, name: str) -> None:
@@ -156,9 +181,14 @@ def mend_outputs(app: Sphinx, doctree: nodes.document, name: str) -> None:
         set_width(image, Path(app.srcdir))
         if app.builder.format == "html":
             find_narrow(image, app)
+    if app.builder.format == "html":
+        for caption in doctree.findall(nodes.caption):
+            name_colours(caption)
     for raw in doctree.findall(nodes.raw):
         if raw.get("format") == "html" and 'class="dataframe"' in raw.astext():
             raw.children[:] = [nodes.Text(mend_table(raw.astext()))]
+        elif raw.get("format") == "html" and raw.astext().startswith(WRITTEN_TABLE):
+            raw.children[:] = [nodes.Text(set_powers(raw.astext()))]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

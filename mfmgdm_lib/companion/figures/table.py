@@ -146,7 +146,7 @@ def _panels(rows: pd.DataFrame, label: str, *, height: float) -> tuple[Figure, l
     groups = dict(list(placed.groupby("energy", sort=False)))
     figure, axes = subplots(1, len(groups), height=height, sharey=True)
     for axis, energy in zip(axes, groups, strict=True):
-        axis.set_title(energy, fontsize=9)
+        axis.set_title(str(energy).replace("scattering ", "scattering\n"), fontsize=9)  # in one line they touch
         axis.tick_params(labelsize=8)
         axis.margins(y=0.08)
     axes[0].set_yticks(range(len(processes)), [with_powers(name) for name in processes])

@@ -89,11 +89,15 @@ def comparison_html(table: pd.DataFrame, *, root: str = "../") -> str:
     pairs = zip(table["± paths"], table["± determinants"], strict=True)
     shown = pd.DataFrame(
         {
-            "number": [what if where == "Table 1" else f"{where}: {what}" for where, what in names],
+            # What all numbers of the table are is said once, above it: a telephone has room for little.
+            "number": [
+                what.removesuffix(": smallest reverse KL") if where == "Table 1" else f"{where}: {what}"
+                for where, what in names
+            ],
             "paper": table["paper"],
             "here": table["here"],
-            "paper less here": table["difference"],
             "verdict": [verdict_html(word) for word in table["verdict"]],
+            "paper less here": table["difference"],
             "± paths; determinants": [f"{paths}; {own}" if paths else "" for paths, own in pairs],
             "address": [f"{root}{address}" if address else "" for address in table["address"]],
         }

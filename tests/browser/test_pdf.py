@@ -15,7 +15,8 @@ PAGE = """<!doctype html>
 <html><head><script>window.MathJax = {{startup: {{promise: Promise.resolve()}}}}</script></head>
 <body><nav class="bd-docs-nav"><li><a href="#">Cover</a></li><p class="caption">Part</p>
 <li><a href="../notebooks/one.html">1. One</a></li><li><a href="api/index.html">Reference</a></li></nav>
-<article class="bd-article"><h1>{title}</h1><section id="place"><h2>Section</h2><p id="deep">{text}</p></section></article>
+<article class="bd-article"><h1>{title}</h1>
+<section id="place"><h2>Section</h2><p id="deep">{text}</p></section></article>
 </body></html>"""
 LINKS = """<a href="../notebooks/one.html#deep">there</a> <a href="api/index.html">not printed</a>
 <p class="pdf-offer">none</p>"""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import PUBLISHERS
+from mfmgdm_lib.cli.options import PUBLISHERS, reading_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,33 @@ __all__ = ["data_group"]
 @click.group("data")
 def data_group() -> None:
     """Download series, and look after those that were downloaded."""
+
+
+@data_group.command("inspect")
+@click.argument("file", metavar="SERIES", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@reading_options
+def inspect(file: Path, **reading: Any) -> None:
+    """Say what would be read from a file, and change nothing.
+
+    SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
+    each date. Those of `mfmgdm generate` are the same options.
+    """
+    import pandas as pd
+
+    from mfmgdm_lib import data
+
+    with reported_errors():
+        series = data.read_series(file, **reading)
+    about, (first, last) = series.attrs, series.index[[0, -1]]
+    click.echo(f"{about['source']}: {len(series)} rows, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']}")
+    click.echo(f"longest gap: {about['longest_gap_days']:g} days")
+    for name in ("unit", "dropped", "note"):
+        if name in about:
+            click.echo(f"{name}: {about[name]}")
+    shown = series if len(series) <= 6 else pd.concat([series.iloc[:3], series.iloc[-3:]])
+    click.echo("first and last rows:")
+    for date, value in shown.items():
+        click.echo(f"  {date}  {value!r}")
 
 
 @data_group.command("fetch")

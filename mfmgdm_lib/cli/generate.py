@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, check_out, option_group, paths_options
+from mfmgdm_lib.cli.options import (
+    FIGURE_SUFFIXES,
+    PATHS_SUFFIXES,
+    STARTS,
+    check_out,
+    option_group,
+    paths_options,
+    reading_options,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,17 +26,13 @@ __all__ = ["generate"]
 _POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
 """What a point of a path is, by the frequency of the series."""
 
-_reading_options = option_group(
-    click.option("--date", metavar="COLUMN", help="Column of the dates.  [default: the first]"),
-    click.option("--column", metavar="COLUMN", help="Column of the values.  [default: the only one of numbers]"),
-    click.option(
-        "--returns",
-        "kind",
-        type=click.Choice(["log", "difference", "none"]),
-        default="log",
-        show_default=True,
-        help="What to make of the values: log-returns of prices, differences of rates, or nothing.",
-    ),
+_returns_option = click.option(
+    "--returns",
+    "kind",
+    type=click.Choice(["log", "difference", "none"]),
+    default="log",
+    show_default=True,
+    help="What to make of the values: log-returns of prices, differences of rates, or nothing.",
 )
 
 _generation_options = option_group(
@@ -55,14 +59,13 @@ _generation_options = option_group(
 
 
 @click.command("generate")
-@click.argument("file", metavar="SERIES.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_reading_options
+@click.argument("file", metavar="SERIES", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@reading_options
+@_returns_option
 @paths_options(100, PATHS_SUFFIXES)
 @_generation_options
 def generate(
     file: Path,
-    date: str | None,
-    column: str | None,
     kind: str,
     n_paths: int,
     length: int,
@@ -72,11 +75,13 @@ def generate(
     out: Path,
     plot: Path | None,
     force: bool,
+    **reading: Any,
 ) -> None:
     """Generate paths like one observed series.
 
-    SERIES.csv has a line of column names, and then one for each date, written as 2024-03-01. The last lines of the
-    answer say what speaks against trusting the paths.
+    SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
+    each date. `mfmgdm data inspect SERIES` says what would be read. The last lines of the answer say what speaks
+    against trusting the paths.
     """
     from torch.distributions import constraints
 
@@ -87,7 +92,7 @@ def generate(
         check_out(out, PATHS_SUFFIXES, force, file, "series")
         if plot is not None:
             check_output(plot, FIGURE_SUFFIXES, force)
-        series = _read(file, date, column, kind)
+        series = _read(file, kind, reading)
         click.echo(_summary(series))
         made = generation.generate(series, n_paths, length, seed, start=start, support=getattr(constraints, support))
         figure = None
@@ -101,10 +106,10 @@ def generate(
         click.echo(f"\n{report_text(made)}")
 
 
-def _read(file: Path, date: str | None, column: str | None, kind: str) -> pd.Series:
+def _read(file: Path, kind: str, reading: dict[str, Any]) -> pd.Series:
     from mfmgdm_lib import data
 
-    levels = data.read_csv(file, date, column)
+    levels = data.read_series(file, **reading)
     return levels if kind == "none" else data.returns(levels, kind)
 
 
@@ -113,11 +118,13 @@ def _summary(series: pd.Series) -> str:
     about, (first, last) = series.attrs, series.index[[0, -1]]
     lines = [
         f"{about['source']}: {len(series)} points, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']},"
-        f" {about['unit']}"
+        f" longest gap {about['longest_gap_days']:g} days, {about['unit']}"
     ]
     if about["frequency"] != "daily":
         point = _POINTS.get(about["frequency"], "an observation, however far it is from the next")
         lines.append(f"The series is {about['frequency']}, not daily: a point of a path is {point}.")
+    if "dropped" in about:
+        lines.append(f"{about['dropped']} rows have no value, and were left out.")
     if "note" in about:
         lines.append(f"In the file, {about['note']}.")
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from mfmgdm_lib.data.cache import cached, verify_cache
 from mfmgdm_lib.data.checks import check_series
-from mfmgdm_lib.data.files import read_csv
+from mfmgdm_lib.data.files import read_csv, read_series
 from mfmgdm_lib.data.series import returns, standardize, unstandardize
 from mfmgdm_lib.data.sources import ecb, fetch, fred, riksbank, sp500, yahoo
 
@@ -13,6 +13,7 @@ __all__ = [
     "fetch",
     "fred",
     "read_csv",
+    "read_series",
     "returns",
     "riksbank",
     "sp500",

@@ -141,7 +141,12 @@ def describe(series: pd.Series) -> dict[Any, Any]:
     """
     if not isinstance(series.index, pd.DatetimeIndex) or len(series) < 2:
         return {"frequency": "irregular", "longest_gap_days": 0}
-    days = np.diff(series.index.to_numpy()) / np.timedelta64(1, "D")
+    stamps = series.index
+    if stamps.tz is not None:
+        # Days are as long as the clock has them, also where it is changed; hours are as long as they are.
+        whole = bool((stamps == stamps.normalize()).all())
+        stamps = stamps.tz_localize(None) if whole else stamps.tz_convert("UTC").tz_localize(None)
+    days = np.diff(stamps.to_numpy()) / np.timedelta64(1, "D")
     median, longest = float(np.median(days)), float(days.max())
     words = (word for word, (low, high) in _SPACINGS.items() if low <= median < high)
     return {

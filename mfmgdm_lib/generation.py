@@ -114,6 +114,11 @@ def generate(
         option = "Leave --support out, or use --returns none."
         check_inside("series", observed, support, "the paths", mend, option=option)
         mean, stddev = 0.0, float(observed.square().mean().sqrt())
+    if not 0.0 < stddev < np.inf:
+        raise ValueError(
+            f"series has a standard deviation of {stddev} in double precision; expected values whose squares are finite"
+            " and above 0. Standardise it first."
+        )
     scaled = (observed - mean) / stddev
     energy = StylizedFacts() if energy is None else energy
     target = target_from_data(energy, scaled)

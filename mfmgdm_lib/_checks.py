@@ -11,6 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mfmgdm_lib.errors import Message
+
 __all__ = [
     "as_series",
     "as_shape",
@@ -142,10 +144,8 @@ def as_series(name: str, series: Any, *, minimum_length: int = 2, shape: Sequenc
         expected = "length," if len(shape) == 1 else spelled_shape((*shape[:-1], None))
         raise ValueError(f"{name} has shape {tuple(values.shape)}; expected ({expected}). Pass one series at a time.")
     if values.shape[-1] < minimum_length:
-        raise ValueError(
-            f"{name} has {values.shape[-1]} points; expected at least {minimum_length}."
-            " Use a longer series or fewer lags."
-        )
+        said = f"{name} has {values.shape[-1]} points; expected at least {minimum_length}."
+        raise ValueError(Message(said, "Use a longer series or fewer lags.", option="Use a longer series."))
     check_finite(name, values)
     constant = (values == values[..., :1]).all(-1)
     if constant.any():

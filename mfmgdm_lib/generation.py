@@ -22,7 +22,7 @@ from mfmgdm_lib.statistics import TAILS, autocorrelation, path_statistics
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
 from mfmgdm_lib.target import Target, target_from_data
 
-__all__ = ["Generation", "generate"]
+__all__ = ["Generation", "generate", "series_warnings"]
 
 _ENSEMBLE = 128
 """Paths that move together at least: a small ensemble loses entropy as single paths do (Figure 4)."""
@@ -132,7 +132,7 @@ def generate(
         series=observed,
         report=_compare(scaled, paths, mean, stddev),
         notes=(
-            *_series_warnings(scaled, length),
+            *series_warnings(scaled, length),
             *notes,
             *_zero_warning(scaled, paths),
             *_target_warning(last.mismatch[0], target),
@@ -218,8 +218,18 @@ _REPORTED = {
 """Rows of the report, by their labels."""
 
 
-def _series_warnings(scaled: Tensor, length: int) -> list[str]:
-    """Signs that the series is not stationary, or too short to estimate its statistics."""
+def series_warnings(series: Any, length: int = 0) -> list[str]:
+    """Return signs that a series is not stationary, or too short to estimate its statistics, in sentences.
+
+    Args:
+        series: finite numbers (points,) that are not all the same, in any unit.
+        length: points of the paths wanted.
+
+    Raises:
+        ValueError: not such a series.
+    """
+    observed = as_series("series", series).double().cpu()
+    scaled = (observed - observed.mean()) / observed.std(correction=0)
     found = []
     n = len(scaled)
     if n < _LONG_ENOUGH:

@@ -131,7 +131,7 @@ def test_unit_of_a_short_window_goes_by_the_frequency_of_the_whole() -> None:
             ValueError,
             "1 values that are missing or infinite, the first on 2024-01-05",
         ),
-        (PRICES.where(PRICES != 110, np.inf), "difference", ValueError, "NaN or infinite, the first on 2024-01-05"),
+        (PRICES.where(PRICES != 110, np.inf), "difference", ValueError, "missing or infinite, the first on 2024-01-05"),
         (PRICES, "simple", ValueError, "kind is 'simple'; expected one of 'log', 'difference'"),
         (PRICES.astype(str), "log", TypeError, "series has dtype object; expected real numbers"),
         (PRICES > 100, "difference", TypeError, "series has dtype bool; expected real numbers"),

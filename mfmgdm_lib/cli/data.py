@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import PUBLISHERS, reading_options
+from mfmgdm_lib.cli.errors import reported_errors, shell_message
+from mfmgdm_lib.cli.options import PUBLISHERS
+from mfmgdm_lib.cli.reading import reading_options, returns_and_doubts, stop_if_strict, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,28 +26,34 @@ def data_group() -> None:
 @data_group.command("inspect")
 @click.argument("file", metavar="SERIES", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @reading_options
-def inspect(file: Path, **reading: Any) -> None:
-    """Say what would be read from a file, and change nothing.
+def inspect(file: Path, kind: str, strict: bool, **reading: Any) -> None:
+    """Say what would be read from a file, and what speaks against it.
 
     SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
-    each date. Those of `mfmgdm generate` are the same options.
+    each date. `mfmgdm generate` has the same options, and says the same before it begins.
     """
-    import pandas as pd
-
     from mfmgdm_lib import data
+    from mfmgdm_lib.data.checks import spell_date
+    from mfmgdm_lib.data.series import days_between
+    from mfmgdm_lib.generation import series_warnings
 
     with reported_errors():
         series = data.read_series(file, **reading)
-    about, (first, last) = series.attrs, series.index[[0, -1]]
-    click.echo(f"{about['source']}: {len(series)} rows, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']}")
-    click.echo(f"longest gap: {about['longest_gap_days']:g} days")
-    for name in ("unit", "dropped", "note"):
-        if name in about:
-            click.echo(f"{name}: {about[name]}")
-    shown = series if len(series) <= 6 else pd.concat([series.iloc[:3], series.iloc[-3:]])
-    click.echo("first and last rows:")
-    for date, value in shown.items():
-        click.echo(f"  {date}  {value!r}")
+    click.echo(summary(series))
+    gaps = days_between(series.index)
+    if len(gaps):
+        at = int(gaps.argmax())
+        click.echo(f"The longest gap is from {spell_date(series.index[at])} to {spell_date(series.index[at + 1])}.")
+    click.echo("The first and last rows:")
+    for at in sorted({*range(min(3, len(series))), *range(max(len(series) - 3, 0), len(series))}):
+        click.echo(f"  {spell_date(series.index[at])}  {series.iloc[at].item()!r}")
+    try:
+        changes, doubts = returns_and_doubts(series, kind)
+        doubts += series_warnings(changes)
+    except ValueError as error:
+        doubts = [shell_message(error)]
+    click.echo("\n".join(f"Note: {doubt}" for doubt in doubts) or "Nothing speaks against it.")
+    stop_if_strict(strict, doubts)
 
 
 @data_group.command("fetch")

@@ -15,8 +15,8 @@ from mfmgdm_lib.cli.options import (
     check_out,
     option_group,
     paths_options,
-    reading_options,
 )
+from mfmgdm_lib.cli.reading import reading_options, returns_and_doubts, stop_if_strict, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,15 +25,6 @@ __all__ = ["generate"]
 
 _POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
 """What a point of a path is, by the frequency of the series."""
-
-_returns_option = click.option(
-    "--returns",
-    "kind",
-    type=click.Choice(["log", "difference", "none"]),
-    default="log",
-    show_default=True,
-    help="What to make of the values: log-returns of prices, differences of rates, or nothing.",
-)
 
 _generation_options = option_group(
     click.option("--length", type=click.IntRange(min=64), default=1024, show_default=True, help="Points of each path."),
@@ -61,12 +52,12 @@ _generation_options = option_group(
 @click.command("generate")
 @click.argument("file", metavar="SERIES", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @reading_options
-@_returns_option
 @paths_options(100, PATHS_SUFFIXES)
 @_generation_options
 def generate(
     file: Path,
     kind: str,
+    strict: bool,
     n_paths: int,
     length: int,
     seed: int,
@@ -85,16 +76,20 @@ def generate(
     """
     from torch.distributions import constraints
 
-    from mfmgdm_lib import generation
+    from mfmgdm_lib import data, generation
     from mfmgdm_lib.io.files import check_output, report_text, save_figure, save_paths
 
     with reported_errors():
         check_out(out, PATHS_SUFFIXES, force, file, "series")
         if plot is not None:
             check_output(plot, FIGURE_SUFFIXES, force)
-        series = _read(file, kind, reading)
-        click.echo(_summary(series))
+        series, doubts = returns_and_doubts(data.read_series(file, **reading), kind)
+        click.echo("\n".join([summary(series), *_frequency_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        stop_if_strict(strict, doubts)
         made = generation.generate(series, n_paths, length, seed, start=start, support=getattr(constraints, support))
+        if strict and made.notes:
+            click.echo(report_text(made))
+        stop_if_strict(strict, made.notes)
         figure = None
         if plot is not None:
             from mfmgdm_lib.plotting import generation_report
@@ -106,25 +101,10 @@ def generate(
         click.echo(f"\n{report_text(made)}")
 
 
-def _read(file: Path, kind: str, reading: dict[str, Any]) -> pd.Series:
-    from mfmgdm_lib import data
-
-    levels = data.read_series(file, **reading)
-    return levels if kind == "none" else data.returns(levels, kind)
-
-
-def _summary(series: pd.Series) -> str:
-    """What was read, and what is unusual about its dates."""
-    about, (first, last) = series.attrs, series.index[[0, -1]]
-    lines = [
-        f"{about['source']}: {len(series)} points, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']},"
-        f" longest gap {about['longest_gap_days']:g} days, {about['unit']}"
-    ]
-    if about["frequency"] != "daily":
-        point = _POINTS.get(about["frequency"], "an observation, however far it is from the next")
-        lines.append(f"The series is {about['frequency']}, not daily: a point of a path is {point}.")
-    if "dropped" in about:
-        lines.append(f"{about['dropped']} rows have no value, and were left out.")
-    if "note" in about:
-        lines.append(f"In the file, {about['note']}.")
-    return "\n".join(lines)
+def _frequency_line(series: pd.Series) -> list[str]:
+    """What a point of a path is, where it is no trading day."""
+    frequency = series.attrs["frequency"]
+    if frequency == "daily":
+        return []
+    point = _POINTS.get(frequency, "an observation, however far it is from the next")
+    return [f"The series is {frequency}, not daily: a point of a path is {point}."]

@@ -31,7 +31,6 @@ __all__ = [
     "option_group",
     "paths_options",
     "profile_option",
-    "reading_options",
 ]
 
 CHECKPOINT_SECONDS = 30.0
@@ -90,72 +89,6 @@ def paths_options(n_paths: int, suffixes: tuple[str, ...]) -> Callable[[Command]
         click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help=files),
         click.option("--force", is_flag=True, help="Replace files that are there."),
     )
-
-
-def reading_options(command: Command) -> Command:
-    """Add the options that say how a file is to be read: those of `mfmgdm_lib.data.read_series`, under its names."""
-    return option_group(
-        click.option("--date", "date_column", metavar="COLUMN", help="Column of the dates.  [default: the first]"),
-        click.option(
-            "--column",
-            "value_column",
-            metavar="COLUMN",
-            help="Column of the values.  [default: the only one of numbers]",
-        ),
-        click.option("--time", "time_column", metavar="COLUMN", help="Column of times of day beside the dates."),
-        click.option(
-            "--missing",
-            type=click.Choice(["error", "drop"]),
-            default="error",
-            show_default=True,
-            help="What to do with rows without a value.",
-        ),
-        click.option(
-            "--na-value",
-            "na_values",
-            multiple=True,
-            metavar="TEXT",
-            help="Stands for no value, as -99.99; may be repeated.",
-        ),
-        click.option(
-            "--separator", default=",", show_default=True, metavar="MARK", callback=_tab, help="Between cells; or tab."
-        ),
-        click.option("--decimal", default=".", show_default=True, metavar="MARK", help="Before decimals."),
-        click.option("--thousands", metavar="MARK", help="Between groups of digits.  [default: none]"),
-        click.option(
-            "--date-format",
-            metavar="FORMAT",
-            help="As %d/%m/%Y; or epoch-s, epoch-ms, epoch-us, epoch-ns, excel.  [default: any with one meaning]",
-        ),
-        click.option("--zone", metavar="NAME", help="Time zone of the clock, as America/New_York."),
-        click.option(
-            "--where",
-            multiple=True,
-            metavar="COLUMN=TEXT",
-            callback=_pairs,
-            help="Take such rows only; may be repeated.",
-        ),
-        click.option(
-            "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out lines at the beginning."
-        ),
-        click.option(
-            "--skip-footer", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out lines at the end."
-        ),
-        click.option("--no-header", "header", flag_value=False, default=True, help="Call columns 1, 2, and so on."),
-        click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Of text, as cp1252."),
-        click.option("--sheet", metavar="NAME", help="Of an Excel workbook.  [default: the only one]"),
-    )(command)
-
-
-def _tab(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    return "\t" if value in ("tab", "\\t") else value
-
-
-def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    pairs = [value.partition("=") for value in values]
-    if wrong := [value for value, (_, mark, _) in zip(values, pairs, strict=True) if not mark]:
-        raise click.BadParameter(f"{wrong[0]!r} has no =; expected COLUMN=TEXT, as Symbol=AAA.")
-    return {name: text for name, _, text in pairs}
 
 
 def check_out(out: Path, suffixes: tuple[str, ...], force: bool, file: Path, what: str) -> None:

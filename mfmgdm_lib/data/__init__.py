@@ -2,6 +2,7 @@
 
 from mfmgdm_lib.data.cache import cached, verify_cache
 from mfmgdm_lib.data.checks import check_series
+from mfmgdm_lib.data.doubts import find_doubts
 from mfmgdm_lib.data.files import read_csv, read_series
 from mfmgdm_lib.data.series import returns, standardize, unstandardize
 from mfmgdm_lib.data.sources import ecb, fetch, fred, riksbank, sp500, yahoo
@@ -11,6 +12,7 @@ __all__ = [
     "check_series",
     "ecb",
     "fetch",
+    "find_doubts",
     "fred",
     "read_csv",
     "read_series",

@@ -13,7 +13,7 @@ from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib.data.checks import check_values, spell_date
 from mfmgdm_lib.errors import Message
 
-__all__ = ["describe", "look_like_changes", "returns", "standardize", "unstandardize"]
+__all__ = ["days_between", "describe", "look_like_changes", "returns", "standardize", "unstandardize"]
 
 Values = TypeVar("Values", pd.Series, np.ndarray, Tensor)
 
@@ -60,10 +60,11 @@ def returns(series: pd.Series, kind: str = "log") -> pd.Series:
 
 
 def _check_ascending(index: pd.Index) -> None:
-    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) and not (
-        index.is_monotonic_increasing and index.is_unique
-    ):
-        at = int(np.argmax(index[1:] <= index[:-1])) + 1
+    if not isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        return
+    steps = np.diff(np.asarray(index.astype("int64")))
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0)) + 1
         raise ValueError(
             f"series has {spell_date(index[at])} after {spell_date(index[at - 1])}; expected dates that ascend, each"
             " once, since a change from a later date to an earlier one has the other sign. Use series.sort_index()."
@@ -90,7 +91,11 @@ def _explain_levels(levels: np.ndarray, index: pd.Index) -> Message:
             mend.format("series[series != 0]", 'kind="difference"'),
             option=mend.format("--na-value 0 --missing drop", "--returns difference"),
         )
-    return Message(f"{said} Rates need differences.", 'Use kind="difference".', option="Use --returns difference.")
+    return Message(
+        f"{said} Rates, and prices that fell below 0, need differences.",
+        'Use kind="difference".',
+        option="Use --returns difference.",
+    )
 
 
 def look_like_changes(levels: np.ndarray) -> bool:
@@ -188,15 +193,19 @@ def describe(series: pd.Series) -> dict[Any, Any]:
     """
     if not isinstance(series.index, pd.DatetimeIndex) or len(series) < 2:
         return {"frequency": "irregular", "longest_gap_days": 0}
-    stamps = series.index
-    if stamps.tz is not None:
-        # Days are as long as the clock has them, also where it is changed; hours are as long as they are.
-        whole = bool((stamps == stamps.normalize()).all())
-        stamps = stamps.tz_localize(None) if whole else stamps.tz_convert("UTC").tz_localize(None)
-    days = np.diff(stamps.to_numpy()) / np.timedelta64(1, "D")
+    days = days_between(series.index)
     median, longest = float(np.median(days)), float(days.max())
     words = (word for word, (low, high) in _SPACINGS.items() if low <= median < high)
     return {
         "frequency": next(words, "irregular"),
         "longest_gap_days": int(longest) if longest.is_integer() else round(longest, 3),
     }
+
+
+def days_between(dates: Any) -> np.ndarray:
+    """Return the days from each date of a DatetimeIndex to the next, (dates − 1,)."""
+    if dates.tz is not None:
+        # Days are as long as the clock has them, also where it is changed; hours are as long as they are.
+        whole = bool((dates == dates.normalize()).all())
+        dates = dates.tz_localize(None) if whole else dates.tz_convert("UTC").tz_localize(None)
+    return np.diff(dates.to_numpy()) / np.timedelta64(1, "D")

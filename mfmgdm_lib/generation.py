@@ -276,6 +276,8 @@ def _cycle_length(scaled: Tensor) -> int | None:
     """Period of a cycle: a peak of the periodogram whose probability under noise is below one in a million; or None."""
     power = torch.fft.rfft(scaled).abs().square()[1:]
     width = 50
+    if len(power) <= width:
+        return None
     padded = torch.nn.functional.pad(power[None, None], (width, width), mode="reflect")[0, 0]
     around = padded.unfold(0, 2 * width + 1, 1).median(-1).values / np.log(2.0)  # the mean of an exponential variable
     excess = power / around

@@ -74,6 +74,8 @@ def parse_dates(cells: Cells, date_format: str | None = None, zone: str | None =
         DateError: a cell that is spelled in another way, or in one that is ambiguous, or names no such time.
         ValueError: a format or a zone that is none.
     """
+    if zone is not None:
+        _check_zone(zone)
     if len(cells) == 0:
         return pd.DatetimeIndex([], name="date", tz=zone)
     if date_format is None:
@@ -97,9 +99,13 @@ def parse_dates(cells: Cells, date_format: str | None = None, zone: str | None =
                 0, cells[0].as_py(), "a time without zone", mend.format("zone, such as"), mend.format("--zone, such as")
             )
         return dates
+    return dates.tz_localize("UTC").tz_convert(zone) if offsets else _localize(dates, zone)
+
+
+def _check_zone(zone: str) -> None:
     try:
-        return dates.tz_localize("UTC").tz_convert(zone) if offsets else _localize(dates, zone)
-    except (KeyError, OSError) as error:
+        pd.Timestamp(0, tz=zone)
+    except Exception as error:  # of pytz or of zoneinfo, which have no common base
         raise ValueError(
             f"zone is {zone!r}; expected the name of a time zone, such as 'America/New_York' or 'UTC'. Correct it."
         ) from error
@@ -289,7 +295,7 @@ def _localize(dates: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
     try:
         ascending = (dates[::-1] if descending else dates).tz_localize(zone, ambiguous="infer")
         return ascending[::-1] if descending else ascending
-    except ValueError as error:  # pytz's errors of ambiguous and nonexistent times among them
+    except Exception as error:  # of pytz or of zoneinfo, which have no common base
         raise ValueError(
             f"the dates do not fit a clock in {zone} ({error}); expected times that it shows. Name another zone."
         ) from error

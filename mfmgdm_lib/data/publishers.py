@@ -23,8 +23,8 @@ _RIKSBANK_RATES = r"[A-Z]{2}(GVB\d.*|TB\d.*|MB\d.*|DP\d.*|CB(REPO|DEPO|LEND)EFF)
 """Bonds, bills, deposits and the rates of the bank itself, and not SEKUSDPMI, the price of a dollar in crowns."""
 
 _FRED_RATES = (
-    r"D?(GS|TB|TP)\d+(M|MO|Y)?S?|DTB\d+|DG[ST]\d+|DFII\d+|DTP\d+|T\d+Y(\d+[YM]|FF|IE)M?|D?(AAA|BAA|PRIME|FF)|FEDFUNDS"
-    r"|[EI]?[EO]?(FFR|BFR|ORB)|SOFR(\d+DAYAVG)?|MORTGAGE\d+US|DFEDTAR[LU]?|DPRIME|MPRIME|DCPF?\w*|BAML\w*EY|IR[LS]\w+"
+    r"D?GS\d+(MO|Y)?|D?TB\d+(MS|YR|WK)?|DFII\d+|T\d+Y(\d+[YM]|FF|IE)M?|D?(AAA|BAA|PRIME|FF)|MPRIME|MORTGAGE\d+US"
+    r"|FEDFUNDS|EFFR|OBFR|IORB|SOFR(\d+DAYAVG)?|DFEDTAR[LU]?|DCP[FN]\w*|IR(LTLT|STCI|3TIB)01\w+"
 )
 """Yields, bills, policy and money market rates by their usual names; exchange rates and indices have others."""
 

@@ -318,9 +318,9 @@ CHANGES = np.random.default_rng(0).standard_normal(300)
     ("levels", "mend"),
     [
         (CHANGES, "look like returns already. Leave returns"),
-        (np.cumsum(CHANGES), "Rates need differences"),
+        (np.cumsum(CHANGES), "fell below 0, need differences"),
         (np.where(np.arange(300) == 7, 0.0, 100.0 + CHANGES), r"on index 7.*single 0 among 300.*missing value"),
-        (np.where(np.arange(300) == 7, -37.6, 100.0 + CHANGES), "-37.6 on index 7.*Rates need differences"),
+        (np.where(np.arange(300) == 7, -37.6, 100.0 + CHANGES), "-37.6 on index 7.*fell below 0, need differences"),
     ],
     ids=["returns", "rates", "a zero", "a price below 0"],
 )

@@ -363,8 +363,8 @@ def test_answer_of_another_shape_is_refused(server: Server, source: str, body: s
 
 
 IMPLAUSIBLE = {
-    "null": ("riksbank", RIKSBANK.replace("4.01", "null"), "NaN or infinite, the first on 2024-01-02"),
-    "NaN": ("riksbank", RIKSBANK.replace("4.01", "NaN"), "NaN or infinite"),
+    "null": ("riksbank", RIKSBANK.replace("4.01", "null"), "missing or infinite, the first on 2024-01-02"),
+    "NaN": ("riksbank", RIKSBANK.replace("4.01", "NaN"), "missing or infinite"),
     "date twice": ("riksbank", RIKSBANK.replace("-03", "-02"), "has 2024-01-02 more than once"),
     "descending": ("riksbank", json.dumps(json.loads(RIKSBANK)[::-1]), "has 2024-01-03 after 2024-01-08"),
     "rate too high": ("fred", FRED.replace("3.91", "391"), "is 391.0 on 2024-01-03; expected -5 to 30 percent"),

@@ -184,6 +184,11 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
         "2 columns of numbers.*'Close/Last', 'Volume'",
         "--column",
     ),
+    "crowns and volumes": (
+        lines("Date,Close,Volume", DAYS.strftime("%Y-%m-%d"), [f"{v} kr" for v in VALUES], range(30)),
+        "2 columns of numbers",
+        "--column",
+    ),
     "shares in per cent": (
         lines("Date,Change,Close", DAYS.strftime("%Y-%m-%d"), ["0.12%"] * 30, VALUES),
         "2 columns of numbers",
@@ -191,6 +196,16 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "index of pandas": (NUMBERED, "not the count of the rows.*date_column='Date'", "--date 'Date'"),
     "long format": (LONG, "several series below each other, 2 by.*where={'Symbol': 'AAA'}", "--where Symbol=AAA"),
+    "long format, one series after the other": (
+        lines("Date,Id,Close", [*DAYS.strftime("%Y-%m-%d")] * 2, np.repeat([10001, 10002], 30), np.tile(VALUES, 2)),
+        "several series below each other, 2 by.*where={'Id': '10001'}",
+        "--where Id=10001",
+    ),
+    "two tables": (
+        PLAIN + "\nAnnual\n" + PLAIN,
+        "a line of text, after which 31 more come, 'Annual'.*skip_footer=32",
+        "--skip-footer 32",
+    ),
     "times beside dates": (TIMES, "times of day are in a column.*time_column='Time'", "--time 'Time'"),
     "a clock that changes": (NAIVE, "change of clocks.*zone='America/New_York'", "--zone America/New_York"),
     "offsets": (READ["offsets"][0], "expected a time without zone.*zone", "--zone"),
@@ -221,9 +236,9 @@ def test_file_is_refused_with_its_reason_and_a_mend(tmp_path: Path, kind: str) -
     content, message, option = REFUSED[kind]
     path = write(tmp_path, content)
     with pytest.raises(ValueError, match=f"(?s){message}") as info:
-        data.read_series(path)
+        data.read_series(path, value_column="Close" if "series" in message else None)
     assert "; expected " in str(info.value) and not str(info.value).endswith(" ")
-    code, said = inspect(path)
+    code, said = inspect(path, *(["--column=Close"] if "series" in message else []))
     assert code == 2 and option in " ".join(said.split())
     known = CliRunner().invoke(cli.main, ["data", "inspect", "--help"]).output
     assert set(re.findall(r"--[a-z-]+", said)) <= set(re.findall(r"--[a-z-]+", known))

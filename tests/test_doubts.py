@@ -49,6 +49,11 @@ FAULTS = {
         "none",
         [f"-99.99 on {DATE}"],
     ),
+    "sixty marks": (
+        RETURNS.where(np.arange(N) % 25 > 0, -99.99),
+        "none",
+        ["60 values.* -99.99 on 2012-01-02, .* 57 more"],
+    ),
     "gap": (PRICES.drop(DATES[AT:1300]), "log", [r"gap of \d+ days, from 2014-09-05 to 2016-12-26"]),
     "spacing": (
         pd.concat([PRICES[:AT], PRICES[AT::5]]),

@@ -17,7 +17,7 @@ FALSE_ALARM = 0.01
 """Expected number of values as large as one that is doubted, in a series without faults of the same tails."""
 
 FORTNIGHT = 14.0  # days; no exchange is closed as long for a holiday, those of East Asia at New Year included
-MOST_OUTLIERS = 50  # more are no exceptions
+MOST_GAPS = 20  # between sizes that are ordered, at each of which all above may be outliers
 SHOWN = 3  # dates in a note
 _FACTORS = [Fraction(p, q) for p, q in ((5, 4), (4, 3), (3, 2), (5, 2))] + [
     Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 50, 100, 1000, 10_000)
@@ -32,7 +32,8 @@ def find_doubts(series: pd.Series, kind: str = "log") -> list[str]:
       above x, with the index α lowered by two of its standard errors α/√m. A change of size y is doubted if
       m (y/x)^(−α), the expected number as large, is below `FALSE_ALARM`; where a log-return is within two robust
       standard deviations δ of the logarithm f of a simple factor, that number counts 2δα/f times, the chance of being
-      so near. Large ones that come together may have one cause, so that each is judged alone.
+      so near. Sizes are parted at the largest gaps between them, and those above judged by the
+      least of them alone, since large ones that come together may have one cause.
     - **Gaps** above a fortnight and above three times the median spacing.
     - **Spacing** that changes by a factor of 3 for good, by medians over stretches of 50 dates.
     - **Filled dates**: weekends, or 25 December and 1 January, on which nine changes in ten are 0, where the
@@ -111,7 +112,9 @@ def too_large(sizes: np.ndarray, *, factors: bool = False) -> np.ndarray:
     sorted_sizes = sizes[order]
     m = max(10, len(sizes) // 20)
     spread = 1.4826 * float(np.median(sizes))
-    for count in range(min(MOST_OUTLIERS, len(sizes) // 20), 0, -1):
+    most = len(sizes) // 20  # more are no exceptions
+    gaps = sorted_sizes[:most] / np.maximum(sorted_sizes[1 : most + 1], np.finfo(float).tiny)
+    for count in np.sort(np.argsort(gaps)[-MOST_GAPS:] + 1)[::-1]:
         tail = sorted_sizes[count : count + m + 1]
         if tail[-1] <= 0.0:
             continue
@@ -194,10 +197,10 @@ def _cycle_of_size(changes: np.ndarray) -> list[str]:
     n = len(changes)
     ranks = pd.Series(np.abs(changes - np.median(changes))).rank().to_numpy()
     power = np.abs(np.fft.rfft(ranks - ranks.mean())) ** 2
-    frequencies = np.arange(20, len(power))  # below, too few neighbours to tell a cycle from slow changes
+    frequencies = np.arange(10, len(power))  # below, too few neighbours to tell a cycle from slow changes
     if len(frequencies) < 20:
         return []
-    centres = np.geomspace(20, len(power) - 1, 8 * int(np.log2(len(power))))
+    centres = np.geomspace(10, len(power) - 1, 8 * int(np.log2(len(power))))
     octaves = [power[int(k / 1.4) : int(np.ceil(1.4 * k)) + 1] for k in centres]
     medians = np.array([np.median(part) for part in octaves]) / np.log(2.0)  # the means, if they are exponential
     around = np.interp(np.log(frequencies), np.log(centres), medians)

@@ -15,13 +15,35 @@ __all__ = ["are_like_numbers", "are_missing", "check_marks", "explain_number", "
 
 Cells = Any  # a pyarrow array of text, in chunks or whole; the package has no types
 
-_MISSING = pa.array(["", ".", "-", "--", "na", "n/a", "n.a.", "nd", "nan", "null", "none", "#n/a"])
+_MISSING = pa.array(
+    [
+        "",
+        ".",
+        "..",
+        ":",
+        "-",
+        "--",
+        "–",
+        "—",
+        "na",
+        "n/a",
+        "n.a.",
+        "#n/a",
+        "#n/a n/a",
+        "nd",
+        "nan",
+        "null",
+        "(null)",
+        "none",
+    ]
+)
 _UNIT = r"[$€£¥₹%]"
 # What a person would take for a number, though it may have to be told how to read it: $1,234.50, 0.12%, 1.23M, 3,01.
+_MONEY = r"(?:[A-Za-z]{0,3}[$€£¥₹₩₽₺₪₫฿]|[A-Z]{3}|kr|Rs\.?|Fr\.?|zł|Kč|Ft)"
 _LIKE_A_NUMBER = (
-    rf"^(?:[A-Z]{{3}} ?)?{_UNIT}? ?[-+−(]?{_UNIT}? ?"
+    rf"^{_MONEY}? ?[-+−(]?{_MONEY}? ?"
     r"(?:\d{1,3}(?:[.,' ’\x{a0}\x{202f}]\d{2,3})*|\d+)?(?:[.,]\d*)?(?:[eE][-+]?\d+)?"
-    rf"\)? ?(?:{_UNIT}|[KkMmBbTt]|bn|[A-Z]{{3}})?$"
+    rf"\)? ?(?:%|{_MONEY}|[KkMmBbTt]|bn)?$"
 )
 
 

@@ -81,10 +81,10 @@ def _explain_levels(levels: np.ndarray, index: pd.Index) -> Message:
             f"{said} {share:.0f} % of the values are below 0 and they have no memory: these look like returns already."
         )
         return Message(said, "Leave returns() out.", option="Use --returns none.")
-    zeros = int((levels == 0).sum())
-    if (levels >= 0).all() and zeros <= max(1, len(levels) // 100):
+    zeros, above = int((levels == 0).sum()), levels[levels > 0]
+    if (levels >= 0).all() and len(above) > zeros and (zeros == 1 or above.min() > 0.1 * np.median(above)):
         times = "a single 0" if zeros == 1 else f"{zeros} values of 0"
-        said = f"{said} With {times} among {len(levels)}, it stands for a missing value, if these are prices."
+        said = f"{said} With {times} among {len(levels)}, it stands for a missing value if these are prices."
         mend = "Leave it out with {}, or for rates use {}."
         return Message(
             said,

@@ -25,6 +25,7 @@ Row = tuple[int, list[str]]
 Batch = tuple[np.ndarray, list[list[str]]]
 """The numbers of some lines, (rows,), and the cells of each."""
 
+_TIME_OF_DAY = r"^\d{1,2}:?\d{2}(:?\d{2}(\.\d+)?)?( ?[AaPp][Mm])?$"
 _MOST_HEADINGS = 5  # lines of column names; pandas writes one for each level and one for the name of the dates
 
 
@@ -220,20 +221,20 @@ class Table:
             )
         rest = [i for i in range(len(self.names)) if i not in (dates_at, values_at)]
         for i in rest:
-            if pc.all(pc.match_substring_regex(self.columns[i], r"^\d{1,2}:?\d{2}(:?\d{2}(\.\d+)?)?$")).as_py():
+            if self._are_times(dates_at, i):
                 name = self.names[i]
                 said = f"The times of day are in a column of their own, {name!r}."
                 return f"{said} Use time_column={name!r}.", f"{said} Use --time {name!r}."
         for i in rest:
-            kinds = pc.unique(self.columns[i])
-            if 1 < len(kinds) <= max(2, len(self) // 2) and not are_like_numbers(kinds).any():
-                keys = pd.MultiIndex.from_arrays([dates, np.asarray(self.columns[i], dtype=object)])
-                if keys.is_unique:
-                    name, text = self.names[i], kinds[0].as_py()
-                    said = f"There are several series below each other, {len(kinds)} by the column {name!r}."
-                    return f"{said} Choose one, such as where={{{name!r}: {text!r}}}.", (
-                        f"{said} Choose one, such as --where {name}={text}."
-                    )
+            parts = pd.Series(dates).groupby(np.asarray(self.columns[i], dtype=object), sort=False)
+            if 1 < parts.ngroups <= max(2, len(self) // 10) and all(
+                part.is_unique and (part.is_monotonic_increasing or part.is_monotonic_decreasing) for _, part in parts
+            ):
+                name, text = self.names[i], self.columns[i][0].as_py()
+                said = f"There are several series below each other, {parts.ngroups} by the column {name!r}."
+                return f"{said} Choose one, such as where={{{name!r}: {text!r}}}.", (
+                    f"{said} Choose one, such as --where {name}={text}."
+                )
         if same_date and before == at - 1 == len(dates) - 2:
             also = ", with the same value" if series.iloc[at] == series.iloc[before] else ", with another value"
             said = f"The last line repeats a date{also}."
@@ -241,6 +242,16 @@ class Table:
         if same_date:
             return ("Delete one of the two.",) * 2
         return ("Sort the lines by date.",) * 2
+
+    def _are_times(self, dates_at: int, at: int) -> bool:
+        """Whether a column has times of day that put the dates in order."""
+        if not pc.all(pc.match_substring_regex(self.columns[at], _TIME_OF_DAY)).as_py():
+            return False
+        try:
+            dates = parse_dates(pc.binary_join_element_wise(self.columns[dates_at], self.columns[at], " "))
+        except DateError:
+            return False
+        return dates.is_unique and (dates.is_monotonic_increasing or dates.is_monotonic_decreasing)
 
 
 def _is_number(value: str | float) -> bool:
@@ -383,9 +394,11 @@ def _explain_length(title: str, rest: list[Row], names: list[str], head: Row, is
         said = f"{said} Line {head[0]} may be text, {names[0]!r}, and not the names."
         mend = "Leave it out with {}."
         return Message(said, mend.format(f"skip_rows={line - 1}"), option=mend.format(f"--skip-rows {line - 1}"))
-    if not are_dates(pa.array(cells[:1])).any() and all(len(row) != width for _, row in later):
-        said = f"{said} It is a last line of text, {cells[0].strip()!r}."
-        mend, count = "Leave it out with {}.", len(later) + 1
+    if not are_dates(pa.array(cells[:1])).any() and (len(cells) == 1 or all(len(row) != width for _, row in later)):
+        count = len(later) + 1
+        last = "a last line of text" if count == 1 else f"a line of text, after which {count - 1} more come"
+        said = f"{said} It is {last}, {cells[0].strip()!r}."
+        mend = "Leave it out with {}." if count == 1 else "Leave out all from there on with {}."
         return Message(said, mend.format(f"skip_footer={count}"), option=mend.format(f"--skip-footer {count}"))
     if len(cells) > width:
         mend = "Put numbers with decimal commas or thousands separators in quotation marks, or name another {}."

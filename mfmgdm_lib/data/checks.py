@@ -14,7 +14,7 @@ __all__ = ["check_series", "check_values", "parse_window", "spell_date"]
 LARGEST_FACTOR = 2.0
 RATES = (-5.0, 30.0)  # percent per annum; rates have been below zero, but a price or an error code is no rate
 
-_CHECK = "Check the source; if the values are right, save them as a CSV file and use read_csv."
+_CHECK = "Check the source; if the values are right, save them as a CSV file and use read_series."
 
 
 def check_series(

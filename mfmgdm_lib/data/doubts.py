@@ -181,6 +181,7 @@ def _filled(dates: pd.DatetimeIndex, changes: np.ndarray) -> list[str]:
     holiday = np.asarray(((ends.month == 12) & (ends.day == 25)) | ((ends.month == 1) & (ends.day == 1))) & ~weekend
     usual = max(float(still[~weekend & ~holiday].mean()), 1.0 / len(still)) if (~weekend & ~holiday).any() else 1.0
     found = []
+    # At most 2^zeros ways to choose which days are still, each with the probability of the share to the power of them.
     for name, here in (("weekend days", weekend), ("days that are 25 December or 1 January", holiday)):
         count, zeros = int(here.sum()), int((still & here).sum())
         if count and zeros >= 0.9 * count and usual <= 0.5 and (2.0 * usual) ** zeros < FALSE_ALARM:

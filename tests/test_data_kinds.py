@@ -358,3 +358,15 @@ def test_folder_reads_the_bytes_of_a_download(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "SR_10Y.csv").write_text(text)
     monkeypatch.setenv("MFMGDM_DATA_DIR", str(tmp_path))
     assert data.fetch("ecb", "SR_10Y").tolist() == [2.5, 2.6]
+
+
+def test_folder_reads_the_table_of_yfinance_and_says_who_can_read_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MFMGDM_DATA_DIR", str(tmp_path))
+    (tmp_path / "AAA.csv").write_text(yfinance("AAA"))
+    np.testing.assert_array_equal(data.fetch("yahoo", "AAA"), VALUES)
+    (tmp_path / "BBB.csv").write_text(PLAIN.replace(",", ";"))
+    result = CliRunner().invoke(cli.main, ["data", "fetch", "yahoo", "BBB"])
+    assert result.exit_code == 2 and "--" not in result.output
+    assert "Use separator=';'. The file can be read by read_series" in " ".join(result.output.split())

@@ -154,13 +154,26 @@ def _read_local(folder: Path, query: Query, publisher: Publisher) -> pd.Series:
         )
     path = folder / found
     content = path.read_bytes()
-    table = read_table(str(path), content)
-    dates, values = publisher.dates, publisher.values.format(query.identifier)
-    dates_at = table.find(dates) if dates in table.names else 0
-    values_at = table.find(values) if values in table.names else table.find_values(dates_at)
-    series = describe_file(table.series(dates_at, values_at, drop_missing=True), path.name, content)
+    try:
+        series = describe_file(_read_rows(str(path), content, query, publisher), path.name, content)
+    except ValueError as error:
+        # What the error names are arguments of read_series, which nobody can give here.
+        raise ValueError(
+            f"{error} The file can be read by read_series, with such arguments: save what it returns in its place, as"
+            " columns date and value."
+        ) from error
     source = f"{found} in MFMGDM_DATA_DIR, for {query.source} {query.identifier}"
     return _finish(series, query, publisher, {"source": source})
+
+
+def _read_rows(title: str, content: bytes, query: Query, publisher: Publisher) -> pd.Series:
+    """The rows of a file, laid out as the publisher does or with one column of numbers, in the order of the file."""
+    table = read_table(title, content)
+    dates, values = publisher.dates, publisher.values.format(query.identifier)
+    dates_at = table.find(dates) if dates in table.names else 0
+    known = any(name == values or name.startswith(f"{values}/") for name in table.names)
+    values_at = table.find(values) if known else table.find_values(dates_at)
+    return table.series(dates_at, values_at, drop_missing=True)
 
 
 def _download(query: Query, publisher: Publisher) -> pd.Series:

@@ -119,7 +119,7 @@ $(BIN)/python:
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the pinned packages into $(VENV) (the first time takes some minutes) ..."
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,cluster,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,cluster,dev,excel]'
 	@# Kernels warn on every start that they talk to this machine unencrypted; notebooks have nothing to hide from it.
 	@mkdir -p $(IPYTHONDIR)/profile_default
 	@echo 'c.IPKernelApp.log_level = "ERROR"' > $(IPYTHONDIR)/profile_default/ipython_kernel_config.py

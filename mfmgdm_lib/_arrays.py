@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 import uuid
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,21 +87,23 @@ def load_arrays(path: str | os.PathLike[str], kind: str, names: Sequence[str] = 
         NewerFormatError: a file of a later version.
         ValueError: not such a file, a damaged one, one of another kind, or without some of the names.
     """
+    whole = io.BytesIO(Path(path).read_bytes())  # errors of the system's are raised here, those of the file below
     try:
-        with Path(path).open("rb") as file:
-            content = np.load(file, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                raise ValueError("a single array")
-            arrays = {name: content[name] for name in content.files}
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's doing, and not the file's
-            raise
+        content = np.load(whole, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            raise ValueError("a single array")
+        arrays = {name: content[name] for name in content.files}
+    except MemoryError:
+        raise
+    except Exception as error:  # a flipped bit in the directory of a zip file makes its reader raise nearly anything
         raise ValueError(
             f"{path} cannot be read ({error}); expected a whole file with a {kind} in it. Fit and save it again."
         ) from error
     found, checksum = str(arrays.get("kind", "something else")), arrays.pop("checksum", None)
     if found != kind:
         raise ValueError(f"{path} holds {found}; expected a {kind}. Load it as what it is, or name another file.")
+    if "format" not in arrays:
+        raise ValueError(f"{path} does not say its format; expected a whole file with a {kind} in it. Save it again.")
     if (version := int(arrays["format"])) > FORMAT:
         raise NewerFormatError(path, version, FORMAT)
     if version > 1 and str(checksum) != _checksum(arrays):

@@ -11,6 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mfmgdm_lib.errors import Message
+
 __all__ = [
     "as_series",
     "as_shape",
@@ -123,6 +125,11 @@ def as_series(name: str, series: Any, *, minimum_length: int = 2, shape: Sequenc
     The series has to be one-dimensional, or of another `shape`, finite, nowhere constant in time and at least
     `minimum_length` long.
     """
+    if isinstance(series, np.ma.MaskedArray) and (masked := np.broadcast_to(series.mask, series.shape)).any():
+        raise ValueError(
+            f"{name} has {masked.sum()} masked values, the first at index {tuple(np.argwhere(masked)[0].tolist())};"
+            " expected none that are missing. Use series.compressed(), or fill them in."
+        )
     raw = series if isinstance(series, (Tensor, pd.Series)) else np.asarray(series)
     real = not raw.is_complex() and raw.dtype != torch.bool if isinstance(raw, Tensor) else raw.dtype.kind in "fiu"
     if not real:
@@ -130,15 +137,15 @@ def as_series(name: str, series: Any, *, minimum_length: int = 2, shape: Sequenc
     if isinstance(raw, Tensor):
         values = raw if raw.is_floating_point() else raw.double()
     else:
-        values = torch.as_tensor(np.array(raw, dtype=np.float64))
+        # Missing values of the types of pandas' own are NaN then, and found below.
+        floats = raw.to_numpy(np.float64, na_value=np.nan) if isinstance(raw, pd.Series) else raw
+        values = torch.as_tensor(np.array(floats, dtype=np.float64))
     if common_shape((*shape[:-1], None), values.shape) is None:
         expected = "length," if len(shape) == 1 else spelled_shape((*shape[:-1], None))
         raise ValueError(f"{name} has shape {tuple(values.shape)}; expected ({expected}). Pass one series at a time.")
     if values.shape[-1] < minimum_length:
-        raise ValueError(
-            f"{name} has {values.shape[-1]} points; expected at least {minimum_length}."
-            " Use a longer series or fewer lags."
-        )
+        said = f"{name} has {values.shape[-1]} points; expected at least {minimum_length}."
+        raise ValueError(Message(said, "Use a longer series or fewer lags.", option="Use a longer series."))
     check_finite(name, values)
     constant = (values == values[..., :1]).all(-1)
     if constant.any():

@@ -22,7 +22,7 @@ from mfmgdm_lib.statistics import TAILS, autocorrelation, path_statistics
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
 from mfmgdm_lib.target import Target, target_from_data
 
-__all__ = ["Generation", "generate"]
+__all__ = ["Generation", "generate", "series_warnings"]
 
 _ENSEMBLE = 128
 """Paths that move together at least: a small ensemble loses entropy as single paths do (Figure 4)."""
@@ -117,6 +117,11 @@ def generate(
         option = "Leave --support out, or use --returns none."
         check_inside("series", observed, support, "the paths", mend, option=option)
         mean, stddev = 0.0, float(observed.square().mean().sqrt())
+    if not 0.0 < stddev < np.inf:
+        raise ValueError(
+            f"series has a standard deviation of {stddev} in double precision; expected values whose squares are finite"
+            " and above 0. Standardise it first."
+        )
     scaled = (observed - mean) / stddev
     energy = StylizedFacts() if energy is None else energy
     target = target_from_data(energy, scaled)
@@ -131,7 +136,7 @@ def generate(
         series=observed,
         report=_compare(scaled, paths, mean, stddev),
         notes=(
-            *_series_warnings(scaled, length),
+            *series_warnings(scaled, length),
             *notes,
             *_zero_warning(scaled, paths),
             *_target_warning(last.mismatch[0], target),
@@ -217,8 +222,18 @@ _REPORTED = {
 """Rows of the report, by their labels."""
 
 
-def _series_warnings(scaled: Tensor, length: int) -> list[str]:
-    """Signs that the series is not stationary, or too short to estimate its statistics."""
+def series_warnings(series: Any, length: int = 0) -> list[str]:
+    """Return signs that a series is not stationary, or too short to estimate its statistics, in sentences.
+
+    Args:
+        series: finite numbers (points,) that are not all the same, in any unit.
+        length: points of the paths wanted.
+
+    Raises:
+        ValueError: not such a series.
+    """
+    observed = as_series("series", series).double().cpu()
+    scaled = (observed - observed.mean()) / observed.std(correction=0)
     found = []
     n = len(scaled)
     if n < _LONG_ENOUGH:
@@ -265,6 +280,8 @@ def _cycle_length(scaled: Tensor) -> int | None:
     """Period of a cycle: a peak of the periodogram whose probability under noise is below one in a million; or None."""
     power = torch.fft.rfft(scaled).abs().square()[1:]
     width = 50
+    if len(power) <= width:
+        return None
     padded = torch.nn.functional.pad(power[None, None], (width, width), mode="reflect")[0, 0]
     around = padded.unfold(0, 2 * width + 1, 1).median(-1).values / np.log(2.0)  # the mean of an exponential variable
     excess = power / around

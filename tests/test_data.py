@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+import mfmgdm_lib as mm
 from mfmgdm_lib import data
 
 PRICES = pd.Series([100.0, 110.0, 99.0], index=pd.bdate_range("2024-01-04", periods=3), name="shares")
@@ -124,8 +125,13 @@ def test_unit_of_a_short_window_goes_by_the_frequency_of_the_whole() -> None:
         (PRICES.iloc[:0], "difference", ValueError, "series has 0 points; expected at least 2"),
         (PRICES - 110, "log", ValueError, r'series is -10\.0 on 2024-01-04; expected prices above 0.*"difference"'),
         (PRICES.where(PRICES != 110, 0), "log", ValueError, r"series is 0\.0 on 2024-01-05"),
-        (PRICES.where(PRICES != 110), "log", ValueError, "1 values that are NaN or infinite, the first on 2024-01-05"),
-        (PRICES.where(PRICES != 110, np.inf), "difference", ValueError, "NaN or infinite, the first on 2024-01-05"),
+        (
+            PRICES.where(PRICES != 110),
+            "log",
+            ValueError,
+            "1 values that are missing or infinite, the first on 2024-01-05",
+        ),
+        (PRICES.where(PRICES != 110, np.inf), "difference", ValueError, "missing or infinite, the first on 2024-01-05"),
         (PRICES, "simple", ValueError, "kind is 'simple'; expected one of 'log', 'difference'"),
         (PRICES.astype(str), "log", TypeError, "series has dtype object; expected real numbers"),
         (PRICES > 100, "difference", TypeError, "series has dtype bool; expected real numbers"),
@@ -246,3 +252,78 @@ def test_importing_the_library_loads_none_of_what_only_downloads_need() -> None:
     code = "import sys, mfmgdm_lib; print([m for m in ('requests', 'arch', 'platformdirs') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert run.stdout.strip() == "[]"
+
+
+# --- what Python has ---
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300, 1.0])
+def test_values_of_any_size_are_standardised_to_the_same_digits(size: float) -> None:
+    power = 2.0 ** int(np.frexp(size)[1])
+    plain = np.random.default_rng(0).standard_normal(500)
+    scaled, expected = data.standardize(pd.Series(plain * power)), data.standardize(pd.Series(plain))
+    np.testing.assert_array_equal(scaled, expected)
+    assert scaled.attrs["stddev"] == expected.attrs["stddev"] * power
+    np.testing.assert_allclose(data.unstandardize(scaled, scaled), plain * power, rtol=1e-13)
+
+
+def test_series_whose_squares_vanish_is_refused_by_generate() -> None:
+    tiny = pd.Series(np.random.default_rng(0).standard_normal(500) * 1e-300)
+    with pytest.raises(ValueError, match=r"standard deviation of 0\.0 .*Standardise it first"):
+        mm.generate(tiny)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_returns_of_dates_with_a_zone_are_those_without(zone: str) -> None:
+    dates = pd.bdate_range("2024-03-04", periods=30)  # the clock changes on the 10th
+    prices = pd.Series(np.arange(1.0, 31.0), dates)
+    zoned = data.returns(prices.tz_localize(zone))
+    np.testing.assert_array_equal(zoned, data.returns(prices))
+    assert zoned.attrs["unit"] == "log-return per trading day" and zoned.index[0] == dates[1].tz_localize(zone)
+
+
+@pytest.mark.parametrize("kind", ["log", "difference"])
+def test_returns_of_dates_that_do_not_ascend_are_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=r"2024-01-05 after 2024-01-08.*series\.sort_index\(\)"):
+        data.returns(PRICES[::-1], kind)
+    with pytest.raises(ValueError, match="each once"):
+        data.returns(pd.concat([PRICES[:1], PRICES]), kind)
+    np.testing.assert_array_equal(data.returns(PRICES[::-1].sort_index(), kind), data.returns(PRICES, kind))
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "Int64", "float64[pyarrow]"])
+def test_missing_values_of_pandas_own_types_are_missing(dtype: str) -> None:
+    whole = pd.Series([100, 110, 99, 120], dtype=dtype)
+    np.testing.assert_array_equal(data.returns(whole), data.returns(whole.astype("float64")))
+    np.testing.assert_array_equal(data.standardize(whole), data.standardize(whole.astype("float64")))
+    holed = whole.copy()
+    holed[1] = pd.NA
+    for function in (data.returns, data.standardize, mm.generate):
+        with pytest.raises(ValueError, match=r"missing|NaN"):
+            function(pd.concat([holed] * 100, ignore_index=True))
+
+
+def test_masked_values_of_an_array_are_missing() -> None:
+    values = np.random.default_rng(0).standard_normal(500)
+    masked = np.ma.array(values, mask=values > 2.5)
+    with pytest.raises(ValueError, match=r"masked values, the first at index.*compressed\(\)"):
+        mm.generate(masked)
+    assert mm.generate(np.ma.array(values), 1, 64).paths.isfinite().all()
+
+
+CHANGES = np.random.default_rng(0).standard_normal(300)
+
+
+@pytest.mark.parametrize(
+    ("levels", "mend"),
+    [
+        (CHANGES, "look like returns already. Leave returns"),
+        (np.cumsum(CHANGES), "fell below 0, need differences"),
+        (np.where(np.arange(300) == 7, 0.0, 100.0 + CHANGES), r"on index 7.*single 0 among 300.*missing value"),
+        (np.where(np.arange(300) == 7, -37.6, 100.0 + CHANGES), "-37.6 on index 7.*fell below 0, need differences"),
+    ],
+    ids=["returns", "rates", "a zero", "a price below 0"],
+)
+def test_levels_that_have_no_logarithm_are_told_apart(levels: np.ndarray, mend: str) -> None:
+    with pytest.raises(ValueError, match=mend):
+        data.returns(pd.Series(levels))

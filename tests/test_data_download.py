@@ -363,8 +363,8 @@ def test_answer_of_another_shape_is_refused(server: Server, source: str, body: s
 
 
 IMPLAUSIBLE = {
-    "null": ("riksbank", RIKSBANK.replace("4.01", "null"), "NaN or infinite, the first on 2024-01-02"),
-    "NaN": ("riksbank", RIKSBANK.replace("4.01", "NaN"), "NaN or infinite"),
+    "null": ("riksbank", RIKSBANK.replace("4.01", "null"), "missing or infinite, the first on 2024-01-02"),
+    "NaN": ("riksbank", RIKSBANK.replace("4.01", "NaN"), "missing or infinite"),
     "date twice": ("riksbank", RIKSBANK.replace("-03", "-02"), "has 2024-01-02 more than once"),
     "descending": ("riksbank", json.dumps(json.loads(RIKSBANK)[::-1]), "has 2024-01-03 after 2024-01-08"),
     "rate too high": ("fred", FRED.replace("3.91", "391"), "is 391.0 on 2024-01-03; expected -5 to 30 percent"),
@@ -419,7 +419,7 @@ def test_kept_file_can_be_read_as_a_csv_file(server: Server) -> None:
     server.says(FRED)
     series = data.fred("DGS10")
     (path,) = files()
-    pd.testing.assert_series_equal(data.read_csv(path), series, check_names=False, check_exact=True)
+    pd.testing.assert_series_equal(data.read_series(path), series, check_names=False, check_exact=True)
 
 
 @pytest.mark.parametrize(
@@ -594,7 +594,7 @@ def test_folder_of_files_is_read_in_place_of_a_download(
     monkeypatch.setenv("MFMGDM_DATA_DIR", str(tmp_path / "mine"))
     series = data.fetch(source, identifier, "2024-01-03")
     assert series.tolist() == [4.0, 5.0] and series.attrs["source"].startswith(f"{name} in MFMGDM_DATA_DIR, for")
-    assert series.attrs["unit"] == publishers.PUBLISHERS[source].unit
+    assert series.attrs["unit"] == publishers.PUBLISHERS[source].meaning(identifier)[0]
     assert not server.asked and not files()
 
 

@@ -135,7 +135,7 @@ EMPTY = json.dumps({"chart": {"result": [{"meta": {}, "indicators": {"quote": [{
         ),
         (chart(PRICES).replace("5567.0", "0"), ValueError, "is 0.0 on 2024-07-05; expected a price above 0"),
         (chart(PRICES).replace("5567.0", "9400"), ValueError, "to 9400.0 on 2024-07-05; expected less than a factor"),
-        (chart(PRICES).replace("5567.0", "Infinity"), ValueError, "NaN or infinite"),
+        (chart(PRICES).replace("5567.0", "Infinity"), ValueError, "missing or infinite"),
     ],
 )
 def test_answer_that_is_none_is_an_error_with_a_mend(

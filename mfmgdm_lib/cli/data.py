@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfmgdm_lib.cli.errors import reported_errors
+from mfmgdm_lib.cli.errors import reported_errors, shell_message
 from mfmgdm_lib.cli.options import PUBLISHERS
+from mfmgdm_lib.cli.reading import reading_options, returns_and_doubts, stop_if_strict, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,39 @@ __all__ = ["data_group"]
 @click.group("data")
 def data_group() -> None:
     """Download series, and look after those that were downloaded."""
+
+
+@data_group.command("inspect")
+@click.argument("file", metavar="SERIES", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@reading_options
+def inspect(file: Path, kind: str, strict: bool, **reading: Any) -> None:
+    """Say what would be read from a file, and what speaks against it.
+
+    SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
+    each date. `mfmgdm generate` has the same options, and says the same before it begins.
+    """
+    from mfmgdm_lib import data
+    from mfmgdm_lib.data.checks import spell_date
+    from mfmgdm_lib.data.series import days_between
+    from mfmgdm_lib.generation import series_warnings
+
+    with reported_errors():
+        series = data.read_series(file, **reading)
+    click.echo(summary(series))
+    gaps = days_between(series.index)
+    if len(gaps):
+        at = int(gaps.argmax())
+        click.echo(f"The longest gap is from {spell_date(series.index[at])} to {spell_date(series.index[at + 1])}.")
+    click.echo("The first and last rows:")
+    for at in sorted({*range(min(3, len(series))), *range(max(len(series) - 3, 0), len(series))}):
+        click.echo(f"  {spell_date(series.index[at])}  {series.iloc[at].item()!r}")
+    try:
+        changes, doubts = returns_and_doubts(series, kind)
+        doubts += series_warnings(changes)
+    except ValueError as error:
+        doubts = [shell_message(error)]
+    click.echo("\n".join(f"Note: {doubt}" for doubt in doubts) or "Nothing speaks against it.")
+    stop_if_strict(strict, doubts)
 
 
 @data_group.command("fetch")

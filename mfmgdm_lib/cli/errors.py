@@ -23,7 +23,7 @@ def reported_errors() -> Iterator[None]:
     """Report an expected error without a traceback, and exit with 2."""
     try:
         yield
-    except (MemoryError, OSError, ValueError, RuntimeError) as error:
+    except (ImportError, MemoryError, OSError, ValueError, RuntimeError) as error:
         raise _BadInputError(shell_message(error)) from error
 
 

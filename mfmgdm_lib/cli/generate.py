@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, check_out, option_group, paths_options
+from mfmgdm_lib.cli.options import (
+    FIGURE_SUFFIXES,
+    PATHS_SUFFIXES,
+    STARTS,
+    check_out,
+    option_group,
+    paths_options,
+)
+from mfmgdm_lib.cli.reading import reading_options, returns_and_doubts, stop_if_strict, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,19 +25,6 @@ __all__ = ["generate"]
 
 _POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
 """What a point of a path is, by the frequency of the series."""
-
-_reading_options = option_group(
-    click.option("--date", metavar="COLUMN", help="Column of the dates.  [default: the first]"),
-    click.option("--column", metavar="COLUMN", help="Column of the values.  [default: the only one of numbers]"),
-    click.option(
-        "--returns",
-        "kind",
-        type=click.Choice(["log", "difference", "none"]),
-        default="log",
-        show_default=True,
-        help="What to make of the values: log-returns of prices, differences of rates, or nothing.",
-    ),
-)
 
 _generation_options = option_group(
     click.option("--length", type=click.IntRange(min=64), default=1024, show_default=True, help="Points of each path."),
@@ -55,15 +50,14 @@ _generation_options = option_group(
 
 
 @click.command("generate")
-@click.argument("file", metavar="SERIES.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_reading_options
+@click.argument("file", metavar="SERIES", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@reading_options
 @paths_options(100, PATHS_SUFFIXES)
 @_generation_options
 def generate(
     file: Path,
-    date: str | None,
-    column: str | None,
     kind: str,
+    strict: bool,
     n_paths: int,
     length: int,
     seed: int,
@@ -72,24 +66,30 @@ def generate(
     out: Path,
     plot: Path | None,
     force: bool,
+    **reading: Any,
 ) -> None:
     """Generate paths like one observed series.
 
-    SERIES.csv has a line of column names, and then one for each date, written as 2024-03-01. The last lines of the
-    answer say what speaks against trusting the paths.
+    SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
+    each date. `mfmgdm data inspect SERIES` says what would be read. The last lines of the answer say what speaks
+    against trusting the paths.
     """
     from torch.distributions import constraints
 
-    from mfmgdm_lib import generation
+    from mfmgdm_lib import data, generation
     from mfmgdm_lib.io.files import check_output, report_text, save_figure, save_paths
 
     with reported_errors():
         check_out(out, PATHS_SUFFIXES, force, file, "series")
         if plot is not None:
             check_output(plot, FIGURE_SUFFIXES, force)
-        series = _read(file, date, column, kind)
-        click.echo(_summary(series))
+        series, doubts = returns_and_doubts(data.read_series(file, **reading), kind)
+        click.echo("\n".join([summary(series), *_frequency_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        stop_if_strict(strict, doubts)
         made = generation.generate(series, n_paths, length, seed, start=start, support=getattr(constraints, support))
+        if strict and made.notes:
+            click.echo(report_text(made))
+        stop_if_strict(strict, made.notes)
         figure = None
         if plot is not None:
             from mfmgdm_lib.plotting import generation_report
@@ -101,23 +101,10 @@ def generate(
         click.echo(f"\n{report_text(made)}")
 
 
-def _read(file: Path, date: str | None, column: str | None, kind: str) -> pd.Series:
-    from mfmgdm_lib import data
-
-    levels = data.read_csv(file, date, column)
-    return levels if kind == "none" else data.returns(levels, kind)
-
-
-def _summary(series: pd.Series) -> str:
-    """What was read, and what is unusual about its dates."""
-    about, (first, last) = series.attrs, series.index[[0, -1]]
-    lines = [
-        f"{about['source']}: {len(series)} points, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']},"
-        f" {about['unit']}"
-    ]
-    if about["frequency"] != "daily":
-        point = _POINTS.get(about["frequency"], "an observation, however far it is from the next")
-        lines.append(f"The series is {about['frequency']}, not daily: a point of a path is {point}.")
-    if "note" in about:
-        lines.append(f"In the file, {about['note']}.")
-    return "\n".join(lines)
+def _frequency_line(series: pd.Series) -> list[str]:
+    """What a point of a path is, where it is no trading day."""
+    frequency = series.attrs["frequency"]
+    if frequency == "daily":
+        return []
+    point = _POINTS.get(frequency, "an observation, however far it is from the next")
+    return [f"The series is {frequency}, not daily: a point of a path is {point}."]

@@ -2,7 +2,8 @@
 
 from mfmgdm_lib.data.cache import cached, verify_cache
 from mfmgdm_lib.data.checks import check_series
-from mfmgdm_lib.data.files import read_csv
+from mfmgdm_lib.data.doubts import find_doubts
+from mfmgdm_lib.data.files import read_csv, read_series
 from mfmgdm_lib.data.series import returns, standardize, unstandardize
 from mfmgdm_lib.data.sources import ecb, fetch, fred, riksbank, sp500, yahoo
 
@@ -11,8 +12,10 @@ __all__ = [
     "check_series",
     "ecb",
     "fetch",
+    "find_doubts",
     "fred",
     "read_csv",
+    "read_series",
     "returns",
     "riksbank",
     "sp500",

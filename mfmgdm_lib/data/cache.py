@@ -14,7 +14,7 @@ import pandas as pd
 
 from mfmgdm_lib._arrays import replace_file
 from mfmgdm_lib.data.checks import spell_date
-from mfmgdm_lib.data.files import Table
+from mfmgdm_lib.data.files import read_table
 from mfmgdm_lib.errors import NewerFormatError
 
 __all__ = ["Query", "cache_folder", "cached", "load", "save", "verify_cache"]
@@ -143,7 +143,7 @@ def _read(path: Path) -> tuple[dict[str, Any], pd.Series]:
     about: dict[str, Any] = json.loads(line.removeprefix(b"# about: "))
     if about["format"] > FORMAT:
         raise NewerFormatError(path, about["format"], FORMAT)
-    series = Table(str(path), body).series(0, 1).rename(about["name"])
+    series = read_table(str(path), body).series(0, 1).rename(about["name"])
     series.attrs = about["attrs"]
     return about, series
 

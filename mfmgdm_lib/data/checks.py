@@ -14,7 +14,7 @@ __all__ = ["check_series", "check_values", "parse_window", "spell_date"]
 LARGEST_FACTOR = 2.0
 RATES = (-5.0, 30.0)  # percent per annum; rates have been below zero, but a price or an error code is no rate
 
-_CHECK = "Check the source; if the values are right, save them as a CSV file and use read_csv."
+_CHECK = "Check the source; if the values are right, save them as a CSV file and use read_series."
 
 
 def check_series(
@@ -73,12 +73,12 @@ def check_values(name: str, series: pd.Series) -> np.ndarray:
         raise TypeError(f"{name} is a {type(series).__name__}; expected a pandas Series. Use pd.Series(...) first.")
     if series.dtype.kind not in "fiu":
         raise TypeError(f"{name} has dtype {series.dtype}; expected real numbers. Convert it to float64 first.")
-    values = series.to_numpy(dtype=np.float64)
+    values = series.to_numpy(dtype=np.float64, na_value=np.nan)  # also where a type of pandas' own has a mask
     bad = ~np.isfinite(values)
     if bad.any():
         raise ValueError(
-            f"{name} has {bad.sum()} values that are NaN or infinite, the first on {spell_date(series.index[bad][0])};"
-            " expected finite numbers. Drop or repair them first."
+            f"{name} has {bad.sum()} values that are missing or infinite, the first on"
+            f" {spell_date(series.index[bad][0])}; expected finite numbers. Use series.dropna() first, or fill them in."
         )
     return values
 

@@ -13,7 +13,7 @@ from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib.data.checks import check_values, spell_date
 from mfmgdm_lib.errors import Message
 
-__all__ = ["describe", "returns", "standardize", "unstandardize"]
+__all__ = ["days_between", "describe", "look_like_changes", "returns", "standardize", "unstandardize"]
 
 Values = TypeVar("Values", pd.Series, np.ndarray, Tensor)
 
@@ -25,7 +25,7 @@ def returns(series: pd.Series, kind: str = "log") -> pd.Series:
     """Turn levels into the changes from each date to the next.
 
     Args:
-        series: levels by date, such as prices or rates.
+        series: levels by ascending date, such as prices or rates; with a time zone or without.
         kind: "log" for log(x_t / x_{t−1}), of prices above 0; "difference" for x_t − x_{t−1}, which rates need that
             can be negative.
 
@@ -35,7 +35,8 @@ def returns(series: pd.Series, kind: str = "log") -> pd.Series:
 
     Raises:
         TypeError: not a pandas series of real numbers.
-        ValueError: fewer than two levels, a NaN or infinite one, or, for log-returns, one that is not above 0.
+        ValueError: fewer than two levels, one that is missing, NaN or infinite, dates that do not ascend, which would
+            turn the signs of changes, or, for log-returns, a level that is not above 0.
 
     Example:
         >>> rates = pd.Series([4.0, 3.5, 3.75], index=pd.date_range("2024-01-02", periods=3), name="ten years")
@@ -46,13 +47,9 @@ def returns(series: pd.Series, kind: str = "log") -> pd.Series:
     levels = check_values("series", series)
     if len(levels) < 2:
         raise ValueError(f"series has {len(levels)} points; expected at least 2. Use a longer series.")
+    _check_ascending(series.index)
     if kind == "log" and (levels <= 0).any():
-        first = int(np.argmax(levels <= 0))
-        said = (
-            f"series is {levels[first]} on {spell_date(series.index[first])}; expected prices above 0 for log-returns;"
-            " rates need differences."
-        )
-        raise ValueError(Message(said, 'Use kind="difference".', option="Use --returns difference."))
+        raise ValueError(_explain_levels(levels, series.index))
     changes = np.diff(np.log(levels) if kind == "log" else levels)
     name = "log-return" if kind == "log" else "difference"
     result = pd.Series(changes, index=series.index[1:], name=name if series.name is None else f"{series.name} {name}")
@@ -62,11 +59,62 @@ def returns(series: pd.Series, kind: str = "log") -> pd.Series:
     return result
 
 
+def _check_ascending(index: pd.Index) -> None:
+    if not isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        return
+    steps = np.diff(np.asarray(index.astype("int64")))
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0)) + 1
+        raise ValueError(
+            f"series has {spell_date(index[at])} after {spell_date(index[at - 1])}; expected dates that ascend, each"
+            " once, since a change from a later date to an earlier one has the other sign. Use series.sort_index()."
+        )
+
+
+def _explain_levels(levels: np.ndarray, index: pd.Index) -> Message:
+    """What levels that are not above 0 may be: returns already, missing values among prices, or rates."""
+    first = int(np.argmax(levels <= 0))
+    said = f"series is {levels[first]} on {spell_date(index[first])}; expected prices above 0 for log-returns."
+    if look_like_changes(levels):
+        share = 100.0 * float((levels < 0).mean())
+        said = (
+            f"{said} {share:.0f} % of the values are below 0 and they have no memory: these look like returns already."
+        )
+        return Message(said, "Leave returns() out.", option="Use --returns none.")
+    zeros, above = int((levels == 0).sum()), levels[levels > 0]
+    if (levels >= 0).all() and len(above) > zeros and (zeros == 1 or above.min() > 0.1 * np.median(above)):
+        times = "a single 0" if zeros == 1 else f"{zeros} values of 0"
+        said = f"{said} With {times} among {len(levels)}, it stands for a missing value if these are prices."
+        mend = "Leave it out with {}, or for rates use {}."
+        return Message(
+            said,
+            mend.format("series[series != 0]", 'kind="difference"'),
+            option=mend.format("--na-value 0 --missing drop", "--returns difference"),
+        )
+    return Message(
+        f"{said} Rates, and prices that fell below 0, need differences.",
+        'Use kind="difference".',
+        option="Use --returns difference.",
+    )
+
+
+def look_like_changes(levels: np.ndarray) -> bool:
+    """Whether values look like returns and not like levels: of either sign about as often, and without memory.
+
+    A mean of returns that is 0 within a standard deviation of theirs leaves 16 to 84 % of them below 0. Levels that
+    wander across 0, as rates do, have an autocorrelation near 1; that of returns is far below ½.
+    """
+    if len(levels) < 20 or not 0.16 <= float((levels < 0).mean()) <= 0.84:
+        return False
+    centred = levels - levels.mean()
+    return float(centred[1:] @ centred[:-1]) < 0.5 * float(centred @ centred)
+
+
 def standardize(series: pd.Series) -> pd.Series:
     """Shift and scale a series to mean 0 and standard deviation 1 (Section 5.2).
 
     Args:
-        series: finite numbers that are not all the same.
+        series: finite numbers, of any size, that are not all the same.
 
     Returns:
         A series with the same index. Its `attrs` keep the `mean`, the `stddev` (divisor: the length) and the
@@ -84,8 +132,12 @@ def standardize(series: pd.Series) -> pd.Series:
     if not isinstance(series, pd.Series):
         raise TypeError(f"series is a {type(series).__name__}; expected a pandas Series. Use pd.Series(...) first.")
     values = as_series("series", series).numpy()
-    mean, stddev = float(values.mean()), float(values.std())
-    scaled = pd.Series((values - mean) / stddev, index=series.index, name=series.name)
+    # By a power of 2, which changes no digit, to where squares neither overflow nor vanish.
+    power = int(np.frexp(np.abs(values).max())[1])
+    values = np.ldexp(values, -power)
+    centre, spread = values.mean(), values.std()
+    mean, stddev = float(np.ldexp(centre, power)), float(np.ldexp(spread, power))
+    scaled = pd.Series((values - centre) / spread, index=series.index, name=series.name)
     scaled.attrs = {**series.attrs, "mean": mean, "stddev": stddev, "unit": "standard deviations"}
     if "unit" in series.attrs:
         scaled.attrs["original_unit"] = series.attrs["unit"]
@@ -141,10 +193,19 @@ def describe(series: pd.Series) -> dict[Any, Any]:
     """
     if not isinstance(series.index, pd.DatetimeIndex) or len(series) < 2:
         return {"frequency": "irregular", "longest_gap_days": 0}
-    days = np.diff(series.index.to_numpy()) / np.timedelta64(1, "D")
+    days = days_between(series.index)
     median, longest = float(np.median(days)), float(days.max())
     words = (word for word, (low, high) in _SPACINGS.items() if low <= median < high)
     return {
         "frequency": next(words, "irregular"),
         "longest_gap_days": int(longest) if longest.is_integer() else round(longest, 3),
     }
+
+
+def days_between(dates: Any) -> np.ndarray:
+    """Return the days from each date of a DatetimeIndex to the next, (dates − 1,)."""
+    if dates.tz is not None:
+        # Days are as long as the clock has them, also where it is changed; hours are as long as they are.
+        whole = bool((dates == dates.normalize()).all())
+        dates = dates.tz_localize(None) if whole else dates.tz_convert("UTC").tz_localize(None)
+    return np.diff(dates.to_numpy()) / np.timedelta64(1, "D")

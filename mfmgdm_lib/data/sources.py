@@ -14,7 +14,7 @@ from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.data.cache import Query, load, save
 from mfmgdm_lib.data.checks import check_series, parse_window, spell_date
 from mfmgdm_lib.data.download import get
-from mfmgdm_lib.data.files import read_csv
+from mfmgdm_lib.data.files import describe_file, read_table
 from mfmgdm_lib.data.publishers import PUBLISHERS, Publisher, Website
 from mfmgdm_lib.data.quotes import address, get_quotes
 from mfmgdm_lib.data.series import describe
@@ -94,15 +94,19 @@ def yahoo(symbol: str, start: Date = None, end: Date = None) -> pd.Series:
 
 
 def riksbank(series_id: str, start: Date = None, end: Date = None) -> pd.Series:
-    """Interest rates from Sveriges Riksbank (Section 5.2), such as "USGVB10Y", in percent per annum.
+    """Interest rates from Sveriges Riksbank (Section 5.2), such as "USGVB10Y", in percent per annum, and other series.
 
-    About five questions a minute are answered. Arguments and errors as for `fetch`.
+    Of those that are no interest rates, such as "SEKUSDPMI", the unit is left to the publisher. About five questions a
+    minute are answered. Arguments and errors as for `fetch`.
     """
     return fetch("riksbank", series_id, start, end)
 
 
 def fred(series_id: str, start: Date = None, end: Date = None) -> pd.Series:
-    """Interest rates from FRED, such as "DGS10", in percent per annum; arguments and errors as for `fetch`."""
+    """Interest rates from FRED, such as "DGS10", in percent per annum, and other series, such as "VIXCLS".
+
+    Of those that are no interest rates, the unit is left to the publisher. Arguments and errors as for `fetch`.
+    """
     return fetch("fred", series_id, start, end)
 
 
@@ -148,9 +152,28 @@ def _read_local(folder: Path, query: Query, publisher: Publisher) -> pd.Series:
             f"MFMGDM_DATA_DIR is {str(folder)!r}, which has none of {', '.join(names)}; expected one of these files."
             " Put it there, or unset MFMGDM_DATA_DIR to download the series."
         )
-    series = read_csv(folder / found)
+    path = folder / found
+    content = path.read_bytes()
+    try:
+        series = describe_file(_read_rows(str(path), content, query, publisher), path.name, content)
+    except ValueError as error:
+        # What the error names are arguments of read_series, which nobody can give here.
+        raise ValueError(
+            f"{error} The file can be read by read_series, with such arguments: save what it returns in its place, as"
+            " columns date and value."
+        ) from error
     source = f"{found} in MFMGDM_DATA_DIR, for {query.source} {query.identifier}"
     return _finish(series, query, publisher, {"source": source})
+
+
+def _read_rows(title: str, content: bytes, query: Query, publisher: Publisher) -> pd.Series:
+    """The rows of a file, laid out as the publisher does or with one column of numbers, in the order of the file."""
+    table = read_table(title, content)
+    dates, values = publisher.dates, publisher.values.format(query.identifier)
+    dates_at = table.find(dates) if dates in table.names else 0
+    known = any(name == values or name.startswith(f"{values}/") for name in table.names)
+    values_at = table.find(values) if known else table.find_values(dates_at)
+    return table.series(dates_at, values_at, drop_missing=True)
 
 
 def _download(query: Query, publisher: Publisher) -> pd.Series:
@@ -183,8 +206,9 @@ def _read_website(url: str, query: Query, publisher: Website) -> pd.Series:
 def _finish(series: pd.Series, query: Query, publisher: Publisher, about: dict[Any, Any]) -> pd.Series:
     """Check a series, cut it to the window, and say what it is and where it leaves the window open."""
     name, attrs = f"{query.source} {query.identifier}", series.attrs
-    series = check_series(series, name, kind=publisher.kind, start=query.start, end=query.end).rename(query.identifier)
-    series.attrs = {**attrs, **about, "unit": publisher.unit, **describe(series)}
+    unit, kind = publisher.meaning(query.identifier)
+    series = check_series(series, name, kind=kind, start=query.start, end=query.end).rename(query.identifier)
+    series.attrs = {**attrs, **about, "unit": unit, **describe(series)}
     first, last = series.index[[0, -1]]
     slack = pd.Timedelta(days=7 + series.attrs["longest_gap_days"])  # more than holidays and weekends
     notes = []

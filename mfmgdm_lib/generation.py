@@ -18,7 +18,7 @@ from mfmgdm_lib.processes import Exponential, Process, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.processes.fits import STARTS, starting_law, starting_paths
 from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
-from mfmgdm_lib.statistics import TAILS, autocorrelation, path_statistics
+from mfmgdm_lib.statistics import TAILS, autocorrelation, maximum_drawdown, path_statistics, return_statistics
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
 from mfmgdm_lib.target import Target, target_from_data
 
@@ -187,28 +187,41 @@ def _compare(scaled: Tensor, paths: Tensor, mean: float, stddev: float) -> pd.Da
     """The report: statistics of the standardised series beside those of paths, in the units of the series."""
     length = paths.shape[-1]
     windows = as_windows("series", scaled, length) if len(scaled) >= length else None
-    of_series, of_paths = path_statistics(scaled[None]), path_statistics(paths)
-    of_windows = None if windows is None else path_statistics(windows)
+    of_series, of_paths = (_statistics(x, mean, stddev) for x in (scaled[None], paths))
+    of_windows = None if windows is None else _statistics(windows, mean, stddev)
     rows = {}
     for label, name in _REPORTED.items():
         values = of_paths[name].numpy()
         typical = np.nan if of_windows is None else float(of_windows[name].mean())
-        row = np.array([float(of_series[name]), typical, values.mean(), *np.quantile(values, [0.05, 0.95])])
-        if name == "stddev":
-            row *= stddev
-        elif name == "mean" or name.startswith("tail"):
-            row = mean + stddev * row
-        rows[label] = row
+        rows[label] = [float(of_series[name]), typical, values.mean(), *np.quantile(values, [0.05, 0.95])]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["series", "windows", "paths", "low", "high"])
+
+
+def _statistics(scaled: Tensor, mean: float, stddev: float) -> dict[str, Tensor]:
+    """All statistics of standardised paths, (N,) each, in the units of the series."""
+    found = path_statistics(scaled) | return_statistics(scaled)
+    found["stddev"] = stddev * found["stddev"]
+    found["drawdown"] = stddev * maximum_drawdown(mean / stddev + scaled)
+    shifted = {name: mean + stddev * found[name] for name in found if name == "mean" or name.startswith("tail 0")}
+    return found | shifted
 
 
 _REPORTED = {
     "mean": "mean",
     "standard deviation": "stddev",
+    "skewness": "skewness",
     "kurtosis": "kurtosis",
+    "tail index": "tail index",
     **{f"{100 * share:g} % quantile": f"tail {share}" for share in TAILS},
     "autocorrelation, lag 1": "acf 1",
     **{f"autocorrelation of squares, lag {lag}": f"squares {lag}" for lag in (1, 5, 10, 20)},
+    **{f"autocorrelation of sizes, lag {lag}": f"sizes {lag}" for lag in (50, 100)},
+    "leverage, lag 1": "leverage 1",
+    "leverage, lags 1 to 20": "leverage",
+    "time asymmetry": "time asymmetry",
+    **{f"standard deviation of sums of {points}": f"sum {points} stddev" for points in (5, 20)},
+    **{f"kurtosis of sums of {points}": f"sum {points} kurtosis" for points in (5, 20)},
+    "maximum drawdown": "drawdown",
 }
 """Rows of the report, by their labels."""
 

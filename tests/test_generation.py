@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import torch
 from torch import Tensor
 from torch.distributions import constraints
@@ -83,8 +84,8 @@ def test_paths_and_report_are_in_the_units_of_the_series(series: Tensor, start: 
     plain, scaled = make(series, start=start), make(2.0**9 * series, start=start)
     # A power of 2 changes no digit of a standardised series.
     assert torch.equal(scaled.paths, 2.0**9 * plain.paths)
-    unit = {name: 2.0**9 for name in plain.report.index if "correlation" not in name and name != "kurtosis"}
-    factors = np.array([unit.get(name, 1.0) for name in plain.report.index])
+    in_units = {"mean", "standard deviation", "maximum drawdown", *(f"{100 * share:g} % quantile" for share in SHARES)}
+    factors = np.where(plain.report.index.isin(in_units), 2.0**9, 1.0)
     np.testing.assert_array_equal(scaled.report, plain.report.mul(factors, axis=0))
     assert (scaled.loss, scaled.steps, scaled.notes) == (plain.loss, plain.steps, plain.notes)
 
@@ -135,10 +136,34 @@ def test_report_compares_the_paths_with_the_series_and_windows_of_it(made: Gener
         centred = values - values.mean()
         return float((centred**4).mean() / (centred**2).mean() ** 2)
 
+    def sums(values: np.ndarray, points: int) -> np.ndarray:
+        return np.lib.stride_tricks.sliding_window_view(values, points).sum(-1)
+
+    def leverage(values: np.ndarray, lag: int) -> float:
+        squares = (values - x.mean()) ** 2
+        pairs = (values - values.mean())[: len(values) - lag] @ (squares - squares.mean())[lag:]
+        return float(pairs / len(values) / values.std() / squares.std())
+
+    def asymmetry(values: np.ndarray) -> float:
+        trends, volatilities = sums(values - x.mean(), 20) ** 2, sums((values - x.mean()) ** 2, 20)
+        forward = np.corrcoef(trends[:-20], volatilities[20:])[0, 1]
+        return float(forward - np.corrcoef(volatilities[:-20], trends[20:])[0, 1])
+
+    def tail_index(values: np.ndarray) -> float:
+        ordered = np.sort(np.abs(values - values.mean()))[::-1]
+        taken = round(len(values) / 20)
+        return float(1.0 / np.log(ordered[:taken] / ordered[taken]).mean())
+
+    def drawdown(values: np.ndarray) -> float:
+        levels = np.r_[0.0, values.cumsum()]
+        return max(float(level - levels[t:].min()) for t, level in enumerate(levels))
+
     statistics = {
         "mean": np.mean,
         "standard deviation": np.std,
+        "skewness": scipy.stats.skew,
         "kurtosis": kurtosis,
+        "tail index": tail_index,
         **{f"{100 * share:g} % quantile": lambda v, share=share: np.quantile(v, share) for share in SHARES},
         "autocorrelation, lag 1": lambda v: correlation(v, 1),
         # The squares of deviations from the mean of the whole series, for that is what is standardised.
@@ -146,6 +171,16 @@ def test_report_compares_the_paths_with_the_series_and_windows_of_it(made: Gener
             f"autocorrelation of squares, lag {lag}": lambda v, lag=lag: correlation((v - x.mean()) ** 2, lag)
             for lag in (1, 5, 10, 20)
         },
+        **{
+            f"autocorrelation of sizes, lag {lag}": lambda v, lag=lag: correlation(np.abs(v - x.mean()), lag)
+            for lag in (50, 100)
+        },
+        "leverage, lag 1": lambda v: leverage(v, 1),
+        "leverage, lags 1 to 20": lambda v: np.mean([leverage(v, lag) for lag in range(1, 21)]),
+        "time asymmetry": asymmetry,
+        **{f"standard deviation of sums of {h}": lambda v, h=h: sums(v, h).std() / h**0.5 / v.std() for h in (5, 20)},
+        **{f"kurtosis of sums of {h}": lambda v, h=h: kurtosis(sums(v, h)) for h in (5, 20)},
+        "maximum drawdown": drawdown,
     }
     report = made.report
     assert report.index.tolist() == list(statistics)
@@ -169,6 +204,12 @@ def test_report_has_no_windows_of_a_series_that_is_shorter_than_a_path(series: T
     assert report["windows"].isna().all() and report.drop(columns="windows").notna().all().all()
     report = make(series[:400], length=400).report
     np.testing.assert_allclose(report["windows"], report["series"], rtol=1e-12, atol=0)
+
+
+def test_report_has_no_autocorrelations_at_lags_beyond_the_paths(series: Tensor) -> None:
+    report = make(series, length=64, start="noise").report
+    missing = report.index[report["paths"].isna()]
+    assert missing.tolist() == ["autocorrelation of sizes, lag 100"] and report["series"].notna().all()
 
 
 # --- notes -------------------------------------------------------------------------------------------------------

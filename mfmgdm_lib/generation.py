@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from torch.distributions import constraints
 from mfmgdm_lib._checks import as_series, as_windows, check_member, check_positive, check_positive_int
 from mfmgdm_lib.descents.gradient_flow import GradientFlow
 from mfmgdm_lib.energies import Energy, StylizedFacts
-from mfmgdm_lib.processes import Exponential, Process, WhiteNoise
+from mfmgdm_lib.processes import ARGARCH, Exponential, Process, StudentNoise, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
-from mfmgdm_lib.processes.fits import STARTS, starting_law, starting_paths
+from mfmgdm_lib.processes.fits import DEGREES_OF_FREEDOM, STARTS, starting_law, starting_paths
 from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
 from mfmgdm_lib.statistics import TAILS, autocorrelation, maximum_drawdown, path_statistics, return_statistics
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
@@ -40,7 +41,10 @@ class Generation:
         series: the series, (points,), float64.
         report: a row for each statistic: `series`, its value over the whole series; `windows`, the mean over windows of
             the series as long as a path, for long stretches have more extremes (NaN for a series that is shorter);
-            `paths`, the mean over the paths; `low` and `high`, between which nine paths in ten are.
+            `paths`, the mean over the paths; `low` and `high`, between which nine in ten are of all the paths that
+            moved together, 128 or more.
+        shares: a row for each energy: `largest` and `largest three`, the shares that the one and the three paths have
+            which are furthest from the ensemble's median, in the sum of the distances from it.
         notes: reasons to doubt the result, in sentences; empty where none was found.
         loss: L of the mean energy at the end, relative to the target.
         steps: steps that the flow took.
@@ -50,6 +54,7 @@ class Generation:
     paths: Tensor
     series: Tensor
     report: pd.DataFrame
+    shares: pd.DataFrame
     notes: tuple[str, ...]
     loss: float
     steps: int
@@ -122,15 +127,19 @@ def generate(
     for state in GradientFlow(energy, target, support=support).steps(x0, duration):
         last = state
     paths = last.paths[:n_paths]
+    report, shares = _compare(scaled, last.paths, n_paths, mean, stddev), _shares(energy, last.paths)
     return Generation(
         paths=mean + stddev * paths,
         series=observed,
-        report=_compare(scaled, paths, mean, stddev),
+        report=report,
+        shares=shares,
         notes=(
             *_series_warnings(scaled, length),
             *notes,
             *_zero_warning(scaled, paths),
             *_target_warning(last.mismatch[0], target),
+            *_report_warning(report, len(scaled) / length),
+            *_shares_warning(shares, len(last.paths)),
         ),
         loss=float(last.loss.mean()),
         steps=last.step,
@@ -141,9 +150,41 @@ def generate(
 def _starting_law(scaled: Tensor, start: str) -> tuple[Process, list[str]]:
     """The law of the starting paths, and a note where it is not the one that was asked for."""
     try:
-        return starting_law(scaled, start), []
+        law = starting_law(scaled, start)
     except ValueError as error:
         return WhiteNoise(), [f"The paths started from white noise: {error}"]
+    return law, _limit_warnings(law, len(scaled))
+
+
+def _limit_warnings(law: Process, points: int) -> list[str]:
+    """Fitted parameters at the end of what they can be, where the series says nothing of how far beyond they are."""
+    found = []
+    if isinstance(law, ARGARCH):
+        persistence = law.alpha + law.beta
+        if (1.0 - persistence) * points < 1.0:
+            found.append(
+                f"The fitted GARCH has alpha + beta = {persistence:.5f}: it takes {1 / (1 - persistence):.0f} points to"
+                f" forget a wild stretch, and the series has {points}. Its variance is as good as infinite."
+            )
+        if law.alpha < _VANISHING:
+            found.append("The fitted GARCH has alpha = 0, its limit: the paths started without clusters.")
+    if isinstance(law, (ARGARCH, StudentNoise)) and law.degrees_of_freedom is not None:
+        few, many = DEGREES_OF_FREEDOM
+        if law.degrees_of_freedom < 1.001 * few:
+            found.append(
+                f"The fitted Student t has {law.degrees_of_freedom:.3g} degrees of freedom, at the limit of 2, below"
+                " which the variance is infinite."
+            )
+        if law.degrees_of_freedom > 0.999 * many:
+            found.append(
+                f"The fitted Student t has {law.degrees_of_freedom:.0f} degrees of freedom, at the limit of {many:.0f}:"
+                " its tails are Gaussian."
+            )
+    return found
+
+
+_VANISHING = 1e-6
+"""α below which a fit has stopped at 0: the tolerance of the optimiser."""
 
 
 def _half_line_law(scaled: Tensor) -> tuple[Process, list[str]]:
@@ -183,18 +224,58 @@ def _check_support(support: constraints.Constraint, start: str | None) -> tuple[
     return chosen, start
 
 
-def _compare(scaled: Tensor, paths: Tensor, mean: float, stddev: float) -> pd.DataFrame:
+def _compare(scaled: Tensor, ensemble: Tensor, n_paths: int, mean: float, stddev: float) -> pd.DataFrame:
     """The report: statistics of the standardised series beside those of paths, in the units of the series."""
-    length = paths.shape[-1]
+    length = ensemble.shape[-1]
     windows = as_windows("series", scaled, length) if len(scaled) >= length else None
-    of_series, of_paths = (_statistics(x, mean, stddev) for x in (scaled[None], paths))
+    of_series, of_paths = (_statistics(x, mean, stddev) for x in (scaled[None], ensemble))
     of_windows = None if windows is None else _statistics(windows, mean, stddev)
     rows = {}
     for label, name in _REPORTED.items():
         values = of_paths[name].numpy()
         typical = np.nan if of_windows is None else float(of_windows[name].mean())
-        rows[label] = [float(of_series[name]), typical, values.mean(), *np.quantile(values, [0.05, 0.95])]
+        rows[label] = [float(of_series[name]), typical, values[:n_paths].mean(), *np.quantile(values, [0.05, 0.95])]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["series", "windows", "paths", "low", "high"])
+
+
+def _report_warning(report: pd.DataFrame, n_windows: float) -> list[str]:
+    """Rows whose windows are outside low … high, further than the mean of so few windows would be by chance."""
+    # Of a single window one row in ten is outside. Where the mean of windows has more spread than nine in ten paths
+    # cover, the limits move out, until all rows together are inside in 99 of 100 series like the paths.
+    unlikely = NormalDist().inv_cdf(1.0 - 0.01 / (2 * len(report)))
+    wider = 0.5 * max(unlikely / (NormalDist().inv_cdf(0.95) * max(n_windows, 1.0) ** 0.5) - 1.0, 0.0)
+    margin = wider * (report["high"] - report["low"])
+    outside = (report["windows"] < report["low"] - margin) | (report["windows"] > report["high"] + margin)
+    if not outside.any():
+        return []
+    rows = [f"{row.Index} ({row.windows:.2g}; {row.low:.2g} to {row.high:.2g})" for row in report[outside].itertuples()]
+    return [f"Windows of the series are outside low to high of the paths in {', '.join(rows)}."]
+
+
+def _shares(energy: Energy, ensemble: Tensor) -> pd.DataFrame:
+    """How much of each energy's distances from the median of the ensemble the one and the three largest are."""
+    with torch.no_grad():
+        values = energy(ensemble).double()
+    away = (values - values.median(0).values).abs().sort(0, descending=True).values
+    parts = torch.stack([away[:top].sum(0) for top in (1, 3)], -1) / away.sum(0).unsqueeze(-1)
+    return pd.DataFrame(parts.numpy(), index=list(energy.labels), columns=["largest", "largest three"])
+
+
+def _shares_warning(shares: pd.DataFrame, n_paths: int) -> list[str]:
+    """Energies in which three paths outweigh the others, as of 128 draws from a law that hardly has a mean.
+
+    Three of 128 values have half of the sum, on average, under a power law with exponent 1.2; at 1 there is no mean.
+    """
+    carried = shares[shares["largest three"] > 0.5]
+    if carried.empty:
+        return []
+    worst = carried["largest three"].idxmax()
+    one, three = 100 * carried.loc[worst]
+    return [
+        f"Three of the {n_paths} paths that moved together outweigh all others in {len(carried)} of {len(shares)}"
+        f" energies, the most in {worst}: they are {three:.0f} % of the distances from the median, one alone"
+        f" {one:.0f} %. The mean is at the target, and the typical path is not: use another start."
+    ]
 
 
 def _statistics(scaled: Tensor, mean: float, stddev: float) -> dict[str, Tensor]:

@@ -209,6 +209,8 @@ def test_tail_index_is_the_exponent_of_a_power_law(exponent: float) -> None:
     found = float(tail_index(torch.from_numpy(draws * signs)))
     # 2000 values: a relative standard error of 1/√2000; the sample's mean, at most 3/√40000, moves values from 2 on.
     assert found == pytest.approx(exponent, rel=4 / 2000**0.5 + 0.01)
+    moved = float(tail_index(torch.from_numpy(draws * signs + 100.0)))
+    assert moved == pytest.approx(found, rel=1e-9)  # round-off of the mean, over the smallest distance
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1])

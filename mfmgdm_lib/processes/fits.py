@@ -27,6 +27,10 @@ _PERSISTENT = 1.0 - 1e-4
 """φ, and α + β, from which on a variance is as good as infinite: the optimiser stops a hair below 1."""
 
 
+DEGREES_OF_FREEDOM = (2.05, 500.0)
+"""Between these `arch` looks for the degrees of freedom of Student's t."""
+
+
 class Fit(NamedTuple):
     """A law and how well the series determines it."""
 

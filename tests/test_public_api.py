@@ -78,7 +78,7 @@ def test_stable_name_is_there(name: str) -> None:
         (mm.processes.TruncatedGaussian, ["location", "scale"]),
         (mm.processes.TruncatedGaussian.from_moments, ["mean", "stddev"]),
         (mm.processes.AR.sample, ["self", "n", "length", "seed"]),
-        (mm.energies.StylizedFacts, ["lags"]),
+        (mm.energies.StylizedFacts, ["lags", "leverage"]),
         (mm.estimate_target, ["energy", "process", "n_samples", "length", "seed"]),
         (mm.target_from_data, ["energy", "series"]),
         (mm.MGDM, ["energy", "target", "step_size", "support", "inner_steps"]),

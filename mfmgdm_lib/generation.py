@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -13,11 +14,12 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib._checks import as_series, as_windows, check_member, check_positive, check_positive_int
-from mfmgdm_lib.descents.gradient_flow import GradientFlow
+from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.energies import Energy, StylizedFacts
+from mfmgdm_lib.errors import DivergedError, Message
 from mfmgdm_lib.processes import ARGARCH, Exponential, Process, StudentNoise, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
-from mfmgdm_lib.processes.fits import DEGREES_OF_FREEDOM, STARTS, starting_law, starting_paths
+from mfmgdm_lib.processes.fits import FEWEST_DEGREES, STARTS, starting_law, starting_paths
 from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
 from mfmgdm_lib.statistics import TAILS, autocorrelation, maximum_drawdown, path_statistics, return_statistics
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
@@ -27,6 +29,12 @@ __all__ = ["Generation", "generate"]
 
 _ENSEMBLE = 128
 """Paths that move together at least: a small ensemble loses entropy as single paths do (Figure 4)."""
+
+_FAR = 0.2
+"""Error of a step relative to the way that is left to the target, where that is more than the flow's tolerance."""
+
+_MOST_STEPS = 500
+"""Steps of the flow at most; 20 to 60 do for most series."""
 
 _LONG_ENOUGH = 2048
 """Points of the shortest series of the paper, eight years of days."""
@@ -89,9 +97,11 @@ def generate(
         n_paths: paths wanted.
         length: points of each.
         seed: whatever `numpy.random.default_rng` takes.
-        energy: Φ; without it the stylised facts of Section 5.2.
-        start: law of the starting paths, as `starting_law` explains; None for "argarch", an AR(1)–GARCH(1, 1) fitted
-            to the series, which has clusters already. The paper starts from "noise", the only one on the half-line.
+        energy: Φ; without it the stylised facts of Section 5.2, on the real line with leverage at 20 lags, which is no
+            part of the paper.
+        start: law of the starting paths, as `starting_law` explains; None for "argjr-skewt", an AR(1)–GARCH(1, 1)
+            fitted to the series, which has clusters already and tells falls from rises; where it cannot be fitted,
+            for "argarch-t" or "argarch", with a note. The paper starts from "noise", the only one on the half-line.
         duration: step size times number of steps that the flow stands for; the paper's for the S&P 500 is 50 · 20 000.
         support: where values of the series and the paths lie: the real line, or `constraints.nonnegative` for [0, ∞).
 
@@ -109,7 +119,7 @@ def generate(
         >>> made.paths.shape, bool(made.loss < 1e-6)
         (torch.Size([20, 512]), True)
     """
-    support, start = _check_support(support, start)
+    support, starts = _check_support(support, start)
     n_paths, length = check_positive_int("n_paths", n_paths), check_positive_int("length", length, minimum=64)
     check_positive("duration", duration)
     observed = as_series("series", series, minimum_length=250).double().cpu()
@@ -120,12 +130,12 @@ def generate(
         check_inside("series", observed, support, "the paths", mend, option=option)
         mean, stddev = 0.0, float(observed.square().mean().sqrt())
     scaled = (observed - mean) / stddev
-    energy = StylizedFacts() if energy is None else energy
+    energy = StylizedFacts(leverage=20 if support.whole_line else None) if energy is None else energy
     target = target_from_data(energy, scaled)
-    law, notes = _starting_law(scaled, start) if support.whole_line else _half_line_law(scaled)
+    law, notes = _starting_law(scaled, starts) if support.whole_line else _half_line_law(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
-    for state in GradientFlow(energy, target, support=support).steps(x0, duration):
-        last = state
+    flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support)
+    last = _flown(flow, x0, duration, law)
     paths = last.paths[:n_paths]
     report, shares = _compare(scaled, last.paths, n_paths, mean, stddev), _shares(energy, last.paths)
     return Generation(
@@ -147,39 +157,58 @@ def generate(
     )
 
 
-def _starting_law(scaled: Tensor, start: str) -> tuple[Process, list[str]]:
-    """The law of the starting paths, and a note where it is not the one that was asked for."""
+def _flown(flow: GradientFlow, x0: Tensor, duration: float, law: Process) -> FlowState:
+    """The state at the end, or an error with what can be changed here."""
+    step = 0
     try:
-        law = starting_law(scaled, start)
-    except ValueError as error:
-        return WhiteNoise(), [f"The paths started from white noise: {error}"]
-    return law, _limit_warnings(law, len(scaled))
+        for state in flow.steps(x0, duration, max_steps=_MOST_STEPS):
+            step = state.step
+    except DivergedError as error:
+        raise DivergedError(
+            Message(
+                f"the flow from {law!r} came no further after step {step}: the paths began with a value of"
+                f" {float(x0.abs().max()):.0f} standard deviations; expected such as can be brought to the series.",
+                'Start from others: start="argarch", start="noise" or another seed.',
+                option="Start from others: --start argarch, --start noise or another --seed.",
+            ),
+            step=step,
+        ) from error
+    return state
+
+
+def _starting_law(scaled: Tensor, starts: Sequence[str]) -> tuple[Process, list[str]]:
+    """The first law that can be fitted, or else white noise, and why it is not the first of all."""
+    failed = ""
+    for start in starts:
+        try:
+            law = starting_law(scaled, start)
+        except ValueError as error:
+            failed = failed or str(error)
+            continue
+        notes = [f"The paths started from {start!r}: {failed}"] if failed else []
+        return law, notes + _limit_warnings(law, len(scaled))
+    return WhiteNoise(), [f"The paths started from white noise: {failed}"]
 
 
 def _limit_warnings(law: Process, points: int) -> list[str]:
     """Fitted parameters at the end of what they can be, where the series says nothing of how far beyond they are."""
     found = []
     if isinstance(law, ARGARCH):
-        persistence = law.alpha + law.beta
-        if (1.0 - persistence) * points < 1.0:
+        memory = 1.0 / (1.0 - law.persistence)
+        if memory > points:
             found.append(
-                f"The fitted GARCH has alpha + beta = {persistence:.5f}: it takes {1 / (1 - persistence):.0f} points to"
-                f" forget a wild stretch, and the series has {points}. Its variance is as good as infinite."
+                f"The fitted GARCH takes {memory:.0f} points to forget a wild stretch (alpha = {law.alpha:.4f}, beta ="
+                f" {law.beta:.4f}), and the series has {points}: its variance is as good as infinite."
             )
-        if law.alpha < _VANISHING:
+        if law.persistence - law.beta < _VANISHING:
             found.append("The fitted GARCH has alpha = 0, its limit: the paths started without clusters.")
-    if isinstance(law, (ARGARCH, StudentNoise)) and law.degrees_of_freedom is not None:
-        few, many = DEGREES_OF_FREEDOM
-        if law.degrees_of_freedom < 1.001 * few:
-            found.append(
-                f"The fitted Student t has {law.degrees_of_freedom:.3g} degrees of freedom, at the limit of 2, below"
-                " which the variance is infinite."
-            )
-        if law.degrees_of_freedom > 0.999 * many:
-            found.append(
-                f"The fitted Student t has {law.degrees_of_freedom:.0f} degrees of freedom, at the limit of {many:.0f}:"
-                " its tails are Gaussian."
-            )
+    # At the other limit of many degrees the law is Gaussian, which speaks against nothing.
+    tails = law.degrees_of_freedom if isinstance(law, (ARGARCH, StudentNoise)) else None
+    if tails is not None and tails < 1.001 * FEWEST_DEGREES:
+        found.append(
+            f"The fitted Student t has {tails:.3g} degrees of freedom, at the limit of 2, below which the variance is"
+            " infinite."
+        )
     return found
 
 
@@ -206,8 +235,8 @@ def _zero_warning(scaled: Tensor, paths: Tensor) -> list[str]:
     return [f"{100 * share:.1f} % of the values of the paths are 0, where the flow would take them below."]
 
 
-def _check_support(support: constraints.Constraint, start: str | None) -> tuple[Support, str]:
-    """The support and the law to start from, if they go together."""
+def _check_support(support: constraints.Constraint, start: str | None) -> tuple[Support, tuple[str, ...]]:
+    """The support and the laws to start from, the first that can be fitted, if they go together."""
     chosen = as_support(support)
     if chosen not in (REAL_LINE, HALF_LINE):
         raise ValueError(
@@ -215,13 +244,17 @@ def _check_support(support: constraints.Constraint, start: str | None) -> tuple[
             " Use GradientFlow for another."
         )
     if start is None:
-        return chosen, "argarch" if chosen.whole_line else STARTS[0]
+        return chosen, _DEFAULT_STARTS if chosen.whole_line else STARTS[:1]
     if check_member("start", start, STARTS) != STARTS[0] and not chosen.whole_line:
         raise ValueError(
             f"start is {start!r} on the half-line; expected {STARTS[0]!r}, since laws fitted to a series have values"
             f" below 0. Leave it out, or use {STARTS[0]!r}."
         )
-    return chosen, start
+    return chosen, (start,)
+
+
+_DEFAULT_STARTS = ("argjr-skewt", "argarch-t", "argarch")
+"""Laws to start from where none is named: `results/report_rows.csv` has what they leave out of eleven series."""
 
 
 def _compare(scaled: Tensor, ensemble: Tensor, n_paths: int, mean: float, stddev: float) -> pd.DataFrame:

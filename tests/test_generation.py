@@ -15,10 +15,13 @@ from torch.distributions import constraints
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, StylizedFacts
+from mfmgdm_lib.errors import DivergedError
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.processes import AR, ARGARCH, Exponential, StudentNoise, TruncatedGaussian, WhiteNoise
+from mfmgdm_lib.processes.fits import starting_law
 
 N, LENGTH = 5, 128
+FALLS = StylizedFacts(leverage=20)
 
 
 def make(series: Any, n_paths: int = N, length: int = LENGTH, **settings: Any) -> Generation:
@@ -50,8 +53,8 @@ def test_loss_is_that_of_the_ensemble_and_vanishes_in_the_end(series: Tensor, du
     # All paths of the ensemble are asked for, so that their mean can be looked at.
     made = make(series, 128, duration=duration)
     scaled, paths = ((x - series.mean()) / series.std(correction=0) for x in (series, made.paths))
-    target = StylizedFacts()(scaled)
-    mismatch = StylizedFacts()(paths).mean(0) - target
+    target = FALLS(scaled)
+    mismatch = FALLS(paths).mean(0) - target
     # Round-off of the mismatch, of means of order 1 and on the way to other units and back, is 10⁻¹².
     assert made.loss == pytest.approx(0.5 * float(mismatch @ mismatch / (target @ target)), rel=1e-8, abs=1e-24)
     assert made.loss > 1e-6 if duration == 1.0 else made.loss < 1e-12
@@ -59,9 +62,10 @@ def test_loss_is_that_of_the_ensemble_and_vanishes_in_the_end(series: Tensor, du
 
 def test_paths_are_those_of_the_flow_from_the_fitted_start(made: Generation, series: Tensor) -> None:
     scaled = (series - series.mean()) / series.std(correction=0)
-    start = mm.fit_argarch(scaled, "gaussian").process
+    start = starting_law(scaled, "argjr-skewt")
     x0 = start.sample(128, 1000 + LENGTH, 0)[:, 1000:]
-    *_, last = mm.GradientFlow(StylizedFacts(), mm.target_from_data(StylizedFacts(), scaled)).steps(x0, 1e6)
+    flow = mm.GradientFlow(FALLS, mm.target_from_data(FALLS, scaled), relative_tolerance=0.2)
+    *_, last = flow.steps(x0, 1e6)
     expected = series.mean() + series.std(correction=0) * last.paths[:N]
     torch.testing.assert_close(made.paths, expected, rtol=0, atol=1e-13)
     assert (made.steps, vars(made.start)) == (last.step, vars(start))
@@ -80,7 +84,7 @@ def test_same_seed_gives_the_same_paths_and_another_seed_others(made: Generation
     assert not torch.isclose(make(series, seed=1).paths, made.paths, rtol=1e-3, atol=0).all(-1).any()
 
 
-@pytest.mark.parametrize("start", ["noise", "student", "argarch"])
+@pytest.mark.parametrize("start", ["noise", "student", "argarch", "argjr-skewt"])
 def test_paths_and_report_are_in_the_units_of_the_series(series: Tensor, start: str) -> None:
     plain, scaled = make(series, start=start), make(2.0**9 * series, start=start)
     # A power of 2 changes no digit of a standardised series.
@@ -95,7 +99,7 @@ def test_paths_and_report_are_in_the_units_of_the_series(series: Tensor, start: 
 def test_shift_and_scale_of_the_series_are_those_of_the_paths(series: Tensor, factor: float, shift: float) -> None:
     # From white noise, so that no optimiser makes more of round-off than the flow does. Stylised facts are even, and
     # what they make of a start does not change with the sign of the series: only the way back to its units does.
-    plain, other = make(series, start="noise"), make(factor * series + shift, start="noise")
+    plain, other = (make(x, start="noise", energy=StylizedFacts()) for x in (series, factor * series + shift))
     mean, stddev = float(series.mean()), float(series.std(correction=0))
     standardised = (plain.paths - mean) / stddev
     expected = factor * mean + shift + abs(factor) * stddev * standardised
@@ -230,8 +234,8 @@ def test_flow_that_ends_far_from_the_target_is_noted() -> None:
     assert note.startswith("The flow ended ") and note.endswith("use a longer duration, or another start.")
     # By how far, from the definition: hardly any path has moved.
     scaled = (series - series.mean()) / series.std(correction=0)
-    target = mm.target_from_data(mm.energies.StylizedFacts(), scaled)
-    noise = mm.energies.StylizedFacts()(WhiteNoise().sample(128, 1024, 0)).mean(0)
+    target = mm.target_from_data(FALLS, scaled)
+    noise = FALLS(WhiteNoise().sample(128, 1024, 0)).mean(0)
     away = ((noise - target.mean) / target.standard_error).abs().max()
     assert f"{away:.1f} standard errors" in note
     assert whole.notes == ()
@@ -312,7 +316,7 @@ def integrated() -> np.ndarray:
     return values
 
 
-@pytest.mark.parametrize("start", ["garch", "argarch", "argarch-t"])
+@pytest.mark.parametrize("start", ["garch", "argarch", "argarch-t", "argjr-skewt"])
 def test_series_at_the_edge_of_a_variance_has_paths_too(start: str) -> None:
     made = make(integrated(), start=start)
     assert made.loss < 1e-6 and torch.isfinite(made.paths).all()
@@ -324,6 +328,43 @@ def test_series_at_the_edge_of_a_variance_has_paths_too(start: str) -> None:
 )
 def test_shortest_series_is_long_enough(series: Tensor, points: int, energy: mm.energies.Energy | None) -> None:
     assert make(series[:points], 2, 64, energy=energy).paths.shape == (2, 64)
+
+
+@pytest.mark.parametrize("known", ["argjr-skewt", "argarch-t", "argarch", None])
+def test_start_that_is_not_named_is_the_first_that_can_be_fitted(
+    series: Tensor, known: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(series: Tensor, start: str) -> mm.processes.Process:
+        if start != known:
+            raise ValueError(f"no {start}")
+        return AR([0.5])
+
+    monkeypatch.setattr("mfmgdm_lib.generation.starting_law", fit)
+    made = make(series, 1, 64, duration=1e-6)
+    said = [note for note in made.notes if note.startswith("The paths started from")]
+    assert isinstance(made.start, WhiteNoise if known is None else AR)
+    name = "white noise" if known is None else repr(known)
+    assert said == ([] if known == "argjr-skewt" else [f"The paths started from {name}: no argjr-skewt"])
+
+
+def test_flow_that_gets_nowhere_is_said_with_what_can_be_changed(
+    series: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfmgdm_lib.generation._MOST_STEPS", 3)
+    with pytest.raises(DivergedError, match=r"no further after step 3.*start=\"argarch\", start=\"noise\"") as error:
+        make(series)
+    assert "tolerance" not in str(error.value)
+    assert error.value.args[0].in_shell.endswith("--start argarch, --start noise or another --seed.")
+
+
+def test_paths_that_start_a_hundred_thousand_times_too_far_arrive_in_few_steps(series: Tensor) -> None:
+    # The case that took 2000 steps and did not arrive: one start of a hundred standard deviations.
+    scaled = (series - series.mean()) / series.std(correction=0)
+    x0 = WhiteNoise().sample(128, LENGTH, 0)
+    x0[3, 40:44] = torch.tensor([300.0, -250.0, 200.0, 100.0])
+    steps = mm.GradientFlow(FALLS, mm.target_from_data(FALLS, scaled), relative_tolerance=0.2).steps(x0, 1e6)
+    states = [float(state.loss.mean()) for state in steps]
+    assert states[0] > 1e6 and states[-1] < 1e-4 and len(states) < 200
 
 
 def rows_named(note: str) -> set[str]:
@@ -354,8 +395,8 @@ def test_series_like_the_paths_have_windows_within_the_limits(windows: int) -> N
 
 def test_shares_are_those_of_the_paths_furthest_from_the_median(series: Tensor) -> None:
     made = make(series, 128)
-    values = StylizedFacts()((made.paths - series.mean()) / series.std(correction=0)).numpy()
-    assert made.shares.index.tolist() == list(StylizedFacts().labels)
+    values = FALLS((made.paths - series.mean()) / series.std(correction=0)).numpy()
+    assert made.shares.index.tolist() == list(FALLS.labels)
     for k, column in enumerate(values.T):
         away = np.sort(np.abs(column - np.sort(column)[63]))[::-1]  # the lower of the two in the middle
         expected = [away[0] / away.sum(), away[:3].sum() / away.sum()]
@@ -368,19 +409,20 @@ def test_ensemble_that_three_paths_carry_is_noted_and_one_that_many_do_is_not(ma
     few = make(returns, 2, 1024, start="noise")
     (note,) = (note for note in few.notes if "outweigh all others" in note)
     carried = few.shares[few.shares["largest three"] > 0.5]
-    assert f"in {len(carried)} of 22 energies, the most in {carried['largest three'].idxmax()}" in note
+    assert f"in {len(carried)} of 42 energies, the most in {carried['largest three'].idxmax()}" in note
     assert made.notes == () and (made.shares["largest three"] <= 0.5).all()
 
 
 @pytest.mark.parametrize(
     ("law", "points", "said"),
     [
-        (ARGARCH(0.0, 1e-4, 0.1, 0.8997), 3000, "alpha + beta = 0.99970: it takes 3333 points to forget"),
+        (ARGARCH(0.0, 1e-4, 0.1, 0.8997), 3000, "GARCH takes 3333 points to forget a wild stretch"),
         (ARGARCH(0.0, 1e-4, 0.1, 0.8997), 4000, None),
         (ARGARCH(0.0, 0.5, 0.0, 0.5), 4000, "alpha = 0, its limit"),
         (ARGARCH(0.0, 0.1, 0.1, 0.8, degrees_of_freedom=2.051), 4000, "2.05 degrees of freedom, at the limit of 2"),
-        (ARGARCH(0.0, 0.1, 0.1, 0.8, degrees_of_freedom=499.9), 4000, "500 degrees of freedom, at the limit of 500"),
+        (ARGARCH(0.0, 0.1, 0.1, 0.8, degrees_of_freedom=299.9), 4000, None),
         (ARGARCH(0.0, 0.1, 0.1, 0.8, degrees_of_freedom=5.0), 4000, None),
+        (ARGARCH(0.0, 0.1, 0.0, 0.8, asymmetry=0.2), 4000, None),
         (StudentNoise(2.01), 4000, "2.01 degrees of freedom, at the limit of 2"),
         (StudentNoise(3.0), 4000, None),
         (WhiteNoise(), 4000, None),

@@ -73,7 +73,10 @@ def test_stable_name_is_there(name: str) -> None:
         (mm.processes.AR, ["coefficients", "innovation_std"]),
         (mm.processes.CIR, ["kappa", "theta", "sigma", "dt"]),
         (mm.processes.GARCH, ["omega", "alpha", "beta", "degrees_of_freedom"]),
-        (mm.processes.ARGARCH, ["phi", "omega", "alpha", "beta", "mean", "degrees_of_freedom"]),
+        (
+            mm.processes.ARGARCH,
+            ["phi", "omega", "alpha", "beta", "mean", "degrees_of_freedom", "asymmetry", "skew"],
+        ),
         (mm.processes.Exponential, ["mean"]),
         (mm.processes.TruncatedGaussian, ["location", "scale"]),
         (mm.processes.TruncatedGaussian.from_moments, ["mean", "stddev"]),

@@ -1,4 +1,4 @@
-"""Statistics that compare paths: autocorrelations, quantiles, histograms and fitted exponents."""
+"""Statistics that compare paths: autocorrelations, leverage, quantiles, tails, histograms and fitted exponents."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ __all__ = [
     "gaussian_contour",
     "growth_exponents",
     "histogram",
+    "leverage",
+    "maximum_drawdown",
     "path_statistics",
+    "return_statistics",
     "separation",
+    "tail_index",
+    "time_asymmetry",
 ]
 
 
@@ -133,6 +138,158 @@ def path_statistics(paths: Tensor, lags: int = 20) -> dict[str, Tensor]:
         "stddev": variances.sqrt(),
         **{f"tail {share}": values for share, values in zip(TAILS, tails, strict=True)},
     }
+
+
+def leverage(x: Tensor, lags: int = 20) -> Tensor:
+    """Sample correlations of each value with the square of later ones, corr(x_t, x²_{t+k}), each centred on its mean.
+
+    They are negative where falls are followed by larger moves than rises are, the leverage effect (Black, 1976;
+    Bouchaud, Matacz and Potters, 2001). As in `autocorrelation`, the sum over the pairs that there are is divided by
+    those of the squared deviations of all points.
+
+    Args:
+        x: paths (*, time), longer than `lags`, in the units of returns, for which 0 is no move.
+        lags: the largest lag.
+
+    Returns:
+        A tensor (*, lags) for lags k = 1 … lags.
+
+    Example:
+        >>> falls = torch.tensor([0.0, -1.0, 2.0, 0.0, 1.0, 0.0] * 50, dtype=torch.float64)
+        >>> leverage(falls, lags=2).numpy().round(2).tolist()
+        [-0.75, 0.0]
+    """
+    check_positive_int("lags", lags)
+    check_finite("x", check_paths("x", x, minimum_length=lags + 1))
+    values, squares = _centred(x), _centred(x * x)
+    return torch.stack([_correlation(values, squares, lag) for lag in range(1, lags + 1)], dim=-1)
+
+
+def time_asymmetry(x: Tensor, window: int = 20) -> Tensor:
+    """How much better past trends tell of later volatility than past volatility of later trends, Zumbach's effect.
+
+    With R_t the sum of the `window` points up to t and V_t the sum of their squares this is
+    corr(R_t², V_{t+window}) − corr(V_t, R²_{t+window}), which is 0 for a law that looks the same in reversed time, as a
+    Gaussian or a stochastic volatility without feedback does, and above 0 for markets (Zumbach, 2009, Quantitative
+    Finance 9, 505–515; in this form in El Euch, Gatheral, Radoičić and Rosenbaum, 2020, Quantitative Finance 20, 235).
+
+    Args:
+        x: paths (*, time), of at least 3 windows.
+        window: points, 20 for a month of days.
+
+    Returns:
+        A tensor (*,), between −2 and 2.
+
+    Example:
+        >>> path = torch.randn(2000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> forward, backward = time_asymmetry(path), time_asymmetry(path.flip(-1))
+        >>> bool((forward + backward).abs() < 1e-12)
+        True
+    """
+    check_positive_int("window", window)
+    check_finite("x", check_paths("x", x, minimum_length=3 * window))
+    trends, volatilities = _sums(x, window).square(), _sums(x * x, window)
+    past, later = slice(None, -window), slice(window, None)
+    forward, backward = (
+        _correlation(_centred(before[..., past]), _centred(after[..., later]))
+        for before, after in ((trends, volatilities), (volatilities, trends))
+    )
+    return forward - backward
+
+
+def tail_index(x: Tensor, share: float = 0.05) -> Tensor:
+    """Hill's estimate of the exponent α of the tails, P(|x| > u) ∝ u^−α (Hill, 1975).
+
+    Of each path it takes the largest `share` of the distances from the mean, on both sides together; moments of order
+    below α are finite. About 3 to 4 for daily returns (Cont, 2001).
+
+    Args:
+        x: paths (*, time).
+        share: of the points, above 0 and below 1; at least one point is taken.
+
+    Returns:
+        A tensor (*,); its relative standard error is 1 / √(share · time) for independent points.
+
+    Example:
+        >>> pareto = (torch.arange(1, 2001, dtype=torch.float64) / 2000) ** (-1 / 3)
+        >>> round(float(tail_index(torch.cat([pareto, -pareto]))))
+        3
+    """
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"share is {share!r}; expected a number above 0 and below 1. Use one such as 0.05.")
+    check_finite("x", check_paths("x", x, minimum_length=2))
+    taken = max(1, min(round(share * x.shape[-1]), x.shape[-1] - 1))
+    largest = _centred(x).abs().topk(taken + 1, dim=-1).values
+    return 1.0 / (largest[..., :-1] / largest[..., -1:]).log().mean(-1)
+
+
+def maximum_drawdown(x: Tensor) -> Tensor:
+    """The largest fall of the cumulative sum of a path, 0 at first, from a point to a later one, (*,) for (*, time).
+
+    Of log-returns it is the logarithm of the highest price over the lowest after it.
+
+    Example:
+        >>> float(maximum_drawdown(torch.tensor([-0.5, 2.0, -1.0, 0.5, -2.0, 3.0])))
+        2.5
+    """
+    check_finite("x", check_paths("x", x))
+    levels = torch.nn.functional.pad(x.cumsum(-1), (1, 0))
+    return (levels.cummax(-1).values - levels).amax(-1)
+
+
+def return_statistics(paths: Tensor) -> dict[str, Tensor]:
+    """What markets show beyond `path_statistics`: signs, asymmetry, tails, long memory and sums, by name, (N,) each.
+
+    Args:
+        paths: (N, time) of at least 61 points, in the units of returns, for which 0 is no move.
+
+    Returns:
+        "skewness"; "tail index", of `tail_index`; "leverage 1" and "leverage", of `leverage` at lag 1 and averaged
+        over lags 1 … 20; "time asymmetry", of `time_asymmetry`; "sizes 50" and "sizes 100", autocorrelations of |x|
+        at these lags, NaN for paths that are not longer; "sum h stddev" and "sum h kurtosis" of the sums of h = 5 and
+        20 neighbours, at every place: their standard deviation over √h times that of single values, 1 for independent
+        ones, and their kurtosis.
+
+    Example:
+        >>> noise = torch.randn(50, 4096, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> found = return_statistics(noise)
+        >>> len(found), round(float(found["sum 20 stddev"].mean()), 1), round(float(found["sum 5 kurtosis"].mean()), 1)
+        (11, 1.0, 3.0)
+    """
+    centred, sizes, after_falls = _centred(paths), _centred(paths.abs()), leverage(paths)
+    stddev = centred.square().mean(-1).sqrt()
+    found = {
+        "skewness": centred.pow(3).mean(-1) / stddev**3,
+        "tail index": tail_index(paths),
+        "leverage 1": after_falls[..., 0],
+        "leverage": after_falls.mean(-1),
+        "time asymmetry": time_asymmetry(paths),
+        **{f"sizes {lag}": _correlation(sizes, sizes, lag) for lag in (50, 100)},
+    }
+    for points in (5, 20):
+        sums = _centred(_sums(paths, points))
+        variance = sums.square().mean(-1)
+        found[f"sum {points} stddev"] = (variance / points).sqrt() / stddev
+        found[f"sum {points} kurtosis"] = sums.pow(4).mean(-1) / variance.square()
+    return found
+
+
+def _centred(x: Tensor) -> Tensor:
+    return x - x.mean(-1, keepdim=True)
+
+
+def _correlation(x: Tensor, y: Tensor, lag: int = 0) -> Tensor:
+    """Σ x_t y_{t+lag} / √(Σx² Σy²) of centred paths; NaN where they are not longer than the lag."""
+    if lag >= x.shape[-1]:
+        return torch.full_like(x[..., 0], torch.nan)
+    scale = (x.square().sum(-1) * y.square().sum(-1)).sqrt()
+    return torch.linalg.vecdot(x[..., : x.shape[-1] - lag], y[..., lag:]) / scale
+
+
+def _sums(x: Tensor, points: int) -> Tensor:
+    """Sums of neighbours at every place, (*, time) to (*, time − points + 1)."""
+    levels = torch.nn.functional.pad(x.cumsum(-1), (1, 0))
+    return levels[..., points:] - levels[..., :-points]
 
 
 def histogram(x: Tensor, edges: np.ndarray) -> np.ndarray:

@@ -204,6 +204,9 @@ CASES = {
     ),
     "list as a path": Bad(lambda: ENERGY([1.0, 2.0]), TypeError, "x is a list", "torch.Tensor", "torch.as_tensor"),
     "no lags": Bad(lambda: StylizedFacts(lags=0), ValueError, "lags is 0", "at least 1", "Use a larger number"),
+    "leverage below 0": Bad(
+        lambda: StylizedFacts(leverage=-1), ValueError, "leverage is -1", "at least 0", "Use a larger number"
+    ),
     "word for lags": Bad(lambda: StylizedFacts(lags="20"), TypeError, "lags is '20' (str)", "a whole number", "int"),
     "path with a NaN": Bad(
         lambda: ENERGY(spoiled(np.nan)), ValueError, "x has 1 entries", "first at index (2, 5)", "Drop or repair them"

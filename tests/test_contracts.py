@@ -59,6 +59,7 @@ PROCESSES: dict[str, Process] = {
     "GARCH, Student t": GARCH(0.1, 0.2, 0.5, degrees_of_freedom=12.0),  # its 8th moment exists: see the test of the sd
     "AR-GARCH": ARGARCH(-0.3, 0.02, 0.15, 0.8, mean=0.5),
     "AR-GARCH, Student t": ARGARCH(0.6, 1.5, 0.1, 0.6, mean=-2.0, degrees_of_freedom=15.0),
+    "AR-GARCH, falls": ARGARCH(-0.1, 0.2, 0.05, 0.6, degrees_of_freedom=15.0, asymmetry=0.15, skew=-0.2),
     "white noise": WhiteNoise(),
     "white noise, moved": WhiteNoise(mean=-3.0, stddev=0.2),
     "Student noise": StudentNoise(12.0, mean=0.3, stddev=2.0),  # its 8th moment exists: see the test of the sd
@@ -72,6 +73,8 @@ ENERGIES: dict[str, Callable[[int], Energy]] = {  # by the length of the paths, 
     "autocovariance": lambda length: Autocovariance(),
     "stylised": lambda length: StylizedFacts(lags=min(20, length - 1)),
     "stylised, 1 lag": lambda length: StylizedFacts(lags=1),
+    "stylised, leverage": lambda length: StylizedFacts(lags=min(3, length - 1), leverage=min(5, length - 1)),
+    "stylised, more lags than leverage": lambda length: StylizedFacts(lags=min(4, length - 1), leverage=1),
     "mixed": lambda length: Linear(Autocovariance(), torch.tensor([[1.0, 0.3], [0.0, 1.0]]), ["sum", "square"]),
     "whitened": lambda length: whitened(min(4, length - 1)),
     "side by side": lambda length: Concatenate(Autocovariance(), StylizedFacts(lags=2)),

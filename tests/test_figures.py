@@ -33,7 +33,7 @@ from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.plotting import widths
 from mfmgdm_lib.runs.store import Result
-from mfmgdm_lib.statistics import autocorrelation, describe_paths, describe_series
+from mfmgdm_lib.statistics import autocorrelation, describe_paths, describe_series, leverage
 
 MODELS = ("MGDM", "MF–MGDM")
 
@@ -477,6 +477,17 @@ def test_bands_of_autocorrelations_hold_nine_paths_in_ten_around_their_median() 
         drawn = [corners[corners[:, 0] == lag, 1] for lag in range(1, 21)]
         np.testing.assert_allclose([(ys.min(), ys.max()) for ys in drawn], np.column_stack((low, high)), atol=1e-12)
         np.testing.assert_allclose(axis.lines[line].get_ydata(), middle, atol=1e-12)
+
+
+def test_report_draws_leverage_at_20_lags_and_shares_beyond_1_to_10_deviations() -> None:
+    generation = a_generation()
+    x = (generation.series - generation.series.mean()) / generation.series.std(correction=0)
+    after_falls, tails = (plotting.generation_report(generation).axes[at] for at in (5, 7))
+    np.testing.assert_allclose(after_falls.lines[3].get_ydata(), leverage(x), rtol=0, atol=1e-12)
+    at, shares = tails.lines[0].get_data()
+    assert at[0] == 1.0 and (np.diff(at) > 0).all()
+    expected = [float((x.abs() > far).double().mean()) for far in np.asarray(at, dtype=float)]
+    np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-12)
 
 
 def test_lines_of_entropies_stay_within_the_frame_and_are_dashed_where_they_are_bounds() -> None:

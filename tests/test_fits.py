@@ -246,7 +246,7 @@ def returns() -> Tensor:
 
 
 def test_starts_are_the_laws_that_they_are_called_by(returns: Tensor) -> None:
-    assert STARTS == ("noise", "student", "garch", "argarch", "argarch-t")
+    assert STARTS == ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
     laws = {start: starting_law(returns, start) for start in STARTS}
     assert {start: type(law) for start, law in laws.items()} == {
         "noise": WhiteNoise,
@@ -254,6 +254,7 @@ def test_starts_are_the_laws_that_they_are_called_by(returns: Tensor) -> None:
         "garch": ARGARCH,
         "argarch": ARGARCH,
         "argarch-t": ARGARCH,
+        "argjr-skewt": ARGARCH,
     }
     expected = {
         "noise": WhiteNoise(),
@@ -265,6 +266,29 @@ def test_starts_are_the_laws_that_they_are_called_by(returns: Tensor) -> None:
     for start, law in expected.items():
         assert vars(laws[start]) == vars(law), start
     assert laws["garch"].phi == 0.0 and abs(laws["argarch"].phi + 0.1) < 0.1  # type: ignore[attr-defined]
+
+
+def test_law_with_falls_has_the_variance_of_the_series_and_the_rest_of_the_fit() -> None:
+    true = ARGARCH(-0.1, 0.05, 0.02, 0.85, degrees_of_freedom=6.0, asymmetry=0.12, skew=-0.2)
+    (series,) = true.sample(1, 16_384, seed=7)
+    fit, start = fit_argarch(series, "skewed student", asymmetric=True), starting_law(series, "argjr-skewt")
+    errors = fit.parameters["standard_error"]
+    for name, estimate in fit.parameters["estimate"].items():
+        assert abs(estimate - getattr(true, str(name))) < 4.5 * errors[name], name
+        if name != "omega":
+            assert getattr(start, str(name)) == estimate
+    assert start.stddev == pytest.approx(float(series.std(correction=0)), rel=1e-12)
+
+
+def test_most_likely_law_with_falls_and_without_a_finite_variance_is_refused() -> None:
+    # Half of the variance below 0 would leave 0.985 of it; the skew puts more there, and arch does not count that.
+    draws = ARGARCH(0.0, 1.0, 0.0, 0.0, degrees_of_freedom=8.0, skew=-0.3).sample(1, 4000, seed=1)[0].numpy()
+    variance, values = 1.0, [0.0]
+    for draw in draws:
+        variance = 0.01 + 0.2 * min(values[-1], 0.0) ** 2 + 0.885 * variance
+        values.append(variance**0.5 * draw)
+    with pytest.raises(ValueError, match=r"alpha \+ asymmetry E\[e² 1\(e < 0\)\] \+ beta = 1\.\d+; expected a law of"):
+        starting_law(np.array(values[1:]), "argjr-skewt")
 
 
 @pytest.mark.parametrize("law", [WhiteNoise(), StudentNoise(5.0), AR([0.5])], ids=repr)

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import torch
 from arch.univariate import GARCH as ArchGARCH
-from arch.univariate import Normal, StudentsT
+from arch.univariate import Normal, SkewStudent, StudentsT
 
 from mfmgdm_lib.processes import AR, ARGARCH, GARCH
 
@@ -23,31 +23,58 @@ PROCESSES = [
 ]
 ROUND_OFF = 1e-12  # of sums of some hundred numbers of order 1 in float64
 
+FALLS = [  # those that tell falls from rises
+    GARCH(0.03, 0.1, 0.87),
+    ARGARCH(-0.05, 0.02, 0.02, 0.85, mean=0.04, asymmetry=0.2),
+    ARGARCH(0.1, 0.02, 0.3, 0.6, degrees_of_freedom=5.0, asymmetry=-0.25),
+    ARGARCH(0.1, 0.02, 0.1, 0.8, degrees_of_freedom=5.0, skew=0.3),
+    ARGARCH(-0.06, 0.002, 0.0, 0.9, mean=0.1, degrees_of_freedom=8.0, asymmetry=0.15, skew=-0.2),
+]
+
 every_process = pytest.mark.parametrize("process", PROCESSES, ids=repr)
+every_process_with_falls = pytest.mark.parametrize("process", PROCESSES + FALLS[1:], ids=repr)
 
 
 def start_variance(process: ARGARCH) -> float:
-    return process.omega / (1 - process.alpha - process.beta)
+    return process.omega / (1 - process.alpha - process.beta - (process.asymmetry or 0.0) * share_of_falls(process))
+
+
+def share_of_falls(process: ARGARCH) -> float:
+    """E[ε² 1(ε < 0)] by arch."""
+    if process.skew is None:
+        return 0.5
+    return float(SkewStudent().partial_moment(2, 0.0, [process.degrees_of_freedom, process.skew]))
+
+
+def log_density(process: ARGARCH, values: np.ndarray) -> np.ndarray:
+    """Of innovations of variance 1, by SciPy and arch."""
+    nu = process.degrees_of_freedom
+    if process.skew is not None:
+        return np.asarray(
+            SkewStudent().loglikelihood([nu, process.skew], values, np.ones_like(values), individual=True)
+        )
+    law = scipy.stats.norm() if nu is None else scipy.stats.t(nu, scale=math.sqrt((nu - 2) / nu))
+    return np.asarray(law.logpdf(values))
 
 
 def log_prob_by_recursion(process: ARGARCH, x: np.ndarray) -> float:
     """Log-density of one path, point by point from the definition."""
-    nu, variance = process.degrees_of_freedom, start_variance(process)
-    law = scipy.stats.norm() if nu is None else scipy.stats.t(nu, scale=math.sqrt((nu - 2) / nu))
+    variance = start_variance(process)
     total, innovation = 0.0, 0.0
     for t, value in enumerate(x):
         if t == 0:
             spread = math.sqrt(variance / (1 - process.phi**2))
             innovation = (value - process.mean) * math.sqrt(1 - process.phi**2)
-            total += law.logpdf((value - process.mean) / spread) - math.log(spread)
+            total += log_density(process, np.array([(value - process.mean) / spread]))[0] - math.log(spread)
         else:
-            variance = process.omega + process.alpha * innovation**2 + process.beta * variance
+            feedback = process.alpha + (process.asymmetry or 0.0) * (innovation < 0)
+            variance = process.omega + feedback * innovation**2 + process.beta * variance
             innovation = value - process.mean - process.phi * (x[t - 1] - process.mean)
-            total += law.logpdf(innovation / math.sqrt(variance)) - math.log(math.sqrt(variance))
+            total += log_density(process, np.array([innovation / math.sqrt(variance)]))[0] - 0.5 * math.log(variance)
     return float(total)
 
 
-@every_process
+@every_process_with_falls
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 64, 100])
 def test_log_prob_is_that_of_the_recursion(process: ARGARCH, length: int) -> None:
     (x,) = process.sample(1, length, seed=0)
@@ -115,7 +142,7 @@ def test_student_innovations_have_unit_variance_and_their_density(nu: float) -> 
     np.testing.assert_allclose(ours.numpy(), law.logpdf(x[:, 0].numpy()), rtol=0, atol=1e-8 if nu > 1e6 else 1e-10)
 
 
-@every_process
+@every_process_with_falls
 def test_gradient_is_the_derivative_of_the_values(process: ARGARCH) -> None:
     x = process.sample(2, 7, seed=3).requires_grad_()
     assert torch.autograd.gradcheck(process.log_prob, x)
@@ -158,6 +185,45 @@ def test_garch_is_the_ar_garch_without_a_mean() -> None:
     x = special.sample(2, 20, seed=7)
     assert torch.equal(x, general.sample(2, 20, seed=7))
     assert torch.equal(special.log_prob(x), general.log_prob(x))
+
+
+@pytest.mark.parametrize(("nu", "skew"), [(5.0, 0.3), (8.0, -0.2), (3.0, -0.9)])
+def test_skewed_draws_are_those_of_hansen_s_law_by_arch(nu: float, skew: float) -> None:
+    x = ARGARCH(0.0, 1.0, 0.0, 0.0, degrees_of_freedom=nu, skew=skew).sample(1, 50_000, seed=8)[0].numpy()
+    found = scipy.stats.kstest(x, lambda values: SkewStudent().cdf(values, [nu, skew]))
+    assert found.pvalue > 1e-3
+
+
+@pytest.mark.parametrize("process", FALLS[1:], ids=repr)
+def test_variance_with_falls_is_stationary(process: ARGARCH) -> None:
+    n = 100_000
+    squares = (process.sample(n, 3, seed=9) - process.mean).square()
+    errors = 4.5 * squares.std(0) / n**0.5
+    assert ((squares.mean(0) - process.stddev**2).abs() < errors).all()
+    wrong = process.omega / (1 - process.alpha - process.beta - (process.asymmetry or 0.0)) / (1 - process.phi**2)
+    assert process.asymmetry is None or abs(wrong / process.stddev**2 - 1) > 0.3  # or the test could not tell
+
+
+def test_asymmetry_of_zero_and_no_skew_change_nothing() -> None:
+    plain, zero = (ARGARCH(0.1, 0.03, 0.1, 0.8, degrees_of_freedom=6.0, asymmetry=value) for value in (None, 0.0))
+    x = plain.sample(2, 20, seed=7)
+    assert torch.equal(x, zero.sample(2, 20, seed=7)) and torch.equal(plain.log_prob(x), zero.log_prob(x))
+    skewed = ARGARCH(0.1, 0.03, 0.1, 0.8, degrees_of_freedom=6.0, skew=0.0)
+    torch.testing.assert_close(skewed.log_prob(x), plain.log_prob(x), rtol=0, atol=ROUND_OFF * 20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"asymmetry": -0.2}, r"asymmetry is -0.2 with alpha 0.1; expected at least -0.1"),
+        ({"asymmetry": 0.3}, r"asymmetry is 0.3 .* leaves 1.05"),
+        ({"skew": 0.1}, r"skew is 0.1 with degrees_of_freedom None"),
+        ({"skew": 1.0, "degrees_of_freedom": 5.0}, r"skew is 1.0 .* between -1 and 1"),
+    ],
+)
+def test_falls_that_have_no_law_are_refused(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ARGARCH(0.0, 0.1, 0.1, 0.8, **arguments)  # type: ignore[arg-type]
 
 
 def test_repr_says_what_the_process_is() -> None:

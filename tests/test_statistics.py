@@ -18,8 +18,13 @@ from mfmgdm_lib.statistics import (
     describe_series,
     gaussian_contour,
     histogram,
+    leverage,
+    maximum_drawdown,
     path_statistics,
+    return_statistics,
     separation,
+    tail_index,
+    time_asymmetry,
 )
 
 
@@ -149,3 +154,97 @@ def test_statistics_of_single_precision_paths_are_those_of_double(noise: Callabl
     for name, values in single.items():
         # Sums of 200 terms of order 10, each rounded.
         torch.testing.assert_close(values.double(), double[name], rtol=0, atol=200 * 2.0**-23)
+
+
+# --- what markets show beyond these ------------------------------------------------------------------------------
+
+
+def test_leverage_is_the_correlation_with_later_squares(noise: Callable[..., Tensor]) -> None:
+    x = 0.3 + noise(2, 3, 100).pow(3)
+    found = leverage(x, 4)
+    assert found.shape == (2, 3, 4)
+    for path, values in zip(x.flatten(0, 1).numpy(), found.flatten(0, 1).numpy(), strict=True):
+        squares = path**2 - (path**2).mean()
+        for lag in range(1, 5):
+            pairs = (path - path.mean())[:-lag] @ squares[lag:]
+            assert values[lag - 1] == pytest.approx(pairs / 100 / path.std() / squares.std(), abs=1e-13)
+
+
+def test_leverage_is_negative_where_falls_make_the_next_moves_large() -> None:
+    rng, falls, rises = np.random.default_rng(0), np.empty(20_000), np.empty(20_000)
+    last = 0.0
+    for t, draw in enumerate(rng.standard_normal(20_000)):
+        last = draw * (1.5 if last < 0 else 0.5)
+        falls[t], rises[t] = last, -last
+    found = leverage(torch.from_numpy(np.stack([falls, rises])), 3)
+    # Standard error 1/√20000 = 0.007 for values with thin tails; twice that with these.
+    assert found[0, 0] < -0.2 and abs(float(found[0, 2])) < 0.1
+    torch.testing.assert_close(found[0], -found[1], rtol=0, atol=1e-12)
+
+
+def test_time_asymmetry_is_that_of_numpy_and_turns_with_time(noise: Callable[..., Tensor]) -> None:
+    x = noise(2, 90).pow(3)
+    for path, found in zip(x.numpy(), time_asymmetry(x, 7).numpy(), strict=True):
+        parts = np.lib.stride_tricks.sliding_window_view(path, 7)
+        trends, volatilities = parts.sum(-1) ** 2, (parts**2).sum(-1)
+        forward = np.corrcoef(trends[:-7], volatilities[7:])[0, 1]
+        assert found == pytest.approx(forward - np.corrcoef(volatilities[:-7], trends[7:])[0, 1], abs=1e-12)
+    torch.testing.assert_close(time_asymmetry(x.flip(-1), 7), -time_asymmetry(x, 7), rtol=0, atol=1e-12)
+
+
+def test_time_asymmetry_is_positive_where_trends_make_volatility() -> None:
+    rng = np.random.default_rng(0)
+    x, noise = np.zeros((40, 2040)), rng.standard_normal((40, 2040))
+    for t in range(2040):
+        trend = x[:, max(0, t - 20) : t].sum(-1)
+        x[:, t] = np.sqrt(0.5 + 0.5 * np.minimum(trend**2 / 20, 4.0)) * noise[:, t]
+    found = time_asymmetry(torch.from_numpy(x[:, 40:]))
+    assert float(found.mean()) > 5 * float(found.std()) / 40**0.5
+
+
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 5.0])
+def test_tail_index_is_the_exponent_of_a_power_law(exponent: float) -> None:
+    draws = np.random.default_rng(0).pareto(exponent, 40_000) + 1.0
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], 40_000)
+    found = float(tail_index(torch.from_numpy(draws * signs)))
+    # 2000 values: a relative standard error of 1/√2000; the sample's mean, at most 3/√40000, moves values from 2 on.
+    assert found == pytest.approx(exponent, rel=4 / 2000**0.5 + 0.01)
+    moved = float(tail_index(torch.from_numpy(draws * signs + 100.0)))
+    assert moved == pytest.approx(found, rel=1e-9)  # round-off of the mean, over the smallest distance
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1])
+def test_share_of_the_tail_has_to_be_a_share(noise: Callable[..., Tensor], share: float) -> None:
+    with pytest.raises(ValueError, match=r"share is .* above 0 and below 1"):
+        tail_index(noise(100), share)
+
+
+def test_drawdown_counts_from_the_start_and_from_every_high(noise: Callable[..., Tensor]) -> None:
+    assert float(maximum_drawdown(torch.tensor([-1.0, 0.5, 0.25]))) == 1.0
+    assert float(maximum_drawdown(torch.tensor([1.0, 2.0]))) == 0.0
+    x = noise(4, 60)
+    for path, found in zip(x.numpy(), maximum_drawdown(x).numpy(), strict=True):
+        levels = np.r_[0.0, path.cumsum()]
+        assert found == pytest.approx(max(levels[s] - levels[t] for t in range(61) for s in range(t + 1)), abs=1e-12)
+
+
+def test_statistics_of_returns_are_those_of_scipy_and_numpy(noise: Callable[..., Tensor]) -> None:
+    paths = 0.1 + noise(3, 150).pow(3)
+    found = return_statistics(paths)
+    for n, path in enumerate(paths.numpy()):
+        assert float(found["skewness"][n]) == pytest.approx(scipy.stats.skew(path), rel=1e-12)
+        sizes = acf(np.abs(path), nlags=100, fft=False)
+        for lag in (50, 100):
+            assert float(found[f"sizes {lag}"][n]) == pytest.approx(sizes[lag], abs=1e-12)
+        for points in (5, 20):
+            sums = np.lib.stride_tricks.sliding_window_view(path, points).sum(-1)
+            assert float(found[f"sum {points} stddev"][n]) == pytest.approx(sums.std() / path.std() / points**0.5)
+            kurtosis = scipy.stats.kurtosis(sums, fisher=False)
+            assert float(found[f"sum {points} kurtosis"][n]) == pytest.approx(kurtosis, rel=1e-12)
+    for name, values in (
+        ("leverage 1", leverage(paths)[:, 0]),
+        ("leverage", leverage(paths).mean(-1)),
+        ("time asymmetry", time_asymmetry(paths)),
+        ("tail index", tail_index(paths)),
+    ):
+        assert torch.equal(found[name], values)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 
 
@@ -45,3 +46,51 @@ def test_papers_number_of_energies_is_22() -> None:
 def test_sign_of_a_path_does_not_matter(noise: Callable[..., Tensor]) -> None:
     x, energy = noise(3, 30), StylizedFacts(4)
     assert torch.equal(energy(x), energy(-x))
+
+
+# --- leverage ----------------------------------------------------------------------------------------------------
+
+
+def test_leverage_is_worked_out_by_hand_behind_the_other_energies() -> None:
+    x = torch.tensor([1.0, -2.0, 3.0, 0.5], dtype=torch.float64)
+    energy = StylizedFacts(lags=1, leverage=2)
+    # x_i x²_{i+1}: 4 − 18 + 0.75; x_i x²_{i+2}: 9 − 0.5.
+    assert energy(x).tolist() == [*StylizedFacts(lags=1)(x).tolist(), -13.25 / 4, 8.5 / 4]
+    assert energy.labels[-2:] == ("leverage, lag 1", "leverage, lag 2")
+    assert (energy.dim, energy.bandwidth, energy.minimum_length) == (5, 2, 3)
+    assert repr(energy) == "StylizedFacts(lags=1, leverage=2)"
+
+
+def test_leverage_changes_its_sign_with_the_path(noise: Callable[..., Tensor]) -> None:
+    x, energy = noise(3, 40), StylizedFacts(4, leverage=6)
+    even, odd = energy(x)[:, :6], energy(x)[:, 6:]
+    assert torch.equal(energy(-x), torch.cat([even, -odd], dim=-1))
+
+
+@pytest.mark.parametrize("leverage", [None, 0])
+def test_energy_without_leverage_is_described_as_before(leverage: int | None) -> None:
+    energy = StylizedFacts(3, leverage)
+    assert repr(energy) == "StylizedFacts(lags=3)"
+    assert mm.spec(energy) == {"type": "StylizedFacts", "lags": 3}
+
+
+def test_energy_with_leverage_is_built_from_its_description() -> None:
+    description = mm.spec(StylizedFacts(3, leverage=2))
+    assert description == {"type": "StylizedFacts", "lags": 3, "leverage": 2}
+    assert repr(mm.from_spec(description)) == "StylizedFacts(lags=3, leverage=2)"
+
+
+@pytest.mark.parametrize(("lags", "leverage"), [(2, 5), (5, 2), (3, 3)])
+def test_determinants_by_bands_are_those_of_the_whole_matrix(
+    noise: Callable[..., Tensor], lags: int, leverage: int
+) -> None:
+    energy, x = StylizedFacts(lags, leverage), noise(6, 30)
+    target = mm.Target(
+        torch.linspace(1.0, -0.5, energy.dim, dtype=torch.float64), torch.zeros(energy.dim), energy.labels, ""
+    )
+    for size in (1, None):
+        model = mm.Descent(energy, target, 0.3, ensemble_size=size)
+        state = list(model.steps(x, 2))[1]
+        banded, dense = (mm.log_determinant(model, state, name) for name in ("banded", "dense"))
+        # Sums of 30 logarithms of pivots around 1, each with an error of 30 roundings at most.
+        torch.testing.assert_close(banded.per_path, dense.per_path, rtol=0, atol=30 * 30 * 2.0**-52)

@@ -31,7 +31,7 @@ _generation_options = option_group(
     click.option(
         "--start",
         type=click.Choice(STARTS),
-        help="Law that the paths start from.  [default: argarch; noise with --support nonnegative]",
+        help="Law that the paths start from.  [default: argjr-skewt; noise with --support nonnegative]",
     ),
     click.option(
         "--support",

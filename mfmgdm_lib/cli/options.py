@@ -42,7 +42,7 @@ PATHS_SUFFIXES = (".parquet", ".csv", ".npz")
 PROCESSES = ("ar01", "ar02", "arm01", "cir-exp", "cir-trunc")
 PROFILES = ("paper", "quick")
 PUBLISHERS = ("yahoo", "riksbank", "fred", "ecb")
-STARTS = ("noise", "student", "garch", "argarch", "argarch-t")
+STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
 STREAM_SUFFIXES = (".parquet", ".npz")
 STORES = {"paper": "table1", "quick": "quick"}
 """The store of Table 1's cells, by profile."""

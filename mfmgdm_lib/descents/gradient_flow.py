@@ -56,7 +56,8 @@ class GradientFlow:
 
     an exponential Euler step (Hochbruck and Ostermann, 2010). It is a step of the descent with the energy whitened by
     :math:`G^{-1/2}`, anew each time. h is chosen so that the mean mismatch after the step is where
-    the formula says it is, up to `tolerance` times ‖α‖. No determinants come with these steps.
+    the formula says it is, up to `tolerance` times ‖α‖, or up to `relative_tolerance` times the mean mismatch where
+    that is more, which saves steps where paths start far from the target. No determinants come with these steps.
 
     On a support with ends the flow is what App. B's rule becomes for small steps, where an entry that a step would take
     out keeps its value: it runs on to the end of the support, rests there while its own force points out, and leaves
@@ -70,6 +71,7 @@ class GradientFlow:
         target: α, of the same K energies.
         tolerance: error of one step in the mean mismatch (in MGDM: its average over paths), relative to ‖α‖. Steps are
             of the first order: the error of the paths goes with the square root of it.
+        relative_tolerance: the same relative to the mean mismatch, where that allows more; None for never.
         ensemble_size: paths in each ensemble: 1 is MGDM, None puts all in one.
         support: where the values of a path lie, as for `Descent`.
         gram_paths: paths of each ensemble that G is averaged over, evenly spaced; None for all. A few do for an energy
@@ -95,6 +97,7 @@ class GradientFlow:
         target: Target,
         *,
         tolerance: float = 0.02,
+        relative_tolerance: float | None = None,
         ensemble_size: int | None = None,
         support: constraints.Constraint = REAL_LINE,
         gram_paths: int | None = None,
@@ -104,6 +107,9 @@ class GradientFlow:
         self.energy, self.target, self.ensemble_size = energy, target, ensemble_size
         self.tolerance = check_positive("tolerance", tolerance)
         self.gram_paths = None if gram_paths is None else check_positive_int("gram_paths", gram_paths)
+        self.relative_tolerance = (
+            None if relative_tolerance is None else check_positive("relative_tolerance", relative_tolerance)
+        )
 
     def __repr__(self) -> str:
         return f"GradientFlow({self.energy!r}, tolerance={self.tolerance:g})"
@@ -164,6 +170,10 @@ class GradientFlow:
         values = values.clamp(min=0.0)  # which round-off alone can make negative
         mismatch = state.mismatch.double()[::members]
         rotated = _apply(vectors.mT, mismatch)
+        scale = norm**0.5
+        if self.relative_tolerance is not None:
+            far = float(mismatch.norm(dim=-1).mean())
+            scale = max(scale, far * self.relative_tolerance / self.tolerance)
         while True:
             weights = _apply(vectors, _mean_decay(length, values) * length * rotated)
             aim = _apply(vectors, torch.exp(-length * values) * rotated)
@@ -171,7 +181,7 @@ class GradientFlow:
             miss = torch.inf
             with suppress(DivergedError):  # which says that the step was too long
                 after = self._descent.evaluate(self._moved(state.paths, each, resting), state.step + 1)
-                miss = float((after.mismatch[::members] - aim).norm(dim=-1).mean()) / norm**0.5
+                miss = float((after.mismatch[::members] - aim).norm(dim=-1).mean()) / scale
             if miss <= self.tolerance:
                 longer = min(_GROWTH, _CAUTION * (self.tolerance / max(miss, 1e-300)) ** 0.5)
                 return FlowState(**{**vars(after), "time": state.time + length * norm}), length, longer * length

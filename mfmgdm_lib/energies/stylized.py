@@ -1,8 +1,8 @@
-"""The stylised facts of Section 5.2: variance, one autocovariance, and the clustering of volatility."""
+"""The stylised facts of Section 5.2: variance, one autocovariance, clusters of volatility, and the leverage effect."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -17,15 +17,20 @@ __all__ = ["StylizedFacts"]
 
 @register
 class StylizedFacts(BandedEnergy):
-    r"""Statistics that financial returns are known for, K = 2 + lags (paper Section 5.2).
+    r"""Statistics that financial returns are known for, K = 2 + lags (paper Section 5.2), or K = 2 + lags + leverage.
 
     .. math:: \Phi(x) = \frac1d \Bigl(\sum_i x_i^2, \; \sum_i x_i x_{i-1}, \; \sum_i x_i^2 x_{i-1}^2, \dots,
               \sum_i x_i^2 x_{i-L}^2\Bigr)
 
     The products of squares are not centred. Their Hessians reach `lags` places from the diagonal.
 
+    All of these are even: they cannot tell a path from its negative. With `leverage` the means of x_i x²_{i+k} for
+    k = 1 … `leverage` follow, which are negative where falls are followed by larger moves than rises are (Bouchaud,
+    Matacz and Potters, 2001). They are no part of the paper.
+
     Args:
         lags: L, the number of lags of the squared series, at least 1.
+        leverage: the number of lags of the products of values with later squares; None or 0 for none.
 
     Example:
         >>> energy = StylizedFacts(lags=20)
@@ -33,25 +38,35 @@ class StylizedFacts(BandedEnergy):
         (22, ('variance', 'lag 1', 'squares, lag 1'))
         >>> energy(torch.ones(100, dtype=torch.float64))[[0, 1, 2, 21]].tolist()
         [1.0, 0.99, 0.99, 0.8]
+        >>> StylizedFacts(lags=1, leverage=1)(torch.tensor([1.0, -2.0, 3.0, 0.0])).tolist()
+        [3.5, -2.0, 10.0, -3.5]
     """
 
-    def __init__(self, lags: int = 20) -> None:
+    def __init__(self, lags: int = 20, leverage: int | None = None) -> None:
         self.lags = check_positive_int("lags", lags)
-        self.labels = ("variance", "lag 1", *(f"squares, lag {lag}" for lag in range(1, lags + 1)))
-        self.minimum_length = lags + 1
+        # None is what descriptions of an energy leave out, so that those of the paper's are what they were.
+        self.leverage = check_positive_int("leverage", leverage, minimum=0) or None if leverage is not None else None
+        self._falls = range(1, (self.leverage or 0) + 1)
+        squares, falls = (
+            (f"squares, lag {lag}" for lag in range(1, lags + 1)),
+            (f"leverage, lag {k}" for k in self._falls),
+        )
+        self.labels = ("variance", "lag 1", *squares, *falls)
+        self.minimum_length = self.bandwidth + 1
 
     def __repr__(self) -> str:
-        return f"StylizedFacts(lags={self.lags})"
+        return f"StylizedFacts(lags={self.lags}{f', leverage={self.leverage}' if self.leverage else ''})"
 
     @property
     def bandwidth(self) -> int:
         """The largest lag."""
-        return self.lags
+        return max(self.lags, self.leverage or 0)
 
     def _evaluate(self, x: Tensor) -> Tensor:
         squares = x * x
         products = [lagged_products(x, 0), lagged_products(x, 1)]
         products += [lagged_products(squares, lag) for lag in range(1, self.lags + 1)]
+        products += [torch.linalg.vecdot(x[..., :-lag], squares[..., lag:]) for lag in self._falls]
         return torch.stack(products, dim=-1) / x.shape[-1]
 
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
@@ -61,15 +76,23 @@ class StylizedFacts(BandedEnergy):
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force Σ_k w_k ∇Φ_k, (*, time), and the product with Σ_k w_k H_k."""
         scaled = weights.unsqueeze(-2) / x.shape[-1]
-        curvature = self._curvature(x * x, scaled)
+        curvature = self._curvature(x, scaled)
+        force = add_neighbours(curvature * x, x, 1, scaled[..., 1])
+        for lag, scale in self._scales(scaled):
+            force[..., :-lag].addcmul_(x[..., lag:].square(), scale)
 
         def product(vectors: Tensor) -> Tensor:
             products, curved = x * vectors, torch.zeros_like(x)
             for lag in range(1, self.lags + 1):
                 add_neighbours(curved, products, lag, 4.0 * scaled[..., lag + 1])
-            return add_neighbours(curved.mul_(x).addcmul_(curvature, vectors), vectors, 1, scaled[..., 1])
+            for lag, scale in self._scales(scaled):
+                curved[..., lag:].addcmul_(vectors[..., :-lag], 2.0 * scale)
+            curved.mul_(x)
+            for lag, scale in self._scales(scaled):
+                curved[..., :-lag].addcmul_(products[..., lag:], 2.0 * scale)
+            return add_neighbours(curved.addcmul_(curvature, vectors), vectors, 1, scaled[..., 1])
 
-        return add_neighbours(curvature * x, x, 1, scaled[..., 1]), product
+        return force, product
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, K, time) for paths (*, time)."""
@@ -77,23 +100,37 @@ class StylizedFacts(BandedEnergy):
         rows = x.new_zeros((self.dim, *x.shape))
         rows[0] = scaled
         add_neighbours(rows[1], x, 1, 1.0 / x.shape[-1])
-        for lag, row in enumerate(rows[2:], start=1):
+        for lag, row in enumerate(rows[2 : self.lags + 2], start=1):
             add_neighbours(row, squares, lag).mul_(scaled)
+        for lag, row in zip(self._falls, rows[self.lags + 2 :], strict=True):
+            torch.mul(squares[..., lag:], 1.0 / x.shape[-1], out=row[..., :-lag])
+            row[..., lag:].addcmul_(scaled[..., lag:], x[..., :-lag])
         return rows.movedim(0, -2)
 
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Return the lower bands of Σ_k w_k H_k: (*, lags + 1, time)."""
+        """Return the lower bands of Σ_k w_k H_k: (*, bandwidth + 1, time)."""
         scaled = weights.unsqueeze(-2) / x.shape[-1]
-        bands = x.new_zeros((self.lags + 1, *x.shape))
-        bands[0] = self._curvature(x * x, scaled)
-        for lag, band in enumerate(bands[1:], start=1):
+        bands = x.new_zeros((self.bandwidth + 1, *x.shape))
+        bands[0] = self._curvature(x, scaled)
+        for lag, band in enumerate(bands[1 : self.lags + 1], start=1):
             torch.mul(x[..., lag:], x[..., :-lag], out=band[..., :-lag]).mul_(4.0 * scaled[..., lag + 1])
         bands[1, ..., :-1] += scaled[..., 1]
+        for lag, scale in self._scales(scaled):
+            bands[lag, ..., :-lag].addcmul_(x[..., lag:], 2.0 * scale)
         return bands.movedim(0, -2)
 
-    def _curvature(self, squares: Tensor, scaled: Tensor) -> Tensor:
-        """2w_0 + 2Σ_l w_l (x²_{i−l} + x²_{i+l}): the diagonal of the Hessian, and the factor of x_i in the force."""
-        total = (2.0 * scaled[..., 0]).expand(squares.shape).clone()
+    def _curvature(self, x: Tensor, scaled: Tensor) -> Tensor:
+        """The diagonal of the Hessian, which is the factor of x_i in the force, too.
+
+        It is 2w_0 + 2Σ_l w_l (x²_{i−l} + x²_{i+l}) + 2Σ_k w_k x_{i−k}.
+        """
+        squares, total = x * x, (2.0 * scaled[..., 0]).expand(x.shape).clone()
         for lag in range(1, self.lags + 1):
             add_neighbours(total, squares, lag, 2.0 * scaled[..., lag + 1])
+        for lag, scale in self._scales(scaled):
+            total[..., lag:].addcmul_(x[..., :-lag], 2.0 * scale)
         return total
+
+    def _scales(self, scaled: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """The lags of the leverage, each with its weight over the number of points, (*, 1)."""
+        return ((lag, scaled[..., self.lags + 1 + lag]) for lag in self._falls)

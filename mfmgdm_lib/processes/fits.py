@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
 
 __all__ = ["STARTS", "Fit", "fit_argarch", "fit_student", "starting_law", "starting_paths"]
 
-_INNOVATIONS = ("gaussian", "student")
+_INNOVATIONS = ("gaussian", "student", "skewed student")
 
 _SHORTEST = 250
 """Points below which a GARCH cannot be told from noise: a year of days."""
@@ -25,6 +26,10 @@ _SHORTEST = 250
 
 _PERSISTENT = 1.0 - 1e-4
 """φ, and α + β, from which on a variance is as good as infinite: the optimiser stops a hair below 1."""
+
+
+FEWEST_DEGREES = 2.05
+"""From here on `arch` looks for the degrees of freedom of Student's t."""
 
 
 class Fit(NamedTuple):
@@ -38,18 +43,21 @@ class Fit(NamedTuple):
     """Of the series, in nats; with an AR(1) mean, of all but its first point."""
 
 
-def fit_argarch(series: Any, innovations: str = "student", *, autoregressive: bool = True) -> Fit:
+def fit_argarch(
+    series: Any, innovations: str = "student", *, autoregressive: bool = True, asymmetric: bool = False
+) -> Fit:
     """Fit an AR(1)–GARCH(1, 1), the reference model of Section 5.2, by maximum likelihood with `arch`.
 
     The series' mean is taken out first and kept as that of the process.
 
     Args:
         series: one series (length,) of at least 250 returns, in the units in which paths are wanted.
-        innovations: "student" (the paper's reference) or "gaussian".
+        innovations: "student" (the paper's reference), "gaussian", or "skewed student".
         autoregressive: whether there is an AR(1) mean; without it φ is 0.
+        asymmetric: whether falls may count for more than rises in the variance.
 
     Returns:
-        The process, the parameters φ, ω, α, β (and ν) with robust standard errors, and the log-likelihood.
+        The process, the parameters φ, ω, α, β (and γ, ν, λ) with robust standard errors, and the log-likelihood.
 
     Raises:
         ValueError: a series that is too short or constant, or whose most likely law has no finite variance.
@@ -60,15 +68,15 @@ def fit_argarch(series: Any, innovations: str = "student", *, autoregressive: bo
         >>> fit.parameters["estimate"].round(1).to_dict()
         {'phi': -0.1, 'omega': 0.0, 'alpha': 0.1, 'beta': 0.9}
     """
-    from arch.univariate import ARX, GARCH, Normal, StudentsT, ZeroMean  # slow to import
+    from arch.univariate import ARX, GARCH, Normal, SkewStudent, StudentsT, ZeroMean  # slow to import
 
     check_member("innovations", innovations, _INNOVATIONS)
     values = as_series("series", series, minimum_length=_SHORTEST).double().cpu().numpy()
     mean, scale = float(values.mean()), float(values.std())
-    student = innovations == "student"
+    laws: dict[str, Any] = {"gaussian": Normal, "student": StudentsT, "skewed student": SkewStudent}
     parts: dict[str, Any] = {
-        "volatility": GARCH(),
-        "distribution": StudentsT() if student else Normal(),
+        "volatility": GARCH(o=int(asymmetric)),
+        "distribution": laws[innovations](),
         "rescale": False,
     }
     scaled = (values - mean) / scale  # the optimiser is made for values around 1
@@ -76,21 +84,23 @@ def fit_argarch(series: Any, innovations: str = "student", *, autoregressive: bo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # convergence is looked at below
         found = model.fit(disp="off", show_warning=False)
-    names = ["phi"] * autoregressive + ["omega", "alpha", "beta"] + ["degrees_of_freedom"] * student
+    names = ["phi"] * autoregressive + ["omega", "alpha"] + ["asymmetry"] * asymmetric + ["beta"]
+    names += {"gaussian": [], "student": ["degrees_of_freedom"]}.get(innovations, ["degrees_of_freedom", "skew"])
     units = np.array([scale**2 if name == "omega" else 1.0 for name in names])
     table = pd.DataFrame(
         {"estimate": found.params.to_numpy() * units, "standard_error": found.std_err.to_numpy() * units}, index=names
     )
     arguments = {"phi": 0.0, **{str(name): float(value) for name, value in table["estimate"].items()}}
-    persistence = arguments["alpha"] + arguments["beta"]
     if found.convergence_flag != 0:
         raise ValueError(
             f"the likelihood of a GARCH(1, 1) of the series has no maximum that was found (optimiser:"
             f" {found.convergence_flag}); expected a series with quiet and wild stretches. Start from white noise."
         )
+    sums = "alpha + asymmetry E[e² 1(e < 0)] + beta" if asymmetric else "alpha + beta"
+    persistence = _persistence(arguments)
     if persistence >= _PERSISTENT:
         raise ValueError(
-            f"the most likely GARCH(1, 1) of the series has alpha + beta = {persistence:.6f}; expected a law of finite"
+            f"the most likely GARCH(1, 1) of the series has {sums} = {persistence:.6f}; expected a law of finite"
             " variance. Use a longer series, or start from white noise."
         )
     if abs(arguments["phi"]) >= _PERSISTENT:
@@ -103,7 +113,26 @@ def fit_argarch(series: Any, innovations: str = "student", *, autoregressive: bo
     return Fit(ARGARCH(**arguments, mean=mean), table, log_likelihood)
 
 
-STARTS = ("noise", "student", "garch", "argarch", "argarch-t")
+def _persistence(arguments: dict[str, float]) -> float:
+    """What is left of a deviation of the variance a point later, also where that is more than the deviation."""
+    still = {name: value for name, value in arguments.items() if name in ("degrees_of_freedom", "skew")}
+    # The asymmetry of a law that is finite for certain: what it leaves is linear in it.
+    share = ARGARCH(0.0, 1.0, 0.0, 0.0, asymmetry=0.1, **still).persistence / 0.1
+    return arguments["alpha"] + arguments["beta"] + share * arguments.get("asymmetry", 0.0)
+
+
+def with_variance_of(series: Any, fitted: ARGARCH) -> ARGARCH:
+    """A fitted GARCH with the variance of the series in place of its own (Engle and Mezrich, 1996).
+
+    Where the variance persists, a likelihood hardly sees its mean: that of the most likely law may be ten times that
+    of the series.
+    """
+    stddev = float(as_series("series", series).double().std(correction=0))
+    arguments = {name: getattr(fitted, name) for name in inspect.signature(ARGARCH).parameters}
+    return ARGARCH(**{**arguments, "omega": fitted.omega * (stddev / fitted.stddev) ** 2})
+
+
+STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
 """Laws that paths may start from; all but white noise are fitted to the series."""
 
 _BURN_IN = 1000
@@ -116,8 +145,9 @@ def starting_law(series: Any, start: str) -> Process:
     Args:
         series: one standardised series (length,).
         start: "noise", standard white noise as in the paper; "student", independent t draws; "garch", a GARCH(1, 1)
-            with Gaussian innovations (Figure 10); "argarch", the same around an AR(1) mean; or "argarch-t", that with t
-            innovations, the reference model of Section 5.2.
+            with Gaussian innovations (Figure 10); "argarch", the same around an AR(1) mean; "argarch-t", that with t
+            innovations, the reference model of Section 5.2; or "argjr-skewt", that with an asymmetry, a skew, and the
+            variance of the series.
 
     Raises:
         ValueError: another name, or a series that the law cannot be fitted to.
@@ -126,6 +156,10 @@ def starting_law(series: Any, start: str) -> Process:
         return WhiteNoise()
     if start == "student":
         return fit_student(series).process
+    if start == "argjr-skewt":
+        fitted = fit_argarch(series, "skewed student", asymmetric=True).process
+        assert isinstance(fitted, ARGARCH)
+        return with_variance_of(series, fitted)
     innovations = "student" if start == "argarch-t" else "gaussian"
     return fit_argarch(series, innovations, autoregressive=start != "garch").process
 

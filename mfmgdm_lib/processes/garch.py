@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy.integrate
 import scipy.special
 import torch
 from torch import Tensor
@@ -27,6 +28,11 @@ class ARGARCH(SeriesProcess):
 
     The ε_t are independent with mean 0 and variance 1, Gaussian or Student t (Bollerslev, 1986 and 1987).
 
+    Two arguments, which are no part of the paper, tell falls from rises. With an asymmetry γ, α is α + γ where e_{t-1}
+    is below 0 (Glosten, Jagannathan and Runkle, 1993). With a skew λ, ε is Hansen's skewed t (1994), whose longer tail
+    is above its mode where λ is above 0; its mean and variance are still 0 and 1. In the condition for a finite
+    variance and in the stationary one α + γ E[ε² 1(ε < 0)] then takes the place of α, which is α + γ/2 without a skew.
+
     The stationary law of σ² is not known in closed form. A path therefore starts where that law has its mean,
     σ_1² = ω / (1 − α − β), and at x_1 = μ + e_1 / √(1 − φ²), and the density is that of this start, exactly.
     Mean, variance and autocovariances are then the stationary ones at every time; the kurtosis builds up from that of
@@ -39,6 +45,8 @@ class ARGARCH(SeriesProcess):
         beta: β, at least 0, the weight of the last variance; α + β has to be below 1.
         mean: μ, the marginal mean, in the units of the path.
         degrees_of_freedom: of Student's t, above 2; without it, ε is Gaussian.
+        asymmetry: γ, at least −α, what falls add to α; None for none.
+        skew: λ of Student's t, between −1 and 1; None for none.
 
     Raises:
         ValueError: arguments for which there is no stationary law of finite variance.
@@ -60,13 +68,15 @@ class ARGARCH(SeriesProcess):
         *,
         mean: float = 0.0,
         degrees_of_freedom: float | None = None,
+        asymmetry: float | None = None,
+        skew: float | None = None,
     ) -> None:
         if not abs(phi) < 1:
             raise ValueError(f"phi is {phi!r}; expected a number between -1 and 1. Difference the series first.")
         for name, value in (("alpha", alpha), ("beta", beta)):
             if not value >= 0:
                 raise ValueError(f"{name} is {value!r}; expected a number of at least 0. Use 0.0 to leave it out.")
-        if not alpha + beta < 1:
+        if asymmetry is None and not alpha + beta < 1:
             raise ValueError(
                 f"alpha + beta is {alpha!r} + {beta!r} = {alpha + beta!r}; expected below 1, where the variance is"
                 " finite. Use smaller ones."
@@ -76,23 +86,65 @@ class ARGARCH(SeriesProcess):
         self.phi = float(phi)
         self.omega, self.alpha, self.beta = check_positive("omega", omega), float(alpha), float(beta)
         self.degrees_of_freedom = degrees_of_freedom
-        self._innovation_variance = self.omega / (1.0 - self.alpha - self.beta)  # the mean of σ_t² at every time
+        self.asymmetry, self.skew = self._check_falls(asymmetry, skew)
+        self._innovation_variance = self.omega / (1.0 - self.persistence)  # the mean of σ_t² at every time
         super().__init__(check_number("mean", mean), math.sqrt(self._innovation_variance / (1.0 - self.phi**2)))
 
     def __repr__(self) -> str:
         return f"ARGARCH({self.phi:g}, {self._variance_arguments}{f', mean={self.mean:g}' if self.mean else ''})"
 
+    def _check_falls(self, asymmetry: float | None, skew: float | None) -> tuple[float | None, float | None]:
+        """Asymmetry and skew, and with them the persistence, if they are what they may be."""
+        if skew is not None and not (abs(skew) < 1 and self.degrees_of_freedom is not None):
+            raise ValueError(
+                f"skew is {skew!r} with degrees_of_freedom {self.degrees_of_freedom!r}; expected a number between -1"
+                " and 1, of a Student's t. Leave it out, or pass its degrees_of_freedom, too."
+            )
+        self.skew = None if skew is None else float(skew)
+        self.persistence = self.alpha + self.beta
+        """What is left of a deviation of the variance a point later, on average."""
+        if asymmetry is None:
+            return None, self.skew
+        if not self.alpha + check_number("asymmetry", asymmetry) >= 0:
+            raise ValueError(
+                f"asymmetry is {asymmetry!r} with alpha {self.alpha!r}; expected at least {-self.alpha!r}, for a"
+                " variance that no fall lowers. Use a larger one."
+            )
+        self.persistence += asymmetry * self._share_of_falls()
+        if not self.persistence < 1:
+            raise ValueError(
+                f"asymmetry is {asymmetry!r} with alpha {self.alpha!r} and beta {self.beta!r}, which leaves"
+                f" {self.persistence!r} of the variance; expected below 1, where it is finite. Use a smaller one."
+            )
+        return float(asymmetry), self.skew
+
+    def _share_of_falls(self) -> float:
+        """E[ε² 1(ε < 0)], 1/2 for a symmetric law."""
+        if self.skew is None:
+            return 0.5
+
+        def integrand(value: float) -> float:
+            squares = self._unskewed(torch.tensor(value, dtype=torch.float64)).square()
+            return value**2 * math.exp(float(self._log_density(squares)))
+
+        return float(scipy.integrate.quad(integrand, -math.inf, 0.0, epsabs=1e-10)[0])
+
+    @property
+    def _skewed(self) -> tuple[float, float]:
+        """Hansen's a and b: (s − a) / b has mean 0 and variance 1, s of the scale 1 − λ below 0 and 1 + λ above."""
+        nu, skew = float(self.degrees_of_freedom or math.inf), float(self.skew or 0.0)
+        constant = math.exp(-float(scipy.special.betaln(0.5 * nu, 0.5))) / math.sqrt(nu - 2.0)
+        centre = 4.0 * skew * constant * (nu - 2.0) / (nu - 1.0)
+        return centre, math.sqrt(1.0 + 3.0 * skew**2 - centre**2)
+
     @property
     def _variance_arguments(self) -> str:
-        tails = "" if self.degrees_of_freedom is None else f", degrees_of_freedom={self.degrees_of_freedom:g}"
-        return f"{self.omega:g}, {self.alpha:g}, {self.beta:g}{tails}"
+        names = ("degrees_of_freedom", "asymmetry", "skew")
+        given = [f", {name}={getattr(self, name):g}" for name in names if getattr(self, name) is not None]
+        return f"{self.omega:g}, {self.alpha:g}, {self.beta:g}{''.join(given)}"
 
     def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-        nu = self.degrees_of_freedom
-        if nu is None:
-            noise = rng.standard_normal((n, length))
-        else:
-            noise = rng.standard_t(nu, (n, length)) * math.sqrt((nu - 2.0) / nu)
+        noise = self._innovations(rng, (n, length))
         variance = np.full(n, self._innovation_variance)
         paths = np.empty_like(noise)
         deviation = np.zeros(n)
@@ -101,7 +153,24 @@ class ARGARCH(SeriesProcess):
             deviation = self.phi * deviation + innovation if t else innovation / math.sqrt(1.0 - self.phi**2)
             paths[:, t] = self.mean + deviation
             variance = self.omega + self.alpha * innovation**2 + self.beta * variance
+            if self.asymmetry is not None:
+                variance += self.asymmetry * np.minimum(innovation, 0.0) ** 2
         return paths
+
+    def _innovations(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        """Draws of ε, from one number of the generator each: a path does not depend on how many follow."""
+        nu = self.degrees_of_freedom
+        if nu is None:
+            return rng.standard_normal(shape)
+        unit = math.sqrt((nu - 2.0) / nu)
+        if self.skew is None:
+            return rng.standard_t(nu, shape) * unit
+        # By Hansen's quantiles: the lower half of Student's t, wider by 1 − λ, has that part of the draws.
+        (centre, scale), share, draws = self._skewed, 0.5 * (1.0 - self.skew), rng.random(shape)
+        below = draws < share
+        side = np.where(below, 1.0 - self.skew, 1.0 + self.skew)
+        level = np.where(below, draws / side, 0.5 + (draws - share) / side)
+        return (side * unit * scipy.special.stdtrit(nu, level) - centre) / scale
 
     def _log_prob(self, x: Tensor) -> Tensor:
         deviations, jacobian = x - self.mean, math.sqrt(1.0 - self.phi**2)
@@ -109,12 +178,17 @@ class ARGARCH(SeriesProcess):
             [jacobian * deviations[..., :1], deviations[..., 1:] - self.phi * deviations[..., :-1]], dim=-1
         )
         variances = self._variances(innovations)
-        log_density = self._log_density(innovations.square() / variances) - 0.5 * variances.log()
+        squares = innovations.square() / variances
+        if self.skew is not None:
+            squares = self._unskewed(innovations / variances.sqrt()).square()
+        log_density = self._log_density(squares) - 0.5 * variances.log()
         return log_density.sum(-1) + math.log(jacobian)
 
     def _variances(self, innovations: Tensor) -> Tensor:
         """σ_t² of innovations (*, length), of the same shape."""
         inputs = self.omega + self.alpha * innovations[..., :-1].square()
+        if self.asymmetry is not None:
+            inputs = inputs + self.asymmetry * innovations[..., :-1].clamp(max=0.0).square()
         start = torch.full_like(innovations[..., :1], self._innovation_variance)
         variances = torch.cat([start, inputs], dim=-1)
         # Solved in log₂(length) steps: after each, a variance has the inputs of twice as many times before it.
@@ -124,12 +198,20 @@ class ARGARCH(SeriesProcess):
             lag, weight = 2 * lag, weight**2
         return variances
 
+    def _unskewed(self, values: Tensor) -> Tensor:
+        """The draws of Student's t, of variance 1, whose sides were stretched to those of ε."""
+        (centre, scale), skew = self._skewed, self.skew or 0.0
+        sided = scale * values + centre
+        return sided / (1.0 + skew * sided.sign())
+
     def _log_density(self, squares: Tensor) -> Tensor:
-        """Log-density of ε, from ε²."""
+        """Log-density of ε, from ε², or from the squares before the skew."""
         nu = self.degrees_of_freedom
         if nu is None:
             return -0.5 * (squares + math.log(2.0 * math.pi))
         constant = -float(scipy.special.betaln(0.5 * nu, 0.5)) - 0.5 * math.log(nu - 2.0)
+        if self.skew is not None:
+            constant += math.log(self._skewed[1])
         return constant - 0.5 * (nu + 1.0) * torch.log1p(squares / (nu - 2.0))
 
 

@@ -88,11 +88,12 @@ def generate(
     The series is standardised, its energy taken as the target, and an ensemble of at least 128 paths moved to where its
     mean energy is the target, along the flow that the paper's descent approximates.
 
-    On the half-line, for rates, volumes or volatilities, the series is divided by its root mean square and not shifted,
-    paths start from independent values of the largest entropy with its mean and spread (Section 5.1), and the flow
-    keeps them at or above 0 (App. B; see `GradientFlow`). It is certain that no value is below 0. It is not that the
-    mean energy gets to the target, for values may come to rest at 0, nor that the mean is that of the series: among the
-    stylised facts, which are not centred, it is not. The report and the notes say what came of it.
+    On the half-line, for volumes, volatilities or rates that are never negative, the series is divided by its root mean
+    square and not shifted, paths start from independent values of the largest entropy with its mean and spread
+    (Section 5.1), and the flow keeps them at or above 0 (App. B; see `GradientFlow`). It is certain that no value is
+    below 0. It is not that the mean energy gets to the target, for values may come to rest at 0, nor that the mean is
+    that of the series: among the stylised facts, which are not centred, it is not. The report and the notes say what
+    came of it.
 
     Args:
         series: one stationary series (points,), such as daily returns: a pandas Series, an array or a tensor. At least

@@ -38,7 +38,7 @@ _generation_options = option_group(
         type=click.Choice(["real", "nonnegative"]),
         default="real",
         show_default=True,
-        help="Where values lie: from 0 on for rates, volumes and volatilities, with --returns none.",
+        help="Where values lie: from 0 on for volumes, volatilities and rates never below 0, with --returns none.",
     ),
     click.option(
         "--plot",

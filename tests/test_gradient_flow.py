@@ -316,7 +316,7 @@ def test_gram_matrix_is_the_mean_over_evenly_spaced_paths_of_each_ensemble(
     x, energy = noise(12, D), StylizedFacts(4)
     rows = energy.jacobian(x)
     grams = (rows @ rows.mT).unflatten(0, (2, 6))
-    found = make_flow(energy, 6, gram_paths=2)._gram(x, 6, None)
+    found = make_flow(energy, 6)._gram(x, 6, 2, None)
     torch.testing.assert_close(found, grams[:, [0, 3]].mean(1))
 
 

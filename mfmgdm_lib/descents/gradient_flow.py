@@ -74,9 +74,10 @@ class GradientFlow:
         relative_tolerance: the same relative to the mean mismatch, where that allows more; None for never.
         ensemble_size: paths in each ensemble: 1 is MGDM, None puts all in one.
         support: where the values of a path lie, as for `Descent`.
-        gram_paths: paths of each ensemble that G is averaged over, evenly spaced; None for all. A few do for an energy
-            whose Jacobian is slow: as in a W-method (Steihaug and Wolfbrandt, 1979) a rough G costs steps, while their
-            error, which is measured, stays within the tolerance.
+        gram_paths: paths of each ensemble that G is averaged over at first, evenly spaced; None for all. After a step
+            that had to be shortened they are twice as many. A few often do for an energy whose Jacobian is slow: as in
+            a W-method (Steihaug and Wolfbrandt, 1979) a rough G costs steps, while their error, which is measured,
+            stays within the tolerance.
 
     Raises:
         ValueError: a tolerance or number of paths that is not above 0, a target of other energies, or another support.
@@ -148,6 +149,8 @@ class GradientFlow:
         state = FlowState(**vars(start))
         yield state
         length = _FIRST * left
+        members = self._descent.members(len(x0))
+        n_used = members if self.gram_paths is None else min(members, self.gram_paths)
         with counter(total=100, description="gradient flow") as bar:
             while left > 0.0:
                 if state.step == allowed:
@@ -157,16 +160,22 @@ class GradientFlow:
                         " tolerance, another start, or an energy whose values are less extreme.",
                         step=state.step,
                     )
-                state, taken, length = self._step(state, min(length, left), norm)
+                tried = min(length, left)
+                state, taken, length = self._step(state, tried, norm, n_used)
+                if taken < tried:
+                    n_used = min(2 * n_used, members)
                 left = 0.0 if taken >= left else left - taken
                 bar.update(int(100 * (1 - left * norm / duration)) - bar.n)
                 yield state
 
-    def _step(self, state: FlowState, length: float, norm: float) -> tuple[FlowState, float, float]:
-        """Take a step of at most `length`: the state after it, how long it was, and how long the next may be."""
+    def _step(self, state: FlowState, length: float, norm: float, n_used: int) -> tuple[FlowState, float, float]:
+        """Take a step of at most `length`: the state after it, how long it was, and how long the next may be.
+
+        G is that of `n_used` paths of each ensemble.
+        """
         members = self._descent.members(len(state.paths))
         resting = self._resting(state, length)
-        values, vectors = torch.linalg.eigh(self._gram(state.paths, members, resting))
+        values, vectors = torch.linalg.eigh(self._gram(state.paths, members, n_used, resting))
         values = values.clamp(min=0.0)  # which round-off alone can make negative
         mismatch = state.mismatch.double()[::members]
         rotated = _apply(vectors.mT, mismatch)
@@ -205,9 +214,8 @@ class GradientFlow:
         force = self.energy.gradient(paths, weights)
         return paths - force if resting is None else self.support.nearest(paths - force.masked_fill(resting, 0.0))
 
-    def _gram(self, paths: Tensor, members: int, resting: Tensor | None) -> Tensor:
-        """G of each ensemble, of the entries that do not rest: (N / members, K, K), float64."""
-        n_used = members if self.gram_paths is None else min(members, self.gram_paths)
+    def _gram(self, paths: Tensor, members: int, n_used: int, resting: Tensor | None) -> Tensor:
+        """G of each ensemble, of the entries that do not rest, over some of its paths: (N / members, K, K), float64."""
         spaced = torch.arange(n_used, device=paths.device) * members // n_used
         used = (torch.arange(0, len(paths), members, device=paths.device)[:, None] + spaced).flatten()
         grams = []

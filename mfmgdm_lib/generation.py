@@ -195,9 +195,9 @@ def _starting_law(scaled: Tensor, starts: Sequence[str]) -> tuple[Process, list[
         except ValueError as error:
             failed = failed or str(error)
             continue
-        notes = [f"The paths started from {start!r}: {failed}"] if failed else []
+        notes = [f"The paths started from {start!r}, as {starts[0]!r} could not be fitted: {failed}"] if failed else []
         return law, notes + _limit_warnings(law, len(scaled))
-    return WhiteNoise(), [f"The paths started from white noise: {failed}"]
+    return WhiteNoise(), [f"The paths started from white noise, as {starts[0]!r} could not be fitted: {failed}"]
 
 
 def _limit_warnings(law: Process, points: int) -> list[str]:

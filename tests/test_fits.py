@@ -382,3 +382,9 @@ def test_levels_in_place_of_returns_are_said() -> None:
 
 def test_names_are_public() -> None:
     assert (mm.fit_argarch, mm.fit_student, mm.starting_law, mm.Fit) == (fit_argarch, fit_student, starting_law, Fit)
+
+
+def test_asymmetry_at_the_limit_of_the_optimiser_is_within_that_of_the_law() -> None:
+    noise = np.random.default_rng(1).standard_normal(3000) + np.arange(3000) / 1000  # a trend, without any clusters
+    law = mm.fit_argarch((noise - noise.mean()) / noise.std(), "skewed student", asymmetric=True).process
+    assert law.asymmetry == -law.alpha

@@ -303,7 +303,9 @@ def test_start_that_cannot_be_fitted_is_said_and_paths_start_from_white_noise() 
     series = np.random.default_rng(0).uniform(size=3000)
     made, plain = make(series, start="student"), make(series, start="noise")
     assert isinstance(made.start, WhiteNoise) and torch.equal(made.paths, plain.paths)
-    assert made.notes[0].startswith("The paths started from white noise: the most likely Student t of the series has")
+    assert made.notes[0].startswith(
+        "The paths started from white noise, as 'student' could not be fitted: the most likely Student t of the series"
+    )
     assert made.notes[1:] == plain.notes
 
 
@@ -344,7 +346,11 @@ def test_start_that_is_not_named_is_the_first_that_can_be_fitted(
     said = [note for note in made.notes if note.startswith("The paths started from")]
     assert isinstance(made.start, WhiteNoise if known is None else AR)
     name = "white noise" if known is None else repr(known)
-    assert said == ([] if known == "argjr-skewt" else [f"The paths started from {name}: no argjr-skewt"])
+    assert said == (
+        []
+        if known == "argjr-skewt"
+        else [f"The paths started from {name}, as 'argjr-skewt' could not be fitted: no argjr-skewt"]
+    )
 
 
 def test_flow_that_gets_nowhere_is_said_with_what_can_be_changed(

@@ -91,6 +91,8 @@ def fit_argarch(
         {"estimate": found.params.to_numpy() * units, "standard_error": found.std_err.to_numpy() * units}, index=names
     )
     arguments = {"phi": 0.0, **{str(name): float(value) for name, value in table["estimate"].items()}}
+    if asymmetric:  # the optimiser's own limit, which round-off may pass
+        arguments["asymmetry"] = max(arguments["asymmetry"], -arguments["alpha"])
     if found.convergence_flag != 0:
         raise ValueError(
             f"the likelihood of a GARCH(1, 1) of the series has no maximum that was found (optimiser:"

@@ -59,7 +59,7 @@ def test_what_the_page_tells_to_install_and_to_make_is_there() -> None:
     versions = [name.rpartition(" ")[2] for name in project["classifiers"] if "Python :: 3." in name]
     assert f"Python {', '.join(versions[:-1])} or {versions[-1]}" in PAGE
     made = set(re.findall(r"\bmake (\w+)", "".join(re.findall(r"(?s)```console.*?```|`make \w+`", PAGE))))
-    assert made == {"book", "test", "help", "lab"}
+    assert made == {"book", "test", "help", "lab", "pdf"}
     assert made <= set(re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
     assert all((ROOT / name).is_file() for name in ("constraints.txt", "environment.yml", "pyproject.toml"))
     assert yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["name"] == "mfmgdm"

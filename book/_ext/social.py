@@ -112,6 +112,8 @@ def write_entrance(app: Sphinx, exception: Exception | None) -> None:
     first, title = app.builder.get_target_uri(app.config.root_doc), escape(app.config.ogp_site_name)
     lines = ["<!doctype html>", '<html lang="en"><head><meta charset="utf-8">', f"<title>{title}</title>"]
     lines += [tags_without_source(app, "index", title, first).strip()]
+    # Without an icon a browser asks the server for one, which is not there.
+    lines += ['<link rel="icon" href="_static/favicon.svg">']
     lines += [f'<meta http-equiv="refresh" content="0; url={first}">', "</head>"]
     lines += [f'<body><p><a href="{first}">{title}</a></p></body></html>', ""]
     (Path(app.outdir) / "index.html").write_text("\n".join(lines), encoding="utf-8")

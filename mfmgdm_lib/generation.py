@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import as_series, as_windows, check_member, check_positive, check_positive_int
+from mfmgdm_lib._checks import as_series, check_member, check_positive, check_positive_int
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.energies import Energy, StylizedFacts
 from mfmgdm_lib.errors import DivergedError, Message
@@ -21,11 +19,11 @@ from mfmgdm_lib.processes import ARGARCH, Exponential, Process, StudentNoise, Wh
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.processes.fits import FEWEST_DEGREES, STARTS, starting_law, starting_paths
 from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
-from mfmgdm_lib.statistics import TAILS, autocorrelation, maximum_drawdown, path_statistics, return_statistics
+from mfmgdm_lib.report import energy_shares, path_report, report_warnings, series_warnings, shares_warnings
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
 from mfmgdm_lib.target import Target, target_from_data
 
-__all__ = ["Generation", "generate", "series_warnings"]
+__all__ = ["Generation", "generate"]
 
 _ENSEMBLE = 128
 """Paths that move together at least: a small ensemble loses entropy as single paths do (Figure 4)."""
@@ -38,9 +36,6 @@ _FAR = 0.2
 
 _MOST_STEPS = 500
 """Steps of the flow at most; 20 to 60 do for most series."""
-
-_LONG_ENOUGH = 2048
-"""Points of the shortest series of the paper, eight years of days."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +142,7 @@ def generate(
     flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support, gram_paths=gram_paths)
     last = _flown(flow, x0, duration, law)
     paths = last.paths[:n_paths]
-    report, shares = _compare(scaled, last.paths, n_paths, mean, stddev), _shares(energy, last.paths)
+    report, shares = path_report(scaled, last.paths, n_paths, mean, stddev), energy_shares(energy, last.paths)
     return Generation(
         paths=mean + stddev * paths,
         series=observed,
@@ -158,8 +153,8 @@ def generate(
             *notes,
             *_zero_warning(scaled, paths),
             *_target_warning(last.mismatch[0], target),
-            *_report_warning(report, len(scaled) / length),
-            *_shares_warning(shares, len(last.paths)),
+            *report_warnings(report, len(scaled) / length),
+            *shares_warnings(shares, len(last.paths)),
         ),
         loss=float(last.loss.mean()),
         steps=last.step,
@@ -267,128 +262,6 @@ _DEFAULT_STARTS = ("argjr-skewt", "argarch-t", "argarch")
 """Laws to start from where none is named: `results/report_rows.csv` has what they leave out of eleven series."""
 
 
-def _compare(scaled: Tensor, ensemble: Tensor, n_paths: int, mean: float, stddev: float) -> pd.DataFrame:
-    """The report: statistics of the standardised series beside those of paths, in the units of the series."""
-    length = ensemble.shape[-1]
-    windows = as_windows("series", scaled, length) if len(scaled) >= length else None
-    of_series, of_paths = (_statistics(x, mean, stddev) for x in (scaled[None], ensemble))
-    of_windows = None if windows is None else _statistics(windows, mean, stddev)
-    rows = {}
-    for label, name in _REPORTED.items():
-        values = of_paths[name].numpy()
-        typical = np.nan if of_windows is None else float(of_windows[name].mean())
-        rows[label] = [float(of_series[name]), typical, values[:n_paths].mean(), *np.quantile(values, [0.05, 0.95])]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["series", "windows", "paths", "low", "high"])
-
-
-def _report_warning(report: pd.DataFrame, n_windows: float) -> list[str]:
-    """Rows whose windows are outside low … high, further than the mean of so few windows would be by chance."""
-    # Of a single window one row in ten is outside. Where the mean of windows has more spread than nine in ten paths
-    # cover, the limits move out, until all rows together are inside in 99 of 100 series like the paths.
-    unlikely = NormalDist().inv_cdf(1.0 - 0.01 / (2 * len(report)))
-    wider = 0.5 * max(unlikely / (NormalDist().inv_cdf(0.95) * max(n_windows, 1.0) ** 0.5) - 1.0, 0.0)
-    margin = wider * (report["high"] - report["low"])
-    outside = (report["windows"] < report["low"] - margin) | (report["windows"] > report["high"] + margin)
-    if not outside.any():
-        return []
-    rows = [f"{row.Index} ({row.windows:.2g}; {row.low:.2g} to {row.high:.2g})" for row in report[outside].itertuples()]
-    return [f"Windows of the series are outside low to high of the paths in {', '.join(rows)}."]
-
-
-def _shares(energy: Energy, ensemble: Tensor) -> pd.DataFrame:
-    """How much of each energy's distances from the median of the ensemble the one and the three largest are."""
-    with torch.no_grad():
-        values = energy(ensemble).double()
-    away = (values - values.median(0).values).abs().sort(0, descending=True).values
-    parts = torch.stack([away[:top].sum(0) for top in (1, 3)], -1) / away.sum(0).unsqueeze(-1)
-    return pd.DataFrame(parts.numpy(), index=list(energy.labels), columns=["largest", "largest three"])
-
-
-def _shares_warning(shares: pd.DataFrame, n_paths: int) -> list[str]:
-    """Energies in which three paths outweigh the others, as of 128 draws from a law that hardly has a mean.
-
-    Three of 128 values have half of the sum, on average, under a power law with exponent 1.2; at 1 there is no mean.
-    """
-    carried = shares[shares["largest three"] > 0.5]
-    if carried.empty:
-        return []
-    worst = carried["largest three"].idxmax()
-    one, three = 100 * carried.loc[worst]
-    return [
-        f"Three of the {n_paths} paths that moved together outweigh all others in {len(carried)} of {len(shares)}"
-        f" energies, the most in {worst}: they are {three:.0f} % of the distances from the median, one alone"
-        f" {one:.0f} %. The mean is at the target, and the typical path is not: use another start."
-    ]
-
-
-def _statistics(scaled: Tensor, mean: float, stddev: float) -> dict[str, Tensor]:
-    """All statistics of standardised paths, (N,) each, in the units of the series."""
-    found = path_statistics(scaled) | return_statistics(scaled)
-    found["stddev"] = stddev * found["stddev"]
-    found["drawdown"] = stddev * maximum_drawdown(mean / stddev + scaled)
-    shifted = {name: mean + stddev * found[name] for name in found if name == "mean" or name.startswith("tail 0")}
-    return found | shifted
-
-
-_REPORTED = {
-    "mean": "mean",
-    "standard deviation": "stddev",
-    "skewness": "skewness",
-    "kurtosis": "kurtosis",
-    "tail index": "tail index",
-    **{f"{100 * share:g} % quantile": f"tail {share}" for share in TAILS},
-    "autocorrelation, lag 1": "acf 1",
-    **{f"autocorrelation of squares, lag {lag}": f"squares {lag}" for lag in (1, 5, 10, 20)},
-    **{f"autocorrelation of sizes, lag {lag}": f"sizes {lag}" for lag in (50, 100)},
-    "leverage, lag 1": "leverage 1",
-    "leverage, lags 1 to 20": "leverage",
-    "time asymmetry": "time asymmetry",
-    **{f"standard deviation of sums of {points}": f"sum {points} stddev" for points in (5, 20)},
-    **{f"kurtosis of sums of {points}": f"sum {points} kurtosis" for points in (5, 20)},
-    "maximum drawdown": "drawdown",
-}
-"""Rows of the report, by their labels."""
-
-
-def series_warnings(series: Any, length: int = 0) -> list[str]:
-    """Return signs that a series is not stationary, or too short to estimate its statistics, in sentences.
-
-    Args:
-        series: finite numbers (points,) that are not all the same, in any unit.
-        length: points of the paths wanted.
-
-    Raises:
-        ValueError: not such a series.
-    """
-    observed = as_series("series", series).double().cpu()
-    scaled = (observed - observed.mean()) / observed.std(correction=0)
-    found = []
-    n = len(scaled)
-    if n < _LONG_ENOUGH:
-        found.append(f"The series has {n} points: its statistics are rough, and the paths take them as true.")
-    if length > n:
-        found.append(f"The paths are longer ({length}) than the series ({n}).")
-    memory = float(autocorrelation(scaled, 1))
-    if memory > 0.9:
-        found.append(
-            f"The autocorrelation at lag 1 is {memory:.2f}: these look like levels. Use returns or differences."
-        )
-    halves = [float(half.std(correction=0)) for half in (scaled[: n // 2], scaled[n // 2 :])]
-    # Neighbours that are alike count for less: the error of a mean grows with the autocorrelation.
-    independent = n * (1.0 - memory) / (1.0 + memory)
-    drift = abs(float(scaled[: n // 2].mean() - scaled[n // 2 :].mean())) * max(independent / 4.0, 0.0) ** 0.5
-    if memory <= 0.9 and drift > _UNLIKELY:
-        found.append(f"The means of the two halves are {drift:.1f} standard errors apart: there may be a trend.")
-    if max(halves) > 2.0 * min(halves):
-        found.append(f"One half of the series varies {max(halves) / min(halves):.1f} times as much as the other.")
-    still = float((scaled[1:] == scaled[:-1]).double().mean())
-    if still > 0.2:
-        found.append(f"{100 * still:.0f} % of the values repeat the one before: coarse quotes, or filled gaps.")
-    if (season := _cycle_length(scaled)) is not None:
-        found.append(f"There is a cycle of {season} points, which no energy here can reproduce.")
-    return found
-
-
 def _target_warning(mismatch: Tensor, target: Target) -> list[str]:
     """A warning if the mean energy is more than a standard error of the target away from it."""
     away = (mismatch.double().abs() / target.standard_error).nan_to_num(0.0)
@@ -398,22 +271,3 @@ def _target_warning(mismatch: Tensor, target: Target) -> list[str]:
         f"The flow ended {float(away.max()):.1f} standard errors of the series from the target, in"
         f" {target.labels[int(away.argmax())]}: use a longer duration, or another start."
     ]
-
-
-_UNLIKELY = 4.0
-"""Standard errors beyond which a difference is significant."""
-
-
-def _cycle_length(scaled: Tensor) -> int | None:
-    """Period of a cycle: a peak of the periodogram whose probability under noise is below one in a million; or None."""
-    power = torch.fft.rfft(scaled).abs().square()[1:]
-    width = 50
-    if len(power) <= width:
-        return None
-    padded = torch.nn.functional.pad(power[None, None], (width, width), mode="reflect")[0, 0]
-    around = padded.unfold(0, 2 * width + 1, 1).median(-1).values / np.log(2.0)  # the mean of an exponential variable
-    excess = power / around
-    peak = int(excess.argmax())
-    period = len(scaled) / (peak + 1)
-    likely = float(excess[peak]) > np.log(1e6 * len(power)) and 2 <= period <= len(scaled) / 4
-    return round(period) if likely else None

@@ -131,7 +131,19 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 ORDER = [
     *("_environment", "_lazy", "_deprecated", "errors", "_checks", "_progress", "_arrays", "specification", "support"),
     *("_conjugate_gradients", "processes", "energies", "target", "descents", "log_determinants", "runs", "flows"),
-    *("models", "divergence", "statistics", "generation", "data", "io", "plotting", "distributed", "companion", "cli"),
+    *(
+        "models",
+        "divergence",
+        "statistics",
+        "report",
+        "generation",
+        "data",
+        "io",
+        "plotting",
+        "distributed",
+        "companion",
+        "cli",
+    ),
 ]
 ROOT = Path(mm.__file__).parent
 SOURCES = {

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib._checks import as_windows
-from mfmgdm_lib.generation import _REPORTED, _statistics
+from mfmgdm_lib.report import REPORTED, report_statistics
 
 PATHS = 128
 DRAWS = 10_000
@@ -63,10 +63,10 @@ def chances(series: Tensor, paths: Tensor) -> pd.Series:
     mean, stddev = float(series.mean()), float(series.std(correction=0))
     scaled, standardised = (series - mean) / stddev, (paths - mean) / stddev
     windows = as_windows("series", scaled, paths.shape[-1])
-    of_windows, of_paths = (_statistics(x, mean, stddev) for x in (windows, standardised))
+    of_windows, of_paths = (report_statistics(x, mean, stddev) for x in (windows, standardised))
     drawn = np.random.default_rng(1).integers(len(paths), size=(DRAWS, round(len(series) / paths.shape[-1])))
     found = {}
-    for label, name in _REPORTED.items():
+    for label, name in REPORTED.items():
         if not of_paths[name].isnan().any():
             means, seen = of_paths[name].numpy()[drawn].mean(1), float(of_windows[name].mean())
             found[label] = min(1.0, 2 * (1 + min((means >= seen).sum(), (means <= seen).sum())) / (DRAWS + 1))

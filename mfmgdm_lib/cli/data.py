@@ -35,7 +35,7 @@ def inspect(file: Path, kind: str, strict: bool, **reading: Any) -> None:
     from mfmgdm_lib import data
     from mfmgdm_lib.data.checks import spell_date
     from mfmgdm_lib.data.series import days_between
-    from mfmgdm_lib.generation import series_warnings
+    from mfmgdm_lib.report import series_warnings
 
     with reported_errors():
         series = data.read_series(file, **reading)

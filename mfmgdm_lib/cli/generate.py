@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import (
-    FIGURE_SUFFIXES,
-    PATHS_SUFFIXES,
-    STARTS,
-    check_out,
-    option_group,
-    paths_options,
-)
+from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, check_out, option_group, paths_options
 from mfmgdm_lib.cli.reading import reading_options, returns_and_doubts, stop_if_strict, summary
 
 if TYPE_CHECKING:

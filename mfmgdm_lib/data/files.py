@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import gzip
 import hashlib
 import io
@@ -13,7 +12,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +21,10 @@ from pyarrow import csv as csv_reader
 
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.data.numbers import check_marks
+from mfmgdm_lib.data.rows import Batch, read_rows
 from mfmgdm_lib.data.series import describe
-from mfmgdm_lib.data.table import Batch, Table, read_rows
+from mfmgdm_lib.data.table import Table
+from mfmgdm_lib.data.workbooks import parquet_table, workbook_rows
 from mfmgdm_lib.errors import Message
 
 __all__ = ["describe_file", "read_csv", "read_series", "read_table"]
@@ -185,13 +185,13 @@ def read_table(
     if skip_footer and content.endswith(b"\0"):
         content, skip_footer = content.rstrip(b"\0"), skip_footer - 1
     if content.startswith(b"PAR1"):
-        return _parquet(title, content, decimal)
+        return parquet_table(title, content, decimal)
     is_workbook = content.startswith(b"PK") and b"[Content_Types].xml" in content
     for start, (what, mend) in _OTHER_FILES.items():
         if content.startswith(start) and not is_workbook:
             raise ValueError(f"{title} is {what}; expected CSV, Parquet or an Excel workbook. {mend}")
     if is_workbook:
-        batches = _workbook_rows(title, content, sheet, decimal, skip_rows)
+        batches = workbook_rows(title, content, sheet, decimal, skip_rows)
     else:
         batches = _text_rows(title, content, separator, skip_rows, encoding)
         if not skip_footer and (table := _plain_table(title, content, separator, skip_rows, header, encoding)):
@@ -292,66 +292,3 @@ def _check_text(title: str, content: bytes, encoding: str, skip_rows: int) -> in
             f"{title} is empty, with comments only; expected a line of column names and lines of data. Save it again."
         )
     return len(breaks) + len(_LINE_BREAK.findall(comments))
-
-
-def _parquet(title: str, content: bytes, decimal: str) -> Table:
-    try:
-        frame = pd.read_parquet(io.BytesIO(content))
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{title} cannot be read ({error}); expected a whole Parquet file. Fetch it again.") from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
-    names = ["/".join(map(str, name)).rstrip("/") if isinstance(name, tuple) else str(name) for name in frame.columns]
-    if len(names) < 2:
-        raise ValueError(f"{title} has one column, {', '.join(names)!r}; expected two columns or more. Save it again.")
-    columns = [_spell_column(frame.iloc[:, at], decimal) for at in range(len(names))]
-    return Table(title, names, columns, np.arange(1, len(frame) + 1))
-
-
-def _spell_column(column: pd.Series, decimal: str) -> pa.ChunkedArray:
-    """Cells of a column as a CSV file would have them, numbers to the last digit."""
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        texts = column.astype(str).where(column.notna(), "").tolist()
-    else:
-        texts = [_spell(value, decimal) for value in column.astype(object).tolist()]
-    return pa.chunked_array([pa.array(texts, pa.string())])
-
-
-def _spell(value: Any, decimal: str) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, (datetime.date, pd.Timestamp)):
-        return str(value)
-    if value is None or value is pd.NA or value != value:
-        return ""
-    if isinstance(value, (float, np.floating)):
-        number = float(value)
-        # Workbooks have no integers: a day that Excel counts is 40910.0 to them.
-        return (
-            str(int(number)) if number.is_integer() and 0 < abs(number) < 2**53 else repr(number).replace(".", decimal)
-        )
-    return str(value)
-
-
-def _workbook_rows(title: str, content: bytes, sheet: str | None, decimal: str, skip_rows: int) -> Iterator[Batch]:
-    """The rows of a sheet as text."""
-    try:
-        import openpyxl  # an extra, which only workbooks need
-    except ImportError as error:
-        raise ImportError(
-            f"{title} is an Excel workbook, which needs the package openpyxl; expected it to be installed. Use"
-            " pip install 'mfmgdm-lib[excel]', or save the sheet as CSV."
-        ) from error
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-    except Exception as error:  # it lets errors of zip, XML and its own through
-        raise ValueError(f"{title} cannot be read ({error}); expected a whole workbook. Save it again.") from error
-    names = book.sheetnames
-    if (sheet is None and len(names) != 1) or (sheet is not None and sheet not in names):
-        said = f"{title} has the sheets {', '.join(map(repr, names))}; expected " + (
-            "one." if sheet is None else f"one that is called {sheet!r}."
-        )
-        raise ValueError(Message(said, "Name one as sheet.", option="Name one with --sheet."))
-    rows = book[names[0] if sheet is None else sheet].iter_rows(values_only=True)
-    cells = [[_spell(value, decimal) for value in values] for values in rows][skip_rows:]
-    yield skip_rows + 1 + np.arange(len(cells)), cells

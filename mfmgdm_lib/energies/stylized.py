@@ -44,14 +44,11 @@ class StylizedFacts(BandedEnergy):
 
     def __init__(self, lags: int = 20, leverage: int | None = None) -> None:
         self.lags = check_positive_int("lags", lags)
-        # None is what descriptions of an energy leave out, so that those of the paper's are what they were.
-        self.leverage = check_positive_int("leverage", leverage, minimum=0) or None if leverage is not None else None
+        # 0 is kept as None, which descriptions of an energy leave out: those of the paper's are what they were.
+        self.leverage = check_positive_int("leverage", leverage or 0, minimum=0) or None
         self._falls = range(1, (self.leverage or 0) + 1)
-        squares, falls = (
-            (f"squares, lag {lag}" for lag in range(1, lags + 1)),
-            (f"leverage, lag {k}" for k in self._falls),
-        )
-        self.labels = ("variance", "lag 1", *squares, *falls)
+        squares = tuple(f"squares, lag {lag}" for lag in range(1, lags + 1))
+        self.labels = ("variance", "lag 1", *squares, *(f"leverage, lag {lag}" for lag in self._falls))
         self.minimum_length = self.bandwidth + 1
 
     def __repr__(self) -> str:

@@ -58,3 +58,16 @@ def test_paper_of_a_figure_is_dark_in_dark_mode_and_its_letters_are_light(open_p
         shades = np.asarray(shot.convert("L"))
     assert np.median(shades) < 60
     assert shades.max() > 180
+
+
+def test_captions_call_white_what_dark_mode_shows_white(open_page: Open) -> None:
+    for theme, colour, other in (("light", "black", "white"), ("dark", "white", "black")):
+        caption = open_page("book/get_started.html", theme=theme).locator("#fig-first-paths figcaption").inner_text()
+        assert f"of the series in {colour} and" in caption
+        assert other not in caption
+
+
+def test_tables_have_powers_and_no_carets(open_page: Open) -> None:
+    table = open_page("notebooks/12_paper_against_this_run.html").locator("table", has_text="CIR(")
+    assert table.locator("sup").count() > 0
+    assert "^" not in table.first.inner_text()

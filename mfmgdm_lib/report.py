@@ -1,0 +1,239 @@
+"""The report that sets generated paths beside their series, and the signs that either should not be trusted."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._checks import as_series, as_windows
+from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.statistics import TAILS, autocorrelation, maximum_drawdown, path_statistics, return_statistics
+
+__all__ = [
+    "REPORTED",
+    "energy_shares",
+    "path_report",
+    "report_statistics",
+    "report_warnings",
+    "series_warnings",
+    "shares_warnings",
+]
+
+_LONG_ENOUGH = 2048
+"""Points of the shortest series of the paper, eight years of days."""
+
+_UNLIKELY = 4.0
+"""Standard errors beyond which a difference is significant."""
+
+
+def path_report(scaled: Tensor, ensemble: Tensor, n_paths: int, mean: float, stddev: float) -> pd.DataFrame:
+    """Return the report of `generate`: statistics of a series beside those of paths, in the units of the series.
+
+    Args:
+        scaled: the series, by its mean and standard deviation, (points,).
+        ensemble: all paths that moved together, in the same units, (N, time).
+        n_paths: of how many of them the mean is reported.
+        mean: of the series, in its units.
+        stddev: the same.
+
+    Returns:
+        A row for each statistic of `REPORTED`, with the columns that `Generation` explains.
+
+    Example:
+        >>> noise = torch.randn(65, 128, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> report = path_report(noise[0], noise[1:], 64, mean=0.0, stddev=1.0)
+        >>> report.shape, bool(report.loc["kurtosis", "low"] < 3.0 < report.loc["kurtosis", "high"])
+        ((26, 5), True)
+    """
+    length = ensemble.shape[-1]
+    windows = as_windows("series", scaled, length) if len(scaled) >= length else None
+    of_series, of_paths = (report_statistics(x, mean, stddev) for x in (scaled[None], ensemble))
+    of_windows = None if windows is None else report_statistics(windows, mean, stddev)
+    rows = {}
+    for label, name in REPORTED.items():
+        values = of_paths[name].numpy()
+        typical = np.nan if of_windows is None else float(of_windows[name].mean())
+        rows[label] = [float(of_series[name]), typical, values[:n_paths].mean(), *np.quantile(values, [0.05, 0.95])]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["series", "windows", "paths", "low", "high"])
+
+
+def report_warnings(report: pd.DataFrame, n_windows: float) -> list[str]:
+    """Name the rows whose windows are outside low … high, further than the mean of so few would be by chance.
+
+    Args:
+        report: of `path_report`.
+        n_windows: how many times as long as a path the series is.
+
+    Returns:
+        A sentence, or none.
+
+    Example:
+        >>> rows = [[3.1, 3.0, 3.0, 2.5, 3.5], [0.3, 0.4, 0.0, -0.1, 0.1]]
+        >>> columns = ["series", "windows", "paths", "low", "high"]
+        >>> report_warnings(pd.DataFrame(rows, ["kurtosis", "autocorrelation, lag 1"], columns), n_windows=8.0)
+        ['Windows of the series are outside low to high of the paths in autocorrelation, lag 1 (0.4; -0.1 to 0.1).']
+    """
+    # Of a single window one row in ten is outside. Where the mean of windows has more spread than nine in ten paths
+    # cover, the limits move out, until all rows together are inside in 99 of 100 series like the paths.
+    unlikely = NormalDist().inv_cdf(1.0 - 0.01 / (2 * len(report)))
+    wider = 0.5 * max(unlikely / (NormalDist().inv_cdf(0.95) * max(n_windows, 1.0) ** 0.5) - 1.0, 0.0)
+    margin = wider * (report["high"] - report["low"])
+    outside = (report["windows"] < report["low"] - margin) | (report["windows"] > report["high"] + margin)
+    if not outside.any():
+        return []
+    rows = [f"{row.Index} ({row.windows:.2g}; {row.low:.2g} to {row.high:.2g})" for row in report[outside].itertuples()]
+    return [f"Windows of the series are outside low to high of the paths in {', '.join(rows)}."]
+
+
+def energy_shares(energy: Energy, ensemble: Tensor) -> pd.DataFrame:
+    """Return how much of each energy's distances from the median of an ensemble the one and the three largest are.
+
+    Args:
+        energy: Φ.
+        ensemble: paths (N, time).
+
+    Returns:
+        A row for each energy, with the columns `largest` and `largest three`, shares from 0 to 1.
+
+    Example:
+        >>> from mfmgdm_lib.energies import Autocovariance
+        >>> paths = torch.ones(9, 4, dtype=torch.float64) * torch.tensor([1.0] * 4 + [0.0] * 4 + [5.0])[:, None]
+        >>> energy_shares(Autocovariance(), paths)["largest"].round(2).tolist()
+        [0.86, 0.86]
+    """
+    with torch.no_grad():
+        values = energy(ensemble).double()
+    away = (values - values.median(0).values).abs().sort(0, descending=True).values
+    parts = torch.stack([away[:top].sum(0) for top in (1, 3)], -1) / away.sum(0).unsqueeze(-1)
+    return pd.DataFrame(parts.numpy(), index=list(energy.labels), columns=["largest", "largest three"])
+
+
+def shares_warnings(shares: pd.DataFrame, n_paths: int) -> list[str]:
+    """Say in how many energies three paths outweigh the others, as of 128 draws from a law that hardly has a mean.
+
+    Three of 128 values have half of the sum, on average, under a power law with exponent 1.2; at 1 there is no mean.
+
+    Args:
+        shares: of `energy_shares`.
+        n_paths: paths of the ensemble.
+
+    Returns:
+        A sentence, or none.
+
+    Example:
+        >>> shares_warnings(pd.DataFrame({"largest": [0.1], "largest three": [0.2]}, ["variance"]), 128)
+        []
+    """
+    carried = shares[shares["largest three"] > 0.5]
+    if carried.empty:
+        return []
+    worst = carried["largest three"].idxmax()
+    one, three = 100 * carried.loc[worst]
+    return [
+        f"Three of the {n_paths} paths that moved together outweigh all others in {len(carried)} of {len(shares)}"
+        f" energies, the most in {worst}: they are {three:.0f} % of the distances from the median, one alone"
+        f" {one:.0f} %. The mean is at the target, and the typical path is not: use another start."
+    ]
+
+
+def report_statistics(scaled: Tensor, mean: float, stddev: float) -> dict[str, Tensor]:
+    """Return the statistics that the report has of standardised paths, in the units of the series.
+
+    Args:
+        scaled: paths (N, time), by the mean and the standard deviation of the series.
+        mean: of the series, in its units.
+        stddev: the same.
+
+    Returns:
+        Those of `path_statistics` and `return_statistics` and the "drawdown", by name, (N,) each.
+
+    Example:
+        >>> noise = torch.randn(4, 128, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> found = report_statistics(noise, mean=1.0, stddev=0.01)
+        >>> found["mean"].round(decimals=1).tolist()
+        [1.0, 1.0, 1.0, 1.0]
+    """
+    found = path_statistics(scaled) | return_statistics(scaled)
+    found["stddev"] = stddev * found["stddev"]
+    found["drawdown"] = stddev * maximum_drawdown(mean / stddev + scaled)
+    shifted = {name: mean + stddev * found[name] for name in found if name == "mean" or name.startswith("tail 0")}
+    return found | shifted
+
+
+REPORTED = {
+    "mean": "mean",
+    "standard deviation": "stddev",
+    "skewness": "skewness",
+    "kurtosis": "kurtosis",
+    "tail index": "tail index",
+    **{f"{100 * share:g} % quantile": f"tail {share}" for share in TAILS},
+    "autocorrelation, lag 1": "acf 1",
+    **{f"autocorrelation of squares, lag {lag}": f"squares {lag}" for lag in (1, 5, 10, 20)},
+    **{f"autocorrelation of sizes, lag {lag}": f"sizes {lag}" for lag in (50, 100)},
+    "leverage, lag 1": "leverage 1",
+    "leverage, lags 1 to 20": "leverage",
+    "time asymmetry": "time asymmetry",
+    **{f"standard deviation of sums of {points}": f"sum {points} stddev" for points in (5, 20)},
+    **{f"kurtosis of sums of {points}": f"sum {points} kurtosis" for points in (5, 20)},
+    "maximum drawdown": "drawdown",
+}
+"""The names of the statistics of `report_statistics`, by the labels of their rows in the report."""
+
+
+def series_warnings(series: Any, length: int = 0) -> list[str]:
+    """Return signs that a series is not stationary, or too short to estimate its statistics, in sentences.
+
+    Args:
+        series: finite numbers (points,) that are not all the same, in any unit.
+        length: points of the paths wanted.
+
+    Raises:
+        ValueError: not such a series.
+    """
+    observed = as_series("series", series).double().cpu()
+    scaled = (observed - observed.mean()) / observed.std(correction=0)
+    found = []
+    n = len(scaled)
+    if n < _LONG_ENOUGH:
+        found.append(f"The series has {n} points: its statistics are rough, and the paths take them as true.")
+    if length > n:
+        found.append(f"The paths are longer ({length}) than the series ({n}).")
+    memory = float(autocorrelation(scaled, 1))
+    if memory > 0.9:
+        found.append(
+            f"The autocorrelation at lag 1 is {memory:.2f}: these look like levels. Use returns or differences."
+        )
+    halves = [float(half.std(correction=0)) for half in (scaled[: n // 2], scaled[n // 2 :])]
+    # Neighbours that are alike count for less: the error of a mean grows with the autocorrelation.
+    independent = n * (1.0 - memory) / (1.0 + memory)
+    drift = abs(float(scaled[: n // 2].mean() - scaled[n // 2 :].mean())) * max(independent / 4.0, 0.0) ** 0.5
+    if memory <= 0.9 and drift > _UNLIKELY:
+        found.append(f"The means of the two halves are {drift:.1f} standard errors apart: there may be a trend.")
+    if max(halves) > 2.0 * min(halves):
+        found.append(f"One half of the series varies {max(halves) / min(halves):.1f} times as much as the other.")
+    still = float((scaled[1:] == scaled[:-1]).double().mean())
+    if still > 0.2:
+        found.append(f"{100 * still:.0f} % of the values repeat the one before: coarse quotes, or filled gaps.")
+    if (season := _cycle_length(scaled)) is not None:
+        found.append(f"There is a cycle of {season} points, which no energy here can reproduce.")
+    return found
+
+
+def _cycle_length(scaled: Tensor) -> int | None:
+    """Period of a cycle: a peak of the periodogram whose probability under noise is below one in a million; or None."""
+    power = torch.fft.rfft(scaled).abs().square()[1:]
+    width = 50
+    if len(power) <= width:
+        return None
+    padded = torch.nn.functional.pad(power[None, None], (width, width), mode="reflect")[0, 0]
+    around = padded.unfold(0, 2 * width + 1, 1).median(-1).values / np.log(2.0)  # the mean of an exponential variable
+    excess = power / around
+    peak = int(excess.argmax())
+    period = len(scaled) / (peak + 1)
+    likely = float(excess[peak]) > np.log(1e6 * len(power)) and 2 <= period <= len(scaled) / 4
+    return round(period) if likely else None

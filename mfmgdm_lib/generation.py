@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 from torch.distributions import constraints
 
@@ -15,15 +16,16 @@ from mfmgdm_lib._checks import as_series, check_member, check_positive, check_po
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.energies import Energy, StylizedFacts
 from mfmgdm_lib.errors import DivergedError, Message
+from mfmgdm_lib.flows import FrozenFlow
 from mfmgdm_lib.processes import ARGARCH, Exponential, Process, StudentNoise, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
-from mfmgdm_lib.processes.fits import FEWEST_DEGREES, STARTS, starting_law, starting_paths
+from mfmgdm_lib.processes.fits import FEWEST_DEGREES, STARTS, settled, starting_law, starting_paths
 from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
 from mfmgdm_lib.report import energy_shares, path_report, report_warnings, series_warnings, shares_warnings
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
 from mfmgdm_lib.target import Target, target_from_data
 
-__all__ = ["Generation", "generate"]
+__all__ = ["Generation", "compare_flow", "generate"]
 
 _ENSEMBLE = 128
 """Paths that move together at least: a small ensemble loses entropy as single paths do (Figure 4)."""
@@ -55,6 +57,10 @@ class Generation:
         loss: L of the mean energy at the end, relative to the target.
         steps: steps that the flow took.
         start: the law that the paths started from, in the units of the standardised series.
+        seed: what the paths were drawn with.
+        observed: the series as it was given, if it is a pandas Series, with its dates and `attrs`; else None.
+        flow: the flow that the paths moved along, frozen, in the units of the series: independent paths like them, as
+            many as are wanted. None on the half-line, where entries rest at 0 and leave it.
     """
 
     paths: Tensor
@@ -65,6 +71,9 @@ class Generation:
     loss: float
     steps: int
     start: Process
+    seed: Seed = None
+    observed: pd.Series | None = None
+    flow: FrozenFlow | None = None
 
 
 def generate(
@@ -140,8 +149,9 @@ def generate(
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
     gram_paths = _GRAM_PATHS if energy.bandwidth is None else None
     flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support, gram_paths=gram_paths)
-    last = _flown(flow, x0, duration, law)
+    last, weights = _flown(flow, x0, duration, law)
     paths = last.paths[:n_paths]
+    units = (mean, stddev, series.attrs.get("unit") if isinstance(series, pd.Series) else None)
     report, shares = path_report(scaled, last.paths, n_paths, mean, stddev), energy_shares(energy, last.paths)
     return Generation(
         paths=mean + stddev * paths,
@@ -159,15 +169,20 @@ def generate(
         loss=float(last.loss.mean()),
         steps=last.step,
         start=law,
+        seed=seed,
+        observed=series if isinstance(series, pd.Series) else None,
+        flow=_frozen(flow, weights, law, last.paths, units) if support.whole_line else None,
     )
 
 
-def _flown(flow: GradientFlow, x0: Tensor, duration: float, law: Process) -> FlowState:
-    """The state at the end, or an error with what can be changed here."""
-    step = 0
+def _flown(flow: GradientFlow, x0: Tensor, duration: float, law: Process) -> tuple[FlowState, list[Tensor]]:
+    """The state at the end with the weights of all steps, or an error with what can be changed here."""
+    step, weights = 0, []
     try:
         for state in flow.steps(x0, duration, max_steps=_MOST_STEPS):
             step = state.step
+            if state.weights is not None:
+                weights.append(state.weights)
     except DivergedError as error:
         raise DivergedError(
             Message(
@@ -178,7 +193,69 @@ def _flown(flow: GradientFlow, x0: Tensor, duration: float, law: Process) -> Flo
             ),
             step=step,
         ) from error
-    return state
+    return state, weights
+
+
+def _frozen(
+    flow: GradientFlow,
+    weights: list[Tensor],
+    law: Process,
+    ensemble: Tensor,
+    units: tuple[float, float, str | None],
+) -> FrozenFlow:
+    """The steps of one ensemble as a flow of independent paths, in the units of the series."""
+    loc, scale, unit = units
+    return FrozenFlow(
+        flow.energy,
+        flow.target,
+        float(flow.target.mean.square().sum()),  # a rate of 1, for the weights are all that gradients are multiplied by
+        torch.cat(weights),
+        start=settled(law),
+        length=ensemble.shape[-1],
+        ensemble_size=len(ensemble),
+        loc=loc,
+        scale=scale,
+        unit=unit,
+        redraw=True,
+    )
+
+
+def compare_flow(made: Generation, n_paths: int = 256, seed: Seed = 1) -> tuple[pd.DataFrame, list[str]]:
+    """Return the report of fresh paths of a generation's flow beside the series, and reasons to doubt them.
+
+    A flow of independent paths meets wilder ones than its ensemble had. Its energies need not be at the target.
+
+    Args:
+        made: what `generate` returned, on the real line.
+        n_paths: fresh paths.
+        seed: whatever `numpy.random.default_rng` takes.
+
+    Raises:
+        ValueError: a generation without a flow.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> made = mm.generate(mm.processes.AR([0.5]).sample(1, 400, seed=0)[0], n_paths=3, length=64, start="noise")
+        >>> report, notes = compare_flow(made)
+        >>> report.shape
+        (26, 5)
+    """
+    if (flow := made.flow) is None:
+        said = "the paths are on the half-line, where entries rest at 0, and have no flow; expected the real line."
+        raise ValueError(Message(said, "Leave support out.", option="Leave --flow or --support out."))
+    starts = flow.start.sample(n_paths, flow.length, seed)
+    with torch.no_grad():
+        paths = flow.ends(starts)
+    units = flow.loc or 0.0, flow.scale or 1.0
+    scaled, fresh = ((x - units[0]) / units[1] for x in (made.series, paths))
+    report = path_report(scaled, fresh, len(fresh), *units)
+    notes = report_warnings(report, scaled.shape[-1] / fresh.shape[-1])
+    if left_out := n_paths - len(fresh):
+        notes.append(
+            f"The flow leaves out {left_out} of {n_paths} fresh starts, which are wilder than it can take: one of a"
+            " larger ensemble, of 1000 paths or more, leaves out fewer."
+        )
+    return report, notes
 
 
 def _starting_law(scaled: Tensor, starts: Sequence[str]) -> tuple[Process, list[str]]:

@@ -85,7 +85,11 @@ def test_log_returns_are_log_ratios() -> None:
     np.testing.assert_allclose(returns, expected, rtol=0, atol=1e-15)
     assert returns.index.equals(closes.index[1:]) and returns.dtype == np.float64
     assert returns.name == "S&P 500 log-return"
-    assert returns.attrs == closes.attrs | {"unit": "log-return per trading day"}
+    assert returns.attrs == closes.attrs | {
+        "unit": "log-return per trading day",
+        "level_unit": "index points",
+        "returns": "log",
+    }
     assert closes.attrs["unit"] == "index points"
 
 
@@ -94,7 +98,11 @@ def test_differences_keep_the_unit_and_take_levels_below_0() -> None:
     rates.attrs["unit"] = "percent per annum"
     changes = data.returns(rates, "difference")
     assert changes.tolist() == [-2.0, -3.0] and changes.dtype == np.float64 and changes.name == "difference"
-    assert changes.attrs == {"unit": "percent per annum per trading day"}
+    assert changes.attrs == {
+        "unit": "percent per annum per trading day",
+        "level_unit": "percent per annum",
+        "returns": "difference",
+    }
 
 
 @pytest.mark.parametrize(

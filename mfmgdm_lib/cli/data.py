@@ -10,7 +10,7 @@ import click
 
 from mfmgdm_lib.cli.errors import reported_errors, shell_message
 from mfmgdm_lib.cli.options import PUBLISHERS
-from mfmgdm_lib.cli.reading import reading_options, returns_and_doubts, stop_if_strict, summary
+from mfmgdm_lib.cli.reading import Source, read_levels, reading_options, returns_and_doubts, stop_if_strict, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,21 +24,21 @@ def data_group() -> None:
 
 
 @data_group.command("inspect")
-@click.argument("file", metavar="SERIES", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("source", metavar="SERIES", type=Source())
 @reading_options
-def inspect(file: Path, kind: str, strict: bool, **reading: Any) -> None:
+def inspect(source: Path | str, kind: str, strict: bool, **reading: Any) -> None:
     """Say what would be read from a file, and what speaks against it.
 
     SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
-    each date. `mfmgdm generate` has the same options, and says the same before it begins.
+    each date; or a series of a publisher, such as yahoo:^GSPC, fred:DGS10, or cache:fred:DGS10 for the one that was
+    fetched before, without a network. `mfmgdm generate` has the same options, and says the same before it begins.
     """
-    from mfmgdm_lib import data
     from mfmgdm_lib.data.checks import spell_date
     from mfmgdm_lib.data.series import days_between
     from mfmgdm_lib.report import series_warnings
 
     with reported_errors():
-        series = data.read_series(file, **reading)
+        series = read_levels(source, **reading)
     click.echo(summary(series))
     gaps = days_between(series.index)
     if len(gaps):
@@ -80,7 +80,7 @@ def fetch(source: str, identifier: str, start: str | None, end: str | None, refr
         f"{source} {series.name}: {len(series)} rows, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']},"
         f" {about['unit']}"
     )
-    for name in ("source", "url", "retrieved", "dropped", "note"):
+    for name in ("source", "url", "retrieved", "dropped", "note", "path"):
         if name in about:
             click.echo(f"{name}: {about[name]}")
 

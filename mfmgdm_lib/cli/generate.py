@@ -7,19 +7,41 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfmgdm_lib.cli.energies import ENERGY_NAMES, energy_of
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, check_out, option_group, paths_options
-from mfmgdm_lib.cli.reading import reading_options, returns_and_doubts, stop_if_strict, summary
+from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, option_group, paths_options
+from mfmgdm_lib.cli.reading import Source, read_levels, reading_options, returns_and_doubts, stop_if_strict, summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mfmgdm_lib.generation import Generation
+
 __all__ = ["generate"]
+
+Outputs = list[tuple[str, Path | None, tuple[str, ...]]]
+"""Options, the files that they name, and the suffixes that those may have."""
 
 _POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
 """What a point of a path is, by the frequency of the series."""
 
+
+def _level(context: click.Context, parameter: click.Parameter, value: str | None) -> float | str | None:
+    """A number, or "last"."""
+    try:
+        return value if value in (None, "last") else float(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no number; expected one such as 4700, or last.") from error
+
+
 _generation_options = option_group(
+    click.option(
+        "--energy",
+        "energy_name",
+        metavar="NAME",
+        help=f"{', '.join(ENERGY_NAMES)}, or one spelled out, as 'StylizedFacts(lags=5)'.  [default: the stylised facts"
+        " with leverage at 20 lags]",
+    ),
     click.option("--length", type=click.IntRange(min=64), default=1024, show_default=True, help="Points of each path."),
     click.option(
         "--start",
@@ -39,62 +61,157 @@ _generation_options = option_group(
         metavar="FILE",
         help=f"File for a figure of the report: {', '.join(FIGURE_SUFFIXES)}.",
     ),
+    click.option(
+        "--prices",
+        metavar="LEVEL",
+        callback=_level,
+        help="Write prices or rates in place of returns, from this one on, as 4700; or from the last.",
+    ),
+    click.option("--dates", is_flag=True, help="Give rows the dates after the last in place of numbers."),
+    click.option(
+        "--risk",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="File for value at risk, expected shortfall and drawdowns at 1, 5 and 20 points: .csv.",
+    ),
+    click.option(
+        "--flow",
+        "flow_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="File for the frozen flow, of which `mfmgdm sample` draws any number of paths: .npz.",
+    ),
 )
 
 
 @click.command("generate")
-@click.argument("file", metavar="SERIES", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("source", metavar="SERIES", type=Source())
 @reading_options
 @paths_options(100, PATHS_SUFFIXES)
 @_generation_options
 def generate(
-    file: Path,
+    source: Path | str,
     kind: str,
     strict: bool,
     n_paths: int,
     length: int,
     seed: int,
+    energy_name: str | None,
     start: str | None,
     support: str,
+    prices: float | str | None,
+    dates: bool,
     out: Path,
-    plot: Path | None,
     force: bool,
+    plot: Path | None,
+    risk: Path | None,
+    flow_file: Path | None,
     **reading: Any,
 ) -> None:
     """Generate paths like one observed series.
 
     SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
-    each date. `mfmgdm data inspect SERIES` says what would be read. The last lines of the answer say what speaks
-    against trusting the paths.
+    each date; or a series of a publisher, such as yahoo:^GSPC, fred:DGS10, or cache:fred:DGS10 for the one that was
+    fetched before, without a network. `mfmgdm data inspect SERIES` says what would be read. The last lines of the
+    answer say what speaks against trusting the paths.
     """
     from torch.distributions import constraints
 
-    from mfmgdm_lib import data, generation
-    from mfmgdm_lib.io.files import check_output, report_text, save_figure, save_paths
+    from mfmgdm_lib import generation
+    from mfmgdm_lib.io.files import report_text, save_paths
 
+    outputs: Outputs = [("--out", out, PATHS_SUFFIXES), ("--plot", plot, FIGURE_SUFFIXES)]
+    outputs += [("--risk", risk, (".csv",)), ("--flow", flow_file, (".npz",))]
     with reported_errors():
-        check_out(out, PATHS_SUFFIXES, force, file, "series")
-        if plot is not None:
-            check_output(plot, FIGURE_SUFFIXES, force)
-        series, doubts = returns_and_doubts(data.read_series(file, **reading), kind)
-        click.echo("\n".join([summary(series), *_frequency_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        _check_outputs(outputs, force, source)
+        _check_choices(kind, support, prices, risk, flow_file)
+        levels = read_levels(source, **reading)
+        series, doubts = returns_and_doubts(levels, kind)
+        click.echo("\n".join([summary(levels), *_point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
-        made = generation.generate(series, n_paths, length, seed, start=start, support=getattr(constraints, support))
+        first = None if prices is None else float(levels.iloc[-1] if prices == "last" else prices)
+        chosen = None if energy_name is None else energy_of(energy_name, length, series)
+        made = generation.generate(
+            series, n_paths, length, seed, energy=chosen, start=start, support=getattr(constraints, support)
+        )
         if strict and made.notes:
             click.echo(report_text(made))
         stop_if_strict(strict, made.notes)
-        figure = None
+        click.echo(f"Wrote {save_paths(made, out, prices=first, dates=dates, force=force)}")
         if plot is not None:
-            from mfmgdm_lib.plotting import generation_report
-
-            figure = generation_report(made, unit=series.attrs["unit"])
-        click.echo(f"Wrote {save_paths(made, out, force=force)}")
-        if plot is not None and figure is not None:
-            click.echo(f"Wrote {save_figure(figure, plot, force=force)}")
+            _write_figure(made, plot, force)
+        if risk is not None:
+            _write_risk(made, risk, kind, force)
+        if flow_file is not None:
+            _write_flow(made, flow_file)
         click.echo(f"\n{report_text(made)}")
 
 
-def _frequency_line(series: pd.Series) -> list[str]:
+def _check_outputs(outputs: Outputs, force: bool, source: Path | str) -> None:
+    """Refuse files that could not be written, that are the series itself, or that are two outputs at once."""
+    from mfmgdm_lib.io.files import check_output
+
+    seen: dict[Path, str] = {}
+    for option, file, suffixes in outputs:
+        if file is None:
+            continue
+        check_output(file, suffixes, force)
+        if isinstance(source, Path) and file.exists() and file.samefile(source):
+            raise ValueError(f"{option} is {file}, the series itself; expected another file. Name another one.")
+        if (other := seen.setdefault(file.absolute(), option)) != option:
+            raise ValueError(f"{option} and {other} are both {file}; expected two files. Name another one.")
+
+
+def _check_choices(
+    kind: str, support: str, prices: float | str | None, risk: Path | None, flow_file: Path | None
+) -> None:
+    """Refuse options that do not go together before anyone has waited for them."""
+    for option, value in (("--prices", prices), ("--risk", risk)):
+        if kind == "none" and value is not None:
+            raise ValueError(
+                f"{option} is {value} with --returns none; expected log or difference, for levels are sums of such"
+                f" returns. Use --returns log for log-returns of prices, or leave {option} out."
+            )
+    if prices not in (None, "last") and kind == "log" and not float(prices) > 0:
+        raise ValueError(f"--prices is {prices}; expected a price above 0. Use such as --prices 100.")
+    if flow_file is not None and support != "real":
+        raise ValueError(
+            f"--flow is {flow_file} with --support {support}; expected the real line, for where entries rest at 0 there"
+            " is no flow. Leave --flow out."
+        )
+
+
+def _write_figure(made: Generation, file: Path, force: bool) -> None:
+    from mfmgdm_lib.io.files import save_figure
+    from mfmgdm_lib.plotting import generation_report
+
+    assert made.observed is not None
+    click.echo(f"Wrote {save_figure(generation_report(made, unit=made.observed.attrs['unit']), file, force=force)}")
+
+
+def _write_risk(made: Generation, file: Path, kind: str, force: bool) -> None:
+    """Write and print the losses, of all paths, by horizon."""
+    from mfmgdm_lib.io.files import save_table
+    from mfmgdm_lib.risk import HORIZONS, risk_table
+
+    table = risk_table(made.paths, [h for h in HORIZONS if h <= made.paths.shape[-1]], kind=kind)
+    click.echo(f"Wrote {save_table(table, file, force=force)}")
+    unit = "shares of the price" if kind == "log" else "the unit of the series"
+    click.echo(f"\nLosses within so many points, {unit}, from {len(made.paths)} paths:")
+    click.echo(table.to_string(float_format="{:.4g}".format, na_rep="–"))
+
+
+def _write_flow(made: Generation, file: Path) -> None:
+    """Write the flow, and say how fresh paths of it compare with the series."""
+    from mfmgdm_lib.generation import compare_flow
+
+    assert made.flow is not None
+    click.echo(f"Wrote {made.flow.save(file)}: draw paths with mfmgdm sample {file} --out FILE")
+    _, notes = compare_flow(made)
+    click.echo("\n".join(f"Note on the flow: {note}" for note in notes) or "Nothing speaks against fresh paths of it.")
+
+
+def _point_line(series: pd.Series) -> list[str]:
     """What a point of a path is, where it is no trading day."""
     frequency = series.attrs["frequency"]
     if frequency == "daily":

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from mfmgdm_lib.cli.options import option_group
+from mfmgdm_lib.cli.options import PUBLISHERS, option_group
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DOUBTED", "reading_options", "returns_and_doubts", "stop_if_strict", "summary"]
+__all__ = ["DOUBTED", "Source", "read_levels", "reading_options", "returns_and_doubts", "stop_if_strict", "summary"]
 
 DOUBTED = 3
 """Exit status of a command that was told to be strict, and had doubts."""
 
 Command = Callable[..., Any]
+
+
+_ELSEWHERE = re.compile(rf"(cache:)?({'|'.join(PUBLISHERS)}):(.+)")
+"""A series that is not in a file of the user's."""
+
+
+class Source(click.Path):
+    """A file that is there, as a Path, or the name of a series elsewhere, as text."""
+
+    name = "source"
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return a Path or a name."""
+        if isinstance(value, str) and _ELSEWHERE.fullmatch(value):
+            return value
+        return super().convert(value, parameter, context)
 
 
 def reading_options(command: Command) -> Command:
@@ -63,6 +85,8 @@ def reading_options(command: Command) -> Command:
             callback=_pairs,
             help="Take such rows only; may be repeated.",
         ),
+        click.option("--since", metavar="DATE", help="Leave out earlier dates, as 2003-01-01."),
+        click.option("--until", metavar="DATE", help="Leave out later dates."),
         click.option(
             "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out lines at the beginning."
         ),
@@ -93,6 +117,52 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     if wrong := [value for value, (_, mark, _) in zip(values, pairs, strict=True) if not mark]:
         raise click.BadParameter(f"{wrong[0]!r} has no =; expected COLUMN=TEXT, as Symbol=AAA.")
     return {name: text for name, _, text in pairs}
+
+
+def read_levels(source: Path | str, since: str | None, until: str | None, **reading: Any) -> pd.Series:
+    """Return the series of a file, as `read_series` reads it, of a publisher or of the cache, between two dates.
+
+    Args:
+        source: what `Source` returned.
+        since: the first date; None for all.
+        until: the last date; None for all.
+        **reading: the other options of `reading_options`, which are for files.
+
+    Raises:
+        ValueError: what cannot be read, or no date between the two.
+    """
+    from mfmgdm_lib import data
+
+    if isinstance(source, Path):
+        return _between(data.read_series(source, **reading), since, until)
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in reading and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT:
+            raise ValueError(
+                f"{option.opts[0]} is given for {source}; expected it for files alone, as that comes with dates and"
+                " values. Leave it out."
+            )
+    cached, publisher, identifier = _ELSEWHERE.fullmatch(source).groups()  # type: ignore[union-attr]
+    series = data.kept(publisher, identifier) if cached else data.fetch(publisher, identifier)
+    return _between(series, since, until)
+
+
+def _between(series: pd.Series, since: str | None, until: str | None) -> pd.Series:
+    """The part of a series from a date to another, with what is still true of it in its `attrs`."""
+    from mfmgdm_lib.data.checks import parse_window, spell_date
+    from mfmgdm_lib.data.series import describe
+
+    if since is None and until is None:
+        return series
+    first, last = parse_window(since, until)
+    window = series.loc[first:last]
+    if window.empty:
+        raise ValueError(
+            f"--since {since} and --until {until} leave nothing of {spell_date(series.index[0])} to"
+            f" {spell_date(series.index[-1])}; expected dates that overlap. Move one of the two."
+        )
+    window.attrs = {**series.attrs, **describe(window)}
+    return window
 
 
 def returns_and_doubts(levels: pd.Series, kind: str) -> tuple[pd.Series, list[str]]:

@@ -17,7 +17,7 @@ from mfmgdm_lib.data.checks import spell_date
 from mfmgdm_lib.data.files import read_table
 from mfmgdm_lib.errors import NewerFormatError
 
-__all__ = ["Query", "cache_folder", "cached", "load", "save", "verify_cache"]
+__all__ = ["Query", "cache_folder", "cached", "load", "read_cached", "save", "verify_cache"]
 
 FORMAT = 1  # of the layout; a file with a higher one is from a later library
 _COLUMNS = ["source", "id", "first", "last", "rows", "retrieved", "sha256", "path"]
@@ -123,6 +123,15 @@ def verify_cache() -> pd.DataFrame:
     """
     rows = [_row(path) for path in sorted(cache_folder().glob("*.csv"))]
     return pd.DataFrame(rows, columns=[*_COLUMNS, "state"])
+
+
+def read_cached(path: Path) -> pd.Series:
+    """Return the series of one file of the cache.
+
+    Raises:
+        ValueError: a damaged file, or one of a later library.
+    """
+    return _read(path)[1]
 
 
 def _row(path: Path) -> list[Any]:

@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import as_series, check_member
+from mfmgdm_lib._checks import as_series, check_finite, check_member, check_number, check_paths
 from mfmgdm_lib.data.checks import check_values, spell_date
 from mfmgdm_lib.errors import Message
 
-__all__ = ["days_between", "describe", "look_like_changes", "returns", "standardize", "unstandardize"]
+__all__ = ["days_between", "describe", "levels", "look_like_changes", "returns", "standardize", "unstandardize"]
 
 Values = TypeVar("Values", pd.Series, np.ndarray, Tensor)
 
@@ -31,7 +32,8 @@ def returns(series: pd.Series, kind: str = "log") -> pd.Series:
 
     Returns:
         A float64 series that is one shorter: each change at the date on which it ends. Its `attrs` are those of
-        `series`, but for the `unit`: log-returns have no dimension, differences have that of the levels.
+        `series`, but for the `unit`: log-returns have no dimension, differences have that of the levels; the kind
+        as `returns`, and the unit of the levels as `level_unit`.
 
     Raises:
         TypeError: not a pandas series of real numbers.
@@ -55,8 +57,47 @@ def returns(series: pd.Series, kind: str = "log") -> pd.Series:
     result = pd.Series(changes, index=series.index[1:], name=name if series.name is None else f"{series.name} {name}")
     frequency = series.attrs.get("frequency") or describe(series)["frequency"]
     unit = "log-return" if kind == "log" else series.attrs.get("unit", "unit of the levels")
-    result.attrs = {**series.attrs, "unit": f"{unit} per {_PERIODS.get(frequency, 'observation')}"}
+    per = _PERIODS.get(frequency, "observation")
+    result.attrs = {**series.attrs, "unit": f"{unit} per {per}", "returns": kind}
+    if "unit" in series.attrs:
+        result.attrs["level_unit"] = series.attrs["unit"]
     return result
+
+
+def levels(changes: Any, first: float, kind: str = "log") -> Tensor:
+    """Add changes up to the levels that they lead to, as prices from returns: the inverse of `returns`.
+
+    Args:
+        changes: (*, time), log-returns or differences: a tensor, an array or a pandas Series.
+        first: the level before the first change; above 0 for log-returns.
+        kind: "log" or "difference", as for `returns`.
+
+    Returns:
+        A float64 tensor (*, time + 1), with `first` at the beginning.
+
+    Raises:
+        TypeError, ValueError: changes that are not finite numbers, another kind, a first level that cannot be one, or
+            levels too large to be written down.
+
+    Example:
+        >>> levels(torch.tensor([[1.0, -0.5]]), first=3.0, kind="difference").tolist()
+        [[3.0, 4.0, 3.5]]
+    """
+    values = changes if isinstance(changes, Tensor) else torch.as_tensor(np.asarray(changes, dtype=np.float64))
+    values = check_finite("changes", check_paths("changes", values)).double()
+    check_number("first", first)
+    if check_member("kind", kind, ("log", "difference")) == "log" and not first > 0:
+        raise ValueError(
+            f'first is {first}; expected a price above 0 for log-returns. Use the last one, or kind="difference".'
+        )
+    sums = torch.nn.functional.pad(values.cumsum(-1), (1, 0))
+    found = first * sums.exp() if kind == "log" else first + sums
+    if not torch.isfinite(found).all() or (kind == "log" and not (found > 0).all()):
+        raise ValueError(
+            f"levels from {first} reach {float(found.max())} and {float(found.min())}; expected finite ones, above"
+            " 0 for log-returns. Use shorter paths, or changes in the units of the series."
+        )
+    return found
 
 
 def _check_ascending(index: pd.Index) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mfmgdm_lib._checks import check_member
-from mfmgdm_lib.data.cache import Query, load, save
+from mfmgdm_lib.data.cache import Query, cache_folder, cached, load, read_cached, save
 from mfmgdm_lib.data.checks import check_series, parse_window, spell_date
 from mfmgdm_lib.data.download import get
 from mfmgdm_lib.data.files import describe_file, read_table
@@ -20,7 +20,7 @@ from mfmgdm_lib.data.quotes import address, get_quotes
 from mfmgdm_lib.data.series import describe
 from mfmgdm_lib.errors import Message
 
-__all__ = ["ecb", "fetch", "fred", "riksbank", "sp500", "yahoo"]
+__all__ = ["ecb", "fetch", "fred", "kept", "riksbank", "sp500", "yahoo"]
 
 Date = str | datetime.date | None
 
@@ -48,8 +48,8 @@ def fetch(
 
     Returns:
         A float64 series by ascending date. Its `attrs` have `source`, `unit`, `frequency`, `longest_gap_days`,
-        `sha256`; of a download also `url`, `retrieved` (ISO time, UTC) and the number of days without a value, which
-        are left out, as `dropped`; and a `note` where the window is not covered.
+        `sha256` and the `path` of the file; of a download also `url`, `retrieved` (ISO time, UTC) and the number of
+        days without a value, which are left out, as `dropped`; and a `note` where the window is not covered.
 
     Raises:
         ConnectionError: no whole answer; it says from where, and what came instead.
@@ -77,11 +77,42 @@ def fetch(
         return _read_local(Path(folder).expanduser(), query, publisher)
     old = load(query)
     if old is not None and not refresh:
-        return old
+        return _at(query.path, old)
     new = _download(query, publisher)
     if old is not None and refresh != "accept":
         _check_revision(query, old, new)
-    return save(query, new)
+    return _at(query.path, save(query, new))
+
+
+def kept(source: str, identifier: str) -> pd.Series:
+    """Return a series that was fetched before, from the cache and without a network, whatever its dates.
+
+    Arguments and result are those of `fetch`.
+
+    Raises:
+        FileNotFoundError: the cache has no such series.
+        ValueError: it has several, of other dates.
+    """
+    canonical = PUBLISHERS[check_member("source", source, tuple(PUBLISHERS))].canonical(identifier)
+    table = cached()
+    here = table[(table["source"] == source) & (table["id"] == canonical)]
+    if here.empty:
+        raise FileNotFoundError(
+            f"{cache_folder()} has no {source} {identifier}; expected one that was fetched. Fetch it first."
+        )
+    if len(here) > 1:
+        raise ValueError(
+            f"{cache_folder()} has {len(here)} files of {source} {identifier}, of other dates; expected one. Name the"
+            f" file: {', '.join(here['path'])}."
+        )
+    path = Path(here["path"].item())
+    return _at(path, read_cached(path))
+
+
+def _at(path: Path, series: pd.Series) -> pd.Series:
+    """The series, with the file that it is kept in among its `attrs`."""
+    series.attrs["path"] = str(path)
+    return series
 
 
 def yahoo(symbol: str, start: Date = None, end: Date = None) -> pd.Series:
@@ -163,7 +194,7 @@ def _read_local(folder: Path, query: Query, publisher: Publisher) -> pd.Series:
             " columns date and value."
         ) from error
     source = f"{found} in MFMGDM_DATA_DIR, for {query.source} {query.identifier}"
-    return _finish(series, query, publisher, {"source": source})
+    return _at(path, _finish(series, query, publisher, {"source": source}))
 
 
 def _read_rows(title: str, content: bytes, query: Query, publisher: Publisher) -> pd.Series:

@@ -37,9 +37,12 @@ class FlowState(State):
 
     Attributes:
         time: how long they have flowed, in the units of step size times steps of the descent that this stands for.
+        weights: what the gradients of the energies were multiplied by in the step that led here, (N / members, K),
+            float64, the same for all members of an ensemble; None before the first step.
     """
 
     time: float = 0.0
+    weights: Tensor | None = None
 
 
 @register
@@ -193,7 +196,8 @@ class GradientFlow:
                 miss = float((after.mismatch[::members] - aim).norm(dim=-1).mean()) / scale
             if miss <= self.tolerance:
                 longer = min(_GROWTH, _CAUTION * (self.tolerance / max(miss, 1e-300)) ** 0.5)
-                return FlowState(**{**vars(after), "time": state.time + length * norm}), length, longer * length
+                done = FlowState(**vars(after), time=state.time + length * norm, weights=weights)
+                return done, length, longer * length
             length *= max(_SHRINK, _CAUTION * (self.tolerance / miss) ** 0.5)
             if length * norm < torch.finfo(torch.float64).eps * max(state.time, 1e-30):
                 raise DivergedError(

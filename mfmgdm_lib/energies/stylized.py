@@ -75,8 +75,9 @@ class StylizedFacts(BandedEnergy):
         scaled = weights.unsqueeze(-2) / x.shape[-1]
         curvature = self._curvature(x, scaled)
         force = add_neighbours(curvature * x, x, 1, scaled[..., 1])
+        squares = x * x
         for lag, scale in self._scales(scaled):
-            force[..., :-lag].addcmul_(x[..., lag:].square(), scale)
+            force[..., :-lag].addcmul_(squares[..., lag:], scale)
 
         def product(vectors: Tensor) -> Tensor:
             products, curved = x * vectors, torch.zeros_like(x)

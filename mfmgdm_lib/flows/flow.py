@@ -19,8 +19,10 @@ from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import flat_energy
+from mfmgdm_lib.errors import DivergedError
 from mfmgdm_lib.flows.files import KIND, check_energy, flow_arrays, flow_parts, stored_energy
 from mfmgdm_lib.flows.transform import FrozenState, FrozenTransform, apply_in_chunks
+from mfmgdm_lib.flows.units import Units
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
 from mfmgdm_lib.processes.base import Process, Seed, Size, generator
 from mfmgdm_lib.specification import from_spec, register
@@ -67,9 +69,17 @@ class FrozenFlow(Distribution):
         length: points d of each path, or the shape of a path that is no series.
         n_steps: number of steps T; None for as many as there are mismatches.
         ensemble_size: paths of the ensemble that the mismatches are means over.
+        loc: what is added to every entry of a path after the last step,
+        scale: and by what it is multiplied before, where paths are wanted in the units of a series: its mean and
+            standard deviation. Only on the real line.
+        unit: those units in words, which files tell.
+        redraw: whether `sample` leaves out starts whose paths stop being finite, and draws others: the law is that of
+            the paths that stay finite, whose density is higher than `log_prob` by a constant. An energy of higher
+            than second order may push a path that is wilder than all of the ensemble further and further.
 
     Raises:
-        ValueError: mismatches of another shape, a target of other energies, or neither mismatches nor n_steps.
+        ValueError: mismatches of another shape, a target of other energies, neither mismatches nor n_steps, or a loc
+            and a scale that are none.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -98,6 +108,10 @@ class FrozenFlow(Distribution):
         length: Size,
         n_steps: int | None = None,
         ensemble_size: int = 1,
+        loc: float | None = None,
+        scale: float | None = None,
+        unit: str | None = None,
+        redraw: bool | None = None,
     ) -> None:
         self.length = energy.path_length(length, start)
         shape = as_shape("length", self.length)
@@ -118,12 +132,14 @@ class FrozenFlow(Distribution):
             raise ValueError("mismatches and n_steps are None; expected one of them. Use model.freeze.")
         self.mismatches = mismatches
         self.n_steps = check_positive_int("n_steps", n_steps, minimum=0)
+        self.loc, self.scale, self.unit, self.redraw = loc, scale, unit, redraw
+        self._units = Units.of(loc, scale, self._model.support)
         super().__init__(event_shape=torch.Size(shape), validate_args=False)
 
     def __repr__(self) -> str:
         return (
             f"FrozenFlow({self.energy!r}, {self.n_steps} steps of size {self.step_size:g} from {self.start!r},"
-            f" {' × '.join(map(str, self.event_shape))} points)"
+            f" {' × '.join(map(str, self.event_shape))} points{'' if self.unit is None else f', {self.unit}'})"
         )
 
     @property
@@ -154,8 +170,30 @@ class FrozenFlow(Distribution):
 
     def rsample(self, sample_shape: Shape = (), seed: Seed = None) -> Tensor:
         """Draw as `sample` does, with a graph through the steps to `mismatches` where they require a gradient."""
-        shape, starts, _ = self._draw(sample_shape, seed)
-        return self.transform(starts).reshape(*shape, *self.event_shape)
+        shape, starts, rng = self._draw(sample_shape, seed)
+        paths = self.ends(starts)
+        while len(paths) < len(starts):
+            more = self.ends(self.start.sample(len(starts) - len(paths), self.length, rng))
+            paths = torch.cat([paths, more])
+        return paths.reshape(*shape, *self.event_shape)
+
+    def ends(self, starts: Tensor) -> Tensor:
+        """The paths that starts (N, d) are taken to; with `redraw` only those that stay finite, at least one.
+
+        Raises:
+            DivergedError: a path stopped being finite without `redraw`, or more than nine in ten did.
+        """
+        if not self.redraw:
+            return self.transform(starts)
+        paths = self._moved(starts, check=False)
+        paths = paths[torch.isfinite(paths.flatten(1)).all(-1)]
+        if len(starts) > 10 * len(paths):
+            raise DivergedError(
+                f"{len(starts) - len(paths)} of {len(starts)} paths stopped being finite; expected few. Use a flow of a"
+                " larger ensemble, or of another start.",
+                step=self.n_steps,
+            )
+        return paths
 
     def transform(self, x0: Tensor) -> Tensor:
         """Take paths of the start through all steps; differentiable by x0 and by `mismatches`.
@@ -170,13 +208,17 @@ class FrozenFlow(Distribution):
             DivergedError: a path stopped being finite; the error names the step.
             StuckError: in MGDM, a step would take every entry of a path out of the support.
         """
+        return self._moved(x0, check=True)
+
+    def _moved(self, x0: Tensor, *, check: bool) -> Tensor:
+        """The ends of paths, in the units of the flow."""
         paths = self._check_paths("x0", x0)
         graph = torch.is_grad_enabled() and (
             x0.requires_grad or (self.mismatches is not None and self.mismatches.requires_grad)
         )
         steps = self._transform()
-        (moved,) = apply_in_chunks(lambda chunk: (steps.forward(chunk, graph=graph),), paths)
-        return moved.reshape(x0.shape)
+        (moved,) = apply_in_chunks(lambda chunk: (steps.forward(chunk, graph=graph, check=check),), paths)
+        return self._units.into(moved).reshape(x0.shape)
 
     @renamed({"determinants": Determinants}, jacobian="determinants.backend", on_fold="determinants.on_fold")
     def steps(
@@ -208,7 +250,8 @@ class FrozenFlow(Distribution):
         """
         steps, paths = self._transform(determinants, seed), self._check_paths("x0", x0).detach()
         for state in steps.states(paths, self._start_log_prob(paths.double())):
-            yield state._replace(paths=state.paths.unflatten(-1, self.event_shape))
+            paths = self._units.into(state.paths).unflatten(-1, self.event_shape)
+            yield state._replace(paths=paths, log_prob=state.log_prob - self._log_scale)
 
     @renamed(jacobian="determinants")
     def sample_and_log_prob(
@@ -236,7 +279,7 @@ class FrozenFlow(Distribution):
             return last.paths, last.log_prob
 
         paths, log_prob = apply_in_chunks(ends, starts.flatten(1))
-        return paths.reshape(*shape, *self.event_shape), log_prob.reshape(shape)
+        return self._units.into(paths).reshape(*shape, *self.event_shape), (log_prob - self._log_scale).reshape(shape)
 
     @renamed(jacobian="determinants")
     def entropy_estimate(
@@ -300,7 +343,7 @@ class FrozenFlow(Distribution):
                 positive definite; the error names it.
             DivergedError: an energy of x is not finite.
         """
-        points = self._check_paths("x", x).detach().double()
+        points = self._units.out_of(self._check_paths("x", x).detach().double())
         steps = self._transform()
         (starts,) = apply_in_chunks(lambda chunk: (steps.backward(chunk),), points)
         return starts.reshape(x.shape).to(x.dtype)
@@ -326,7 +369,7 @@ class FrozenFlow(Distribution):
         self, x: Tensor, *, determinants: str | Backend | Determinants = "auto", seed: Seed = None
     ) -> tuple[Tensor, Tensor]:
         """`log_prob` with its standard error from estimated determinants, (*,) each; 0 from an exact backend."""
-        points = self._check_paths("x", x, inside=False).detach().double()
+        points = self._units.out_of(self._check_paths("x", x, inside=False).detach().double())
         steps = self._transform(determinants, seed)
         inside = self._model.support.contains(points).all(-1).nonzero()[:, 0]
 
@@ -339,7 +382,12 @@ class FrozenFlow(Distribution):
         if len(inside):
             log_prob[inside], error[inside] = apply_in_chunks(density, points, inside)
         batch = x.shape[: -len(self.event_shape)]
-        return log_prob.reshape(batch), error.reshape(batch)
+        return log_prob.reshape(batch) - self._log_scale, error.reshape(batch)
+
+    @property
+    def _log_scale(self) -> float:
+        """Log-determinant of the change of units of a path."""
+        return self.event_shape.numel() * self._units.log_scale
 
     def _start_log_prob(self, paths: Tensor) -> Tensor:
         """Log-density of the start at paths (N, d)."""

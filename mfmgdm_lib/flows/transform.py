@@ -70,8 +70,8 @@ class FrozenTransform:
 
     # --- forwards ----------------------------------------------------------------------------------------------------
 
-    def forward(self, paths: Tensor, *, graph: bool) -> Tensor:
-        """Return the ends of paths (N, d), differentiable where a graph is wanted."""
+    def forward(self, paths: Tensor, *, graph: bool, check: bool = True) -> Tensor:
+        """Return the ends of paths (N, d), differentiable where a graph is wanted; without a check also NaN."""
         for step in range(self._n_steps):
             if graph:
                 move = self._model.support.keep_inside(paths, paths - self._differentiable_force(paths, step))
@@ -79,7 +79,7 @@ class FrozenTransform:
                 move = self._model.move(self._model.evaluate(paths, step))
             else:
                 move = self._move(paths, step)
-            paths = self._check_not_diverged(move.paths, step)
+            paths = self._check_not_diverged(move.paths, step) if check else move.paths
         return paths
 
     def states(self, paths: Tensor, log_prob: Tensor) -> Iterator[FrozenState]:

@@ -69,7 +69,7 @@ def stream_paths(
       library's own checksum there is that of the zip format, which is compared whenever an array is read.
 
     Both have `kind`, the `flow` in words, the `seed` and the `version` of the library beside them: in Parquet as
-    pandas' `attrs`, and in .npz as arrays.
+    pandas' `attrs`, and in .npz as arrays. Of a flow in the units of a series there is the `unit`, too.
 
     Args:
         flow: what to draw from.
@@ -109,6 +109,7 @@ def stream_paths(
         "flow": repr(flow),
         "seed": repr(seed),
         "version": importlib.metadata.version("mfmgdm-lib"),
+        **({} if flow.unit is None else {"unit": flow.unit}),
     }
     with (
         replacing(target, force=force) as file,
@@ -128,11 +129,12 @@ def _batch_size(flow: FrozenFlow, batch: int | None) -> int:
 def _batches(flow: FrozenFlow, n_paths: int, batch: int, rng: np.random.Generator) -> Iterator[Tensor]:
     """Paths (n, length), n of at most `batch`, until there are n_paths."""
     done = 0
-    for starts in _starts(flow, n_paths, batch, rng):
-        with renumbered(range(done, done + len(starts))), torch.no_grad():
-            paths = flow.transform(starts)
-        yield paths
-        done += len(starts)
+    while done < n_paths:  # once, but for a flow that leaves out some starts
+        for starts in _starts(flow, n_paths - done, batch, rng):
+            with renumbered(range(done, done + len(starts))), torch.no_grad():
+                paths = flow.ends(starts)
+            yield paths
+            done += len(paths)
 
 
 def _starts(flow: FrozenFlow, n_paths: int, batch: int, rng: np.random.Generator) -> Iterator[Tensor]:

@@ -2,6 +2,7 @@
 
 from mfmgdm_lib.processes.autoregressive import AR
 from mfmgdm_lib.processes.base import Process
+from mfmgdm_lib.processes.burn_in import BurnIn
 from mfmgdm_lib.processes.cir import CIR
 from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student, starting_law, starting_paths
 from mfmgdm_lib.processes.garch import ARGARCH, GARCH
@@ -13,6 +14,7 @@ __all__ = [
     "ARGARCH",
     "CIR",
     "GARCH",
+    "BurnIn",
     "Exponential",
     "Fit",
     "Independent",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib.processes.base import Process, Seed
+from mfmgdm_lib.processes.burn_in import BurnIn
 from mfmgdm_lib.processes.garch import ARGARCH
 from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
 
@@ -137,9 +138,6 @@ def with_variance_of(series: Any, fitted: ARGARCH) -> ARGARCH:
 STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
 """Laws that paths may start from; all but white noise are fitted to the series."""
 
-_BURN_IN = 1000
-"""Points of a GARCH that are dropped, so that its variance has forgotten where it began (Section 5.2)."""
-
 
 def starting_law(series: Any, start: str) -> Process:
     """The law q_0 of the paths that a descent towards a standardised series starts from.
@@ -168,9 +166,12 @@ def starting_law(series: Any, start: str) -> Process:
 
 def starting_paths(start: Process, n: int, length: int, seed: Seed) -> Tensor:
     """Draw `n` paths of a starting law, (n, length) float64; those of a GARCH without their first 1000 points."""
-    if not isinstance(start, ARGARCH):
-        return start.sample(n, length, seed)
-    return start.sample(n, _BURN_IN + length, seed)[:, _BURN_IN:].contiguous()
+    return settled(start).sample(n, length, seed)
+
+
+def settled(start: Process) -> Process:
+    """The law of `starting_paths`: a GARCH's variance has forgotten where it began (Section 5.2)."""
+    return BurnIn(start) if isinstance(start, ARGARCH) else start
 
 
 def fit_student(series: Any) -> Fit:

@@ -158,19 +158,20 @@ class ARGARCH(SeriesProcess):
         return paths
 
     def _innovations(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """Draws of ε, from one number of the generator each: a path does not depend on how many follow."""
+        """Draws of ε, those of a path after those of the one before: it does not depend on how many follow."""
         nu = self.degrees_of_freedom
         if nu is None:
             return rng.standard_normal(shape)
         unit = math.sqrt((nu - 2.0) / nu)
         if self.skew is None:
             return rng.standard_t(nu, shape) * unit
-        # By Hansen's quantiles: the lower half of Student's t, wider by 1 − λ, has that part of the draws.
-        (centre, scale), share, draws = self._skewed, 0.5 * (1.0 - self.skew), rng.random(shape)
-        below = draws < share
-        side = np.where(below, 1.0 - self.skew, 1.0 + self.skew)
-        level = np.where(below, draws / side, 0.5 + (draws - share) / side)
-        return (side * unit * scipy.special.stdtrit(nu, level) - centre) / scale
+        # Hansen's law is half of a Student's t on either side: below with a part (1 − λ) / 2 of the draws, and as much
+        # narrower.
+        (centre, scale), draws = self._skewed, np.empty(shape)
+        for row in draws:
+            half = np.abs(rng.standard_t(nu, shape[1]))
+            row[:] = half * np.where(rng.random(shape[1]) < 0.5 * (1.0 - self.skew), self.skew - 1.0, 1.0 + self.skew)
+        return (unit * draws - centre) / scale
 
     def _log_prob(self, x: Tensor) -> Tensor:
         deviations, jacobian = x - self.mean, math.sqrt(1.0 - self.phi**2)

@@ -1,0 +1,64 @@
+"""A process without the first points of its paths, in which it still remembers where it began."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from torch import Tensor
+
+from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib.processes.base import Process, Seed, Size
+from mfmgdm_lib.specification import register
+
+__all__ = ["BurnIn"]
+
+
+@register
+class BurnIn(Process):
+    """The law of later points of a process of series, such as a GARCH whose variance begins at its mean.
+
+    It can be drawn from and has no density: that of the points left is an integral over all that were dropped.
+
+    Args:
+        law: a process of series (time,).
+        points: how many are dropped from the beginning of each path; the paper's 1000 (Section 5.2).
+
+    Example:
+        >>> from mfmgdm_lib.processes.garch import ARGARCH
+        >>> law = ARGARCH(0.1, 0.1, 0.1, 0.8)
+        >>> bool((BurnIn(law, 10).sample(2, 5, seed=0) == law.sample(2, 15, seed=0)[:, 10:]).all())
+        True
+    """
+
+    def __init__(self, law: Process, points: int = 1000) -> None:
+        self.law, self.points = law, check_positive_int("points", points)
+        self.support, self.draws_path_by_path = law.support, law.draws_path_by_path
+
+    def __repr__(self) -> str:
+        return f"BurnIn({self.law!r}, {self.points})"
+
+    @property
+    def mean(self) -> float:
+        """Marginal mean, that of the law."""
+        return self.law.mean
+
+    @property
+    def stddev(self) -> float:
+        """Marginal standard deviation, that of the law."""
+        return self.law.stddev
+
+    def sample(self, n: int, length: Size, seed: Seed) -> Tensor:
+        """Draw `n` independent paths (n, length), float64: the ends of longer ones."""
+        length = check_positive_int("length", length)
+        return self.law.sample(n, self.points + length, seed)[:, self.points :].contiguous()
+
+    def log_prob(self, x: Any) -> NoReturn:
+        """Not known.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            f"{self!r} has no density, as its first {self.points} points are unknown; expected a law that has one."
+            f" Start from {self.law!r} for a density."
+        )

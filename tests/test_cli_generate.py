@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+import mfmgdm_lib as mm
 from mfmgdm_lib import cli
+from mfmgdm_lib.cli.energies import energy_of
 
 FEW = ("--paths", "3", "--length", "64")
 
@@ -93,6 +95,63 @@ def test_column_that_is_missing_is_said_with_those_that_are_there(file: Path, tm
     assert result.exit_code == 2 and "Open" in result.output and "Close" in result.output
 
 
+def test_prices_dates_risk_and_flow_are_written(file: Path, tmp_path: Path) -> None:
+    out, risk, flow = tmp_path / "paths.csv", tmp_path / "risk.csv", tmp_path / "flow.npz"
+    extras = ("--prices", "last", "--dates", "--risk", risk, "--flow", flow, "--start", "noise")
+    result = invoke("generate", file, *FEW, "--paths", "20", "--out", out, *extras)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(out, comment="#", index_col="date", parse_dates=True)
+    assert table.shape == (65, 20) and (table.iloc[0] == prices().iloc[-1]).all()
+    assert table.index[0] == prices().index[-1]
+    losses = pd.read_csv(risk, index_col=[0, 1])
+    assert losses.loc[(1, "value at risk, 95 %"), "value"] > 0 and "value at risk, 95 %" in result.output
+    drawn = tmp_path / "drawn.npz"
+    assert invoke("sample", flow, "--paths", "500", "--out", drawn).exit_code == 0
+    with np.load(drawn) as arrays:
+        assert arrays["paths"].std() == pytest.approx(0.01, rel=0.1) and arrays["unit"] == "log-return per trading day"
+
+
+def test_energy_is_chosen_by_its_name(file: Path, tmp_path: Path) -> None:
+    flow = tmp_path / "flow.npz"
+    for name, found in (("Autocovariance", "Autocovariance()"), ("StylizedFacts(lags=2)", "StylizedFacts(lags=2)")):
+        options = ("--energy", name, "--start", "noise", "--flow", flow, "--force")
+        assert invoke("generate", file, *FEW, "--out", tmp_path / "paths.csv", *options).exit_code == 0
+        assert mm.FrozenFlow.load(flow).energy.__repr__() == found
+
+
+@pytest.mark.parametrize("name", ["ScatteringMean", "ScatteringCovariance", "ScatteringSpectra"])
+def test_scattering_energies_are_those_of_the_length(name: str) -> None:
+    energy = energy_of(name, 256, mm.data.returns(prices()))
+    assert energy.event_shape == (256,)
+    if name == "ScatteringSpectra":
+        assert energy.scale != (1.0,) * 8  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--prices", "4700", "--returns", "none"), "--prices is 4700.0 with --returns none"),
+        (("--prices", "-3"), "--prices is -3.0; expected a price above 0"),
+        (("--prices", "much"), "'much' is no number"),
+        (("--risk", "losses.txt"), "suffix"),
+        (("--risk", "losses.csv", "--returns", "none"), "--risk is losses.csv with --returns none"),
+        (("--risk", "paths.csv"), "--risk and --out are both"),
+        (("--flow", "f.npz", "--support", "nonnegative", "--returns", "none"), "--flow is f.npz with --support"),
+        (("--energy", "Scattering"), "--energy is 'Scattering'; expected one of StylizedFacts"),
+        (("--energy", "ScatteringMean", "--length", "500"), "--length is 500 with --energy ScatteringMean"),
+        (("--since", "2030-01-01"), "leave nothing of 2015-01-02"),
+        (("--since", "yesterday"), "is 'yesterday'; expected a date"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    options: tuple[str, ...], said: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke("generate", file, *FEW, "--out", "paths.csv", *options)
+    assert result.exit_code == 2 and said in " ".join(result.output.split()), result.output
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_weekly_series_is_taken_and_said(tmp_path: Path) -> None:
     file, out = tmp_path / "weekly.csv", tmp_path / "paths.csv"
     prices(frequency="W-FRI").to_csv(file)
@@ -114,6 +173,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_series_is_fetched_from_a_folder_in_place_of_a_download(cache: Path) -> None:
     result = invoke("data", "fetch", "fred", "DGS10")
     assert result.exit_code == 0 and "40 rows, 2020-01-01 to 2020-02-25, daily" in result.output
+
+
+def test_series_of_a_publisher_takes_the_place_of_a_file(cache: Path, tmp_path: Path) -> None:
+    result = invoke("data", "inspect", "fred:DGS10", "--returns", "difference", "--since", "2020-01-10")
+    assert "DGS10.csv in MFMGDM_DATA_DIR, for fred DGS10: 33 points, 2020-01-10" in result.output
+    result = invoke("data", "inspect", "fred:DGS10", "--column", "value")
+    assert result.exit_code == 2 and "--column is given for fred:DGS10" in result.output
+    result = invoke("data", "inspect", "cache:fred:DGS10")
+    assert result.exit_code == 2 and "has no fred DGS10" in result.output
 
 
 def test_series_that_the_folder_lacks_is_said(cache: Path) -> None:
@@ -141,4 +209,4 @@ def test_levels_on_the_half_line_give_paths_from_zero_on(file: Path, tmp_path: P
     refused = invoke(*asked)
     assert refused.exit_code == 2 and "Leave --support out, or use --returns none" in refused.output
     assert invoke(*asked, "--returns", "none").exit_code == 0
-    assert (pd.read_csv(out) >= 0).all(axis=None)
+    assert (pd.read_csv(out, comment="#") >= 0).all(axis=None)

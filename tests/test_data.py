@@ -93,6 +93,31 @@ def test_log_returns_are_log_ratios() -> None:
     assert closes.attrs["unit"] == "index points"
 
 
+@pytest.mark.parametrize("kind", ["log", "difference"])
+def test_levels_undo_returns(kind: str) -> None:
+    changes = data.returns(PRICES, kind)
+    found = data.levels(changes, PRICES.iloc[0], kind)
+    np.testing.assert_allclose(found, PRICES, rtol=1e-12)  # a few hundred sums of round-off 2⁻⁵²
+    paths = np.stack([changes, -changes])
+    assert data.levels(paths, PRICES.iloc[0], kind).shape == (2, len(PRICES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "kind", "said"),
+    [
+        ([0.1, 0.2], 0.0, "log", "first is 0.0.*above 0"),
+        ([0.1, 0.2], float("nan"), "log", "first is nan"),
+        ([0.1, float("nan")], 1.0, "log", "changes has 1 entries that are NaN"),
+        ([800.0, 0.2], 1.0, "log", "reach inf"),
+        ([-800.0, 0.2], 1.0, "log", "reach .* and 0.0"),
+        ([0.1, 0.2], 1.0, "none", "kind is 'none'"),
+    ],
+)
+def test_levels_that_cannot_be_are_refused(changes: list[float], first: float, kind: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        data.levels(np.array(changes), first, kind)
+
+
 def test_differences_keep_the_unit_and_take_levels_below_0() -> None:
     rates = pd.Series([1, -1, -4], index=pd.bdate_range("2024-01-02", periods=3))
     rates.attrs["unit"] = "percent per annum"

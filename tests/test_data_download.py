@@ -415,6 +415,19 @@ def test_each_question_has_a_file_of_its_own(server: Server) -> None:
     assert len({path.name.lower() for path in files()}) == 5  # on disks that take dgs10 and DGS10 for one, too
 
 
+def test_kept_series_is_found_without_its_window(server: Server) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no fred DGS10.*Fetch it first"):
+        data.kept("fred", "DGS10")
+    server.says(FRED)
+    series = data.fetch("fred", "DGS10", "2024-01-02")
+    again = data.kept("fred", "dgs10")
+    pd.testing.assert_series_equal(again, series, check_exact=True)
+    assert again.attrs == series.attrs and Path(series.attrs["path"]) == files()[0] and len(server.asked) == 1
+    data.fetch("fred", "DGS10")
+    with pytest.raises(ValueError, match=r"2 files of fred DGS10.*Name the file"):
+        data.kept("fred", "DGS10")
+
+
 def test_kept_file_can_be_read_as_a_csv_file(server: Server) -> None:
     server.says(FRED)
     series = data.fred("DGS10")

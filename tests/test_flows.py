@@ -399,6 +399,89 @@ def test_place_that_nothing_leads_to_has_no_origin() -> None:
     assert not origin.found[1]
 
 
+# --- units and starts that are left out ---------------------------------------------------------------------------
+
+
+def test_flow_in_units_has_the_density_of_the_scaled_paths(frozen: Callable[..., mm.FrozenFlow]) -> None:
+    plain = frozen(StylizedFacts(2), 16)
+    flow = mm.FrozenFlow(
+        plain.energy,
+        plain.target,
+        plain.step_size,
+        plain.mismatches,
+        start=plain.start,
+        length=16,
+        loc=-3.0,
+        scale=0.25,
+        unit="percent",
+    )
+    paths, log_prob = flow.sample_and_log_prob(20, seed=3)
+    bare, bare_log_prob = plain.sample_and_log_prob(20, seed=3)
+    assert torch.equal(paths, -3.0 + 0.25 * bare) and torch.equal(flow.sample(20, seed=3), paths)
+    torch.testing.assert_close(log_prob, bare_log_prob - 16 * math.log(0.25), rtol=0, atol=1e-12)
+    torch.testing.assert_close(flow.log_prob(paths), log_prob, rtol=0, atol=1e-8)
+    torch.testing.assert_close(flow.inverse(paths), plain.inverse(bare), rtol=0, atol=1e-8)
+    *_, last = flow.steps(plain.start.sample(20, 16, seed=3))
+    assert torch.equal(last.paths, paths) and torch.equal(last.log_prob, log_prob)
+
+
+@pytest.mark.parametrize(
+    ("units", "said"),
+    [({"scale": 0.0}, "scale is 0.0"), ({"scale": -1.0}, "scale is -1.0"), ({"loc": math.inf}, "loc is inf")],
+)
+def test_units_that_are_none_are_refused(
+    units: dict[str, float], said: str, frozen: Callable[..., mm.FrozenFlow]
+) -> None:
+    plain = frozen(Autocovariance(), 16)
+    with pytest.raises(ValueError, match=said):
+        mm.FrozenFlow(plain.energy, plain.target, 1.0, plain.mismatches, start=plain.start, length=16, **units)
+
+
+def test_half_line_keeps_its_units(frozen: Callable[..., mm.FrozenFlow]) -> None:
+    plain = frozen(Autocovariance(), 16, start=Exponential(1.0))
+    with pytest.raises(ValueError, match="expected neither but on the real line"):
+        mm.FrozenFlow(plain.energy, plain.target, 1.0, plain.mismatches, start=plain.start, length=16, scale=2.0)
+
+
+class Cubes(Energy):
+    """Mean of fourth powers, whose force takes large values ever further where its weight is negative."""
+
+    labels = ("fourth power",)
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        return x.pow(4).mean(-1, keepdim=True)
+
+
+@pytest.fixture
+def explosive(make_target: Callable[..., mm.Target]) -> Callable[..., mm.FrozenFlow]:
+    """Values beyond 3 leave for infinity within twenty steps, in a few paths of a hundred."""
+
+    def build(*, redraw: bool) -> mm.FrozenFlow:
+        target = make_target(Cubes())
+        mismatches = torch.full((20, 1), -1.0, dtype=torch.float64)
+        step_size = 0.02 * float(target.mean.square().sum())
+        return mm.FrozenFlow(Cubes(), target, step_size, mismatches, start=WhiteNoise(), length=16, redraw=redraw)
+
+    return build
+
+
+def test_starts_that_explode_are_refused_or_drawn_again(explosive: Callable[..., mm.FrozenFlow]) -> None:
+    with pytest.raises(DivergedError, match="is not finite"):
+        explosive(redraw=False).sample(2000, seed=0)
+    flow = explosive(redraw=True)
+    starts = WhiteNoise().sample(2000, 16, seed=0)
+    kept = flow.ends(starts)
+    assert 0 < 2000 - len(kept) < 200
+    paths = flow.sample(2000, seed=0)
+    assert torch.isfinite(paths).all() and paths.shape == (2000, 16)
+    assert torch.equal(paths[: len(kept)], kept)
+
+
+def test_flow_that_keeps_hardly_any_start_is_said(explosive: Callable[..., mm.FrozenFlow]) -> None:
+    with pytest.raises(DivergedError, match="50 of 50 paths"):
+        explosive(redraw=True).ends(torch.full((50, 16), 30.0, dtype=torch.float64))
+
+
 # --- files -------------------------------------------------------------------------------------------------------
 
 

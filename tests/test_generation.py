@@ -16,7 +16,7 @@ from torch.distributions import constraints
 import mfmgdm_lib as mm
 from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 from mfmgdm_lib.errors import DivergedError
-from mfmgdm_lib.generation import Generation, generate
+from mfmgdm_lib.generation import Generation, compare_flow, generate
 from mfmgdm_lib.processes import AR, ARGARCH, Exponential, StudentNoise, TruncatedGaussian, WhiteNoise
 from mfmgdm_lib.processes.fits import starting_law
 
@@ -124,6 +124,25 @@ def test_other_energies_and_starts_and_times_are_used(series: Tensor) -> None:
     still = WhiteNoise().sample(128, LENGTH, 0)[:N]
     torch.testing.assert_close((short.paths - series.mean()) / series.std(correction=0), still, rtol=0, atol=1e-8)
     assert short.loss > made.loss
+
+
+def test_frozen_flow_takes_the_starts_of_the_ensemble_where_they_went(made: Generation) -> None:
+    assert made.flow is not None
+    ends = made.flow.transform(made.flow.start.sample(128, LENGTH, 0))[:N]
+    torch.testing.assert_close(ends, made.paths, rtol=0, atol=1e-15)  # of 0.01: the same steps, summed alike
+
+
+def test_fresh_paths_of_the_flow_look_like_the_series(series: Tensor) -> None:
+    report, notes = compare_flow(make(series, 256))
+    assert not [note for note in notes if "outside" in note]
+    assert report.loc["standard deviation", "low"] < float(series.std()) < report.loc["standard deviation", "high"]
+
+
+def test_half_line_has_no_flow(series: Tensor) -> None:
+    made = make(series.abs(), support=constraints.nonnegative)
+    assert made.flow is None
+    with pytest.raises(ValueError, match=r"half-line.*Leave support out"):
+        compare_flow(made)
 
 
 # --- the report --------------------------------------------------------------------------------------------------

@@ -71,7 +71,11 @@ class FrozenTransform:
     # --- forwards ----------------------------------------------------------------------------------------------------
 
     def forward(self, paths: Tensor, *, graph: bool, check: bool = True) -> Tensor:
-        """Return the ends of paths (N, d), differentiable where a graph is wanted; without a check also NaN."""
+        """Return the ends of paths (N, d), differentiable where a graph is wanted.
+
+        Without a check those that stop being finite are NaN.
+        """
+        lost = torch.zeros(len(paths), dtype=torch.bool, device=paths.device)
         for step in range(self._n_steps):
             if graph:
                 move = self._model.support.keep_inside(paths, paths - self._differentiable_force(paths, step))
@@ -79,8 +83,13 @@ class FrozenTransform:
                 move = self._model.move(self._model.evaluate(paths, step))
             else:
                 move = self._move(paths, step)
-            paths = self._check_not_diverged(move.paths, step) if check else move.paths
-        return paths
+            if check:
+                paths = self._check_not_diverged(move.paths, step)
+            else:
+                # Energies take finite paths only: what is lost goes on from 0.
+                lost = lost | ~torch.isfinite(move.paths).all(-1)
+                paths = move.paths.masked_fill(lost[:, None], 0.0)
+        return paths.masked_fill(lost[:, None], torch.nan) if lost.any() else paths
 
     def states(self, paths: Tensor, log_prob: Tensor) -> Iterator[FrozenState]:
         """Yield the states of paths (N, d) at t = 0, …, T, with `log_prob` (N,) their log-density at t = 0."""

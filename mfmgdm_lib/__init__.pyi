@@ -8,6 +8,7 @@ from mfmgdm_lib import errors as errors
 from mfmgdm_lib import io as io
 from mfmgdm_lib import plotting as plotting
 from mfmgdm_lib import processes as processes
+from mfmgdm_lib import risk as risk
 from mfmgdm_lib import runs as runs
 from mfmgdm_lib import statistics as statistics
 from mfmgdm_lib.descents import Descent as Descent
@@ -20,6 +21,7 @@ from mfmgdm_lib.divergence import reverse_kl_trace as reverse_kl_trace
 from mfmgdm_lib.flows import FrozenFlow as FrozenFlow
 from mfmgdm_lib.flows import FrozenState as FrozenState
 from mfmgdm_lib.generation import Generation as Generation
+from mfmgdm_lib.generation import compare_flow as compare_flow
 from mfmgdm_lib.generation import generate as generate
 from mfmgdm_lib.io import stream_paths as stream_paths
 from mfmgdm_lib.log_determinants import Determinants as Determinants

@@ -135,6 +135,7 @@ ORDER = [
         "models",
         "divergence",
         "statistics",
+        "risk",
         "report",
         "generation",
         "data",

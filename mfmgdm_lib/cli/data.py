@@ -10,7 +10,15 @@ import click
 
 from mfmgdm_lib.cli.errors import reported_errors, shell_message
 from mfmgdm_lib.cli.options import PUBLISHERS
-from mfmgdm_lib.cli.reading import Source, read_levels, reading_options, returns_and_doubts, stop_if_strict, summary
+from mfmgdm_lib.cli.reading import (
+    Source,
+    columns_of,
+    read_levels,
+    reading_options,
+    returns_and_doubts,
+    stop_if_strict,
+    summary,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,20 +46,24 @@ def inspect(source: Path | str, kind: str, strict: bool, **reading: Any) -> None
     from mfmgdm_lib.report import series_warnings
 
     with reported_errors():
-        series = read_levels(source, **reading)
-    click.echo(summary(series))
-    gaps = days_between(series.index)
+        levels = read_levels(source, **reading)
+    click.echo(summary(levels))
+    gaps = days_between(levels.index)
     if len(gaps):
         at = int(gaps.argmax())
-        click.echo(f"The longest gap is from {spell_date(series.index[at])} to {spell_date(series.index[at + 1])}.")
+        click.echo(f"The longest gap is from {spell_date(levels.index[at])} to {spell_date(levels.index[at + 1])}.")
+    columns, doubts = columns_of(levels), []
     click.echo("The first and last rows:")
-    for at in sorted({*range(min(3, len(series))), *range(max(len(series) - 3, 0), len(series))}):
-        click.echo(f"  {spell_date(series.index[at])}  {series.iloc[at].item()!r}")
-    try:
-        changes, doubts = returns_and_doubts(series, kind)
-        doubts += series_warnings(changes)
-    except ValueError as error:
-        doubts = [shell_message(error)]
+    for at in sorted({*range(min(3, len(levels))), *range(max(len(levels) - 3, 0), len(levels))}):
+        values = "  ".join(repr(column.iloc[at].item()) for column in columns)
+        click.echo(f"  {spell_date(levels.index[at])}  {values}")
+    for column in columns:
+        try:
+            changes, found = returns_and_doubts(column, kind)
+            found += series_warnings(changes)
+        except ValueError as error:
+            found = [shell_message(error)]
+        doubts += found if len(columns) == 1 else [f"{column.name}: {doubt}" for doubt in found]
     click.echo("\n".join(f"Note: {doubt}" for doubt in doubts) or "Nothing speaks against it.")
     stop_if_strict(strict, doubts)
 

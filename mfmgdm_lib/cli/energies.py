@@ -15,18 +15,23 @@ ENERGY_NAMES = ("StylizedFacts", "Autocovariance", "ScatteringMean", "Scattering
 """Energies whose name is enough: of scattering those for paths of the length that is wanted."""
 
 
-def energy_of(name: str, length: int, series: pd.Series) -> Energy:
-    """Return an energy by its name or by the call that builds it, for paths of some length like a series.
+def energy_of(name: str, length: int, *series: pd.Series) -> Energy:
+    """Return an energy by its name or by the call that builds it, for paths of some length like one series.
 
     `ScatteringSpectra` has the scale of the standardised series (Section 5.1).
 
     Raises:
-        ValueError: another name, or an energy that paths of this length do not fit.
+        ValueError: another name, several series, or an energy that paths of this length do not fit.
     """
     from mfmgdm_lib import energies
     from mfmgdm_lib.data import standardize
     from mfmgdm_lib.specification import from_spec, parse
 
+    if len(series) > 1:
+        raise ValueError(
+            f"--energy is {name!r} with {len(series)} columns; expected one column, for several have an energy of their"
+            " own. Leave --energy out, or use mm.generate(table, energy=...) in Python."
+        )
     if name not in ENERGY_NAMES:
         if "(" not in name:
             raise ValueError(
@@ -42,4 +47,4 @@ def energy_of(name: str, length: int, series: pd.Series) -> Energy:
         raise ValueError(
             f"--length is {length} with --energy {name}; expected a power of two of at least 256. Use --length 1024."
         ) from error
-    return energy.fit_scale_to_data(standardize(series)) if name == "ScatteringSpectra" else energy
+    return energy.fit_scale_to_data(standardize(series[0])) if name == "ScatteringSpectra" else energy

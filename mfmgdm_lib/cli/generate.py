@@ -10,7 +10,15 @@ import click
 from mfmgdm_lib.cli.energies import ENERGY_NAMES, energy_of
 from mfmgdm_lib.cli.errors import reported_errors
 from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, option_group, paths_options
-from mfmgdm_lib.cli.reading import Source, read_levels, reading_options, returns_and_doubts, stop_if_strict, summary
+from mfmgdm_lib.cli.reading import (
+    Source,
+    columns_of,
+    read_levels,
+    reading_options,
+    returns_and_doubts,
+    stop_if_strict,
+    summary,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +138,7 @@ def generate(
         click.echo("\n".join([summary(levels), *_point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
         first = None if prices is None else float(levels.iloc[-1] if prices == "last" else prices)
-        chosen = None if energy_name is None else energy_of(energy_name, length, series)
+        chosen = None if energy_name is None else energy_of(energy_name, length, *columns_of(series))
         made = generation.generate(
             series, n_paths, length, seed, energy=chosen, start=start, support=getattr(constraints, support)
         )
@@ -211,7 +219,7 @@ def _write_flow(made: Generation, file: Path) -> None:
     click.echo("\n".join(f"Note on the flow: {note}" for note in notes) or "Nothing speaks against fresh paths of it.")
 
 
-def _point_line(series: pd.Series) -> list[str]:
+def _point_line(series: pd.Series | pd.DataFrame) -> list[str]:
     """What a point of a path is, where it is no trading day."""
     frequency = series.attrs["frequency"]
     if frequency == "daily":

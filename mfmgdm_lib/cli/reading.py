@@ -15,7 +15,16 @@ from mfmgdm_lib.cli.options import PUBLISHERS, option_group
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DOUBTED", "Source", "read_levels", "reading_options", "returns_and_doubts", "stop_if_strict", "summary"]
+__all__ = [
+    "DOUBTED",
+    "Source",
+    "columns_of",
+    "read_levels",
+    "reading_options",
+    "returns_and_doubts",
+    "stop_if_strict",
+    "summary",
+]
 
 DOUBTED = 3
 """Exit status of a command that was told to be strict, and had doubts."""
@@ -48,9 +57,10 @@ def reading_options(command: Command) -> Command:
         click.option("--date", "date_column", metavar="COLUMN", help="Column of the dates.  [default: the first]"),
         click.option(
             "--column",
-            "value_column",
+            "value_columns",
+            multiple=True,
             metavar="COLUMN",
-            help="Column of the values.  [default: the only one of numbers]",
+            help="Column of the values; repeated for several series at once.  [default: the only one of numbers]",
         ),
         click.option("--time", "time_column", metavar="COLUMN", help="Column of times of day beside the dates."),
         click.option(
@@ -119,13 +129,16 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     return {name: text for name, _, text in pairs}
 
 
-def read_levels(source: Path | str, since: str | None, until: str | None, **reading: Any) -> pd.Series:
+def read_levels(
+    source: Path | str, since: str | None, until: str | None, value_columns: tuple[str, ...], **reading: Any
+) -> pd.Series | pd.DataFrame:
     """Return the series of a file, as `read_series` reads it, of a publisher or of the cache, between two dates.
 
     Args:
         source: what `Source` returned.
         since: the first date; None for all.
         until: the last date; None for all.
+        value_columns: names of columns of a file; a table is returned of several.
         **reading: the other options of `reading_options`, which are for files.
 
     Raises:
@@ -134,10 +147,13 @@ def read_levels(source: Path | str, since: str | None, until: str | None, **read
     from mfmgdm_lib import data
 
     if isinstance(source, Path):
-        return _between(data.read_series(source, **reading), since, until)
+        return _between(_read_columns(source, value_columns, **reading), since, until)
     context = click.get_current_context()
     for option in context.command.params:
-        if option.name in reading and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT:
+        if (
+            option.name in {"value_columns", *reading}
+            and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
+        ):
             raise ValueError(
                 f"{option.opts[0]} is given for {source}; expected it for files alone, as that comes with dates and"
                 " values. Leave it out."
@@ -147,7 +163,33 @@ def read_levels(source: Path | str, since: str | None, until: str | None, **read
     return _between(series, since, until)
 
 
-def _between(series: pd.Series, since: str | None, until: str | None) -> pd.Series:
+def _read_columns(file: Path, columns: tuple[str, ...], **reading: Any) -> pd.Series | pd.DataFrame:
+    """A series of a file, or several on the dates that all of them have."""
+    import pandas as pd
+
+    from mfmgdm_lib import data
+    from mfmgdm_lib.data.series import describe
+
+    if len(columns) < 2:
+        return data.read_series(file, value_column=columns[0] if columns else None, **reading)
+    if twice := [name for name in columns if columns.count(name) > 1]:
+        raise ValueError(f"--column is {twice[0]!r} twice; expected different columns. Leave one of them out.")
+    series = [data.read_series(file, value_column=name, **reading) for name in columns]
+    table = pd.concat(series, axis=1, join="inner")
+    # Rows without a value are left out of each by --missing drop, and are refused otherwise.
+    dropped = max(one.attrs.get("dropped", 0) + len(one) for one in series) - len(table)
+    units = {one.attrs["unit"] for one in series}
+    table.attrs = {
+        **series[0].attrs,
+        "source": f"{file.name}, columns {', '.join(columns)}",
+        "unit": units.pop() if len(units) == 1 else "units of the file",
+        **describe(table),
+        **({"dropped": dropped} if dropped else {}),
+    }
+    return table
+
+
+def _between(series: pd.Series | pd.DataFrame, since: str | None, until: str | None) -> pd.Series | pd.DataFrame:
     """The part of a series from a date to another, with what is still true of it in its `attrs`."""
     from mfmgdm_lib.data.checks import parse_window, spell_date
     from mfmgdm_lib.data.series import describe
@@ -165,19 +207,38 @@ def _between(series: pd.Series, since: str | None, until: str | None) -> pd.Seri
     return window
 
 
-def returns_and_doubts(levels: pd.Series, kind: str) -> tuple[pd.Series, list[str]]:
+def returns_and_doubts(levels: pd.Series | pd.DataFrame, kind: str) -> tuple[pd.Series | pd.DataFrame, list[str]]:
     """Return what paths are to be like, and reasons to doubt the levels that it is made of.
 
     Raises:
         ValueError: levels of which there are no such returns.
     """
+    import pandas as pd
+
     from mfmgdm_lib import data
 
+    if isinstance(levels, pd.DataFrame):
+        parts = [returns_and_doubts(column, kind) for column in columns_of(levels)]
+        table = pd.concat([changes for changes, _ in parts], axis=1, keys=list(levels))
+        table.attrs = parts[0][0].attrs
+        return table, [f"{name}: {doubt}" for name, (_, doubts) in zip(levels, parts, strict=True) for doubt in doubts]
     changes = levels if kind == "none" else data.returns(levels, kind)
     return changes, data.find_doubts(levels, kind)
 
 
-def summary(series: pd.Series) -> str:
+def columns_of(levels: pd.Series | pd.DataFrame) -> list[pd.Series]:
+    """A series, or each column of a table with what is known of all."""
+    import pandas as pd
+
+    if isinstance(levels, pd.Series):
+        return [levels]
+    columns = [levels[name].copy() for name in levels]
+    for column in columns:
+        column.attrs = {**levels.attrs}
+    return columns
+
+
+def summary(series: pd.Series | pd.DataFrame) -> str:
     """What was read, in a line with the longest gap, and what was left out or turned round."""
     about, (first, last) = series.attrs, series.index[[0, -1]]
     lines = [

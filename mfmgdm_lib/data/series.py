@@ -225,8 +225,8 @@ def unstandardize(values: Values, scaled: pd.Series | Mapping[Any, Any]) -> Valu
     return result
 
 
-def describe(series: pd.Series) -> dict[Any, Any]:
-    """Say in words how far apart the dates of a series are, by their median, and give the longest gap in days.
+def describe(series: pd.Series | pd.DataFrame) -> dict[Any, Any]:
+    """Say in words how far apart the dates of a series or a table are, by their median, with the longest gap in days.
 
     Example:
         >>> describe(pd.Series(0.0, index=pd.date_range("2024-01-02", periods=5, freq="B")))

@@ -50,10 +50,12 @@ def price_fan(levels: pd.Series, table: pd.DataFrame, *, unit: str = "", log: bo
         axis.set_yscale("log")
         for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             which(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
-    locator = AutoDateLocator(minticks=3)
+    locator = AutoDateLocator(minticks=3)  # type: ignore[no-untyped-call]
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axis.set(xlabel="date", ylabel=", ".join(filter(None, [str(levels.name or "level"), unit])))
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axis.set(
+        xlabel="date", ylabel=", ".join(filter(None, [str(levels.name) if levels.name is not None else "level", unit]))
+    )
     axis.margins(x=0.01)
     legend_below(
         figure,

@@ -33,7 +33,7 @@ def inspect(file: Path, kind: str, strict: bool, **reading: Any) -> None:
     each date. `mfmgdm generate` has the same options, and says the same before it begins.
     """
     from mfmgdm_lib import data
-    from mfmgdm_lib.data.checks import spell_date
+    from mfmgdm_lib._checks import spell_date
     from mfmgdm_lib.data.series import days_between
     from mfmgdm_lib.report import series_warnings
 

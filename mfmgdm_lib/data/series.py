@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from mfmgdm_lib._checks import as_series, check_member
-from mfmgdm_lib.data.checks import check_values, spell_date
+from mfmgdm_lib._checks import as_series, check_member, spell_date
+from mfmgdm_lib.data.checks import check_values
 from mfmgdm_lib.errors import Message
 
 __all__ = ["days_between", "describe", "look_like_changes", "returns", "standardize", "unstandardize"]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.autocovariance import add_neighbours, lagged_products
@@ -27,9 +26,9 @@ class StylizedFacts(BandedEnergy):
 
     All of these are even: they cannot tell a path from its negative. With `leverage` the means of x_i x²_{i+k} for
     k = 1 … `leverage` follow, which are negative where falls are followed by larger moves than rises are (Bouchaud,
-    Matacz and Potters, 2001). With `sums` = h the last energy is Σ_t (x_t + … + x_{t+h−1})² / (h d), over all windows of
-    which a point is in the path: the variance of the sums of h neighbours over that of as many independent values of
-    variance 1, which tells whether moves go on or are taken back. Neither is part of the paper.
+    Matacz and Potters, 2001). With `sums` = h the last energy is Σ_t (x_t + … + x_{t+h−1})² / (h d), over all
+    windows that have a point of the path: the variance of the sums of h neighbours over that of as many independent
+    values of variance 1, which tells whether moves go on or are taken back. Neither is part of the paper.
 
     Args:
         lags: L, the number of lags of the squared series, at least 1.
@@ -75,7 +74,8 @@ class StylizedFacts(BandedEnergy):
         products += [lagged_products(squares, lag) for lag in range(1, self.lags + 1)]
         products += [torch.linalg.vecdot(x[..., :-lag], squares[..., lag:]) for lag in self._falls]
         if self.sums:
-            products.append(torch.linalg.vecdot(x, self._among_sums(x)))
+            among = [2.0 * (1.0 - lag / self.sums) * lagged_products(x, lag) for lag in range(1, self.sums)]
+            products.append(products[0] + sum(among))
         return torch.stack(products, dim=-1) / x.shape[-1]
 
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
@@ -149,11 +149,11 @@ class StylizedFacts(BandedEnergy):
         return total
 
     def _among_sums(self, x: Tensor) -> Tensor:
-        """The sum over the windows that have a point of their sums, over h: (*, time) for (*, time)."""
-        window = self.sums or 1
-        for beyond in (window - 1, 0):  # sums over windows that begin or end in the path; then those that have a point
-            x = pad(x, (beyond, beyond)).unfold(-1, window, 1).sum(-1)
-        return x / window
+        """Half the gradient of the last energy, times d: Σ_l (1 − |l|/h) x_{i−l}, (*, time) for (*, time)."""
+        total, window = x.clone(), self.sums or 1
+        for lag in range(1, window):
+            add_neighbours(total, x, lag, 1.0 - lag / window)
+        return total
 
     def _scales(self, scaled: Tensor) -> Iterator[tuple[int, Tensor]]:
         """The lags of the leverage, each with its weight over the number of points, (*, 1)."""

@@ -180,8 +180,8 @@ def _fit_with_variance(series: Any) -> ARGARCH:
 
 def _levels_said(phi: float) -> str:
     return (
-        f"the most likely AR(1) of the series has phi = {phi:.6f}; expected a stationary one. Use returns or differences,"
-        " not levels."
+        f"the most likely AR(1) of the series has phi = {phi:.6f}; expected a stationary one. Use returns or"
+        " differences, not levels."
     )
 
 
@@ -199,8 +199,8 @@ def starting_law(series: Any, start: str) -> Process:
         series: one standardised series (length,).
         start: "noise", standard white noise as in the paper; "student", independent t draws; "garch", a GARCH(1, 1)
             with Gaussian innovations (Figure 10); "argarch", the same around an AR(1) mean; "argarch-t", that with t
-            innovations, the reference model of Section 5.2; or "argjr-skewt", that with an asymmetry and a skew, the most
-            likely one with the variance of the series.
+            innovations, the reference model of Section 5.2; or "argjr-skewt", that with an asymmetry and a skew,
+            the most likely one with the variance of the series.
 
     Raises:
         ValueError: another name, or a series that the law cannot be fitted to.

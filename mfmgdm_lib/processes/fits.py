@@ -136,7 +136,8 @@ def _fit_with_variance(series: Any) -> ARGARCH:
     student = SkewStudent()
 
     def law(parameters: np.ndarray) -> dict[str, float]:
-        phi, log_memory, weight, falls, *shape = (float(value) for value in parameters)
+        phi, log_memory, weight, falls, tail, skew = (float(value) for value in parameters)
+        shape = [1.0 / tail, skew]  # a tail of 0 is Gaussian, to which the likelihood tends evenly in 1/ν
         persistence, share = 1.0 - math.exp(-log_memory), float(student.partial_moment(2, 0.0, shape))
         # The last innovation has a part `weight` of what persists, and falls a part `falls` of that.
         after_rise = persistence * weight * (1.0 - falls) / (1.0 - share)
@@ -167,10 +168,10 @@ def _fit_with_variance(series: Any) -> ARGARCH:
         (math.log(2.0), math.log(len(scaled))),
         (0.0, 1.0),
         (0.0, 1.0),
-        (FEWEST_DEGREES, 300.0),
+        (1.0 / 300.0, 1.0 / FEWEST_DEGREES),
         (-0.99, 0.99),
     ]
-    start = [0.0, math.log(50.0), 0.1, 0.5, 6.0, 0.0]  # as daily returns have them
+    start = [0.0, math.log(50.0), 0.1, 0.5, 1.0 / 6.0, 0.0]  # as daily returns have them
     found = scipy.optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds)
     if abs(found.x[0]) >= _PERSISTENT:
         raise ValueError(_levels_said(float(found.x[0])))

@@ -25,6 +25,7 @@ __all__ = [
     "check_positive_int",
     "common_shape",
     "first_true",
+    "spell_date",
     "spelled_shape",
 ]
 
@@ -163,3 +164,10 @@ def as_windows(name: str, series: Any, length: int, shape: Sequence[int | None] 
     points = values.shape[-1]
     starts = np.linspace(0, points - length, math.ceil(points / length)).round().astype(int)
     return torch.stack([values[..., start : start + length] for start in starts])
+
+
+def spell_date(label: Any) -> str:
+    """Spell a label of an index for a message: a date, with the time where there is one, or a number."""
+    if not isinstance(label, pd.Timestamp):
+        return f"index {label}"
+    return f"{label:%Y-%m-%d}" if label == label.normalize() else str(label)

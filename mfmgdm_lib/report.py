@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.special
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import as_series, as_windows
+from mfmgdm_lib._checks import as_series, as_windows, spell_date
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.statistics import TAILS, autocorrelation, maximum_drawdown, path_statistics, return_statistics
 
@@ -29,6 +30,15 @@ _LONG_ENOUGH = 2048
 
 _UNLIKELY = 4.0
 """Standard errors beyond which a difference is significant."""
+
+_STRETCH = 250
+"""Points at the end that are compared with the stretches before them: a year of days."""
+
+_FEWEST_STRETCHES = 4
+"""Stretches before the last from which their spread can be told: five years of days."""
+
+_FALSE_ALARM = 0.005
+"""Share of series without a change whose last stretch is noted, if the stretches are independent."""
 
 
 def path_report(scaled: Tensor, ensemble: Tensor, n_paths: int, mean: float, stddev: float) -> pd.DataFrame:
@@ -189,14 +199,21 @@ def series_warnings(series: Any, length: int = 0) -> list[str]:
     """Return signs that a series is not stationary, or too short to estimate its statistics, in sentences.
 
     Args:
-        series: finite numbers (points,) that are not all the same, in any unit.
+        series: finite numbers (points,) that are not all the same, in any unit; where it is a pandas Series by date,
+            the sentences name dates.
         length: points of the paths wanted.
 
     Raises:
         ValueError: not such a series.
+
+    Example:
+        >>> noise = np.random.default_rng(0).standard_normal(3000) * np.repeat([1.0, 3.0], 1500)
+        >>> series_warnings(pd.Series(noise, pd.bdate_range("2010-01-01", periods=3000)))[0]
+        'The half of the series from 2015-10-02 on varies 3.0 times as much as the other.'
     """
     observed = as_series("series", series).double().cpu()
     scaled = (observed - observed.mean()) / observed.std(correction=0)
+    dates = series.index if isinstance(series, pd.Series) and isinstance(series.index, pd.DatetimeIndex) else None
     found = []
     n = len(scaled)
     if n < _LONG_ENOUGH:
@@ -205,23 +222,80 @@ def series_warnings(series: Any, length: int = 0) -> list[str]:
         found.append(f"The paths are longer ({length}) than the series ({n}).")
     memory = float(autocorrelation(scaled, 1))
     if memory > 0.9:
+        wander = ""
+        if dates is not None:
+            low, high = (
+                f"({observed[at]:.4g}) on {spell_date(dates[int(at)])}" for at in (observed.argmin(), observed.argmax())
+            )
+            wander = f", with the lowest value {low} and the highest {high}"
         found.append(
-            f"The autocorrelation at lag 1 is {memory:.2f}: these look like levels. Use returns or differences."
+            f"The autocorrelation at lag 1 is {memory:.2f}{wander}: these look like levels. Use returns or differences."
         )
-    halves = [float(half.std(correction=0)) for half in (scaled[: n // 2], scaled[n // 2 :])]
-    # Neighbours that are alike count for less: the error of a mean grows with the autocorrelation.
-    independent = n * (1.0 - memory) / (1.0 + memory)
-    drift = abs(float(scaled[: n // 2].mean() - scaled[n // 2 :].mean())) * max(independent / 4.0, 0.0) ** 0.5
-    if memory <= 0.9 and drift > _UNLIKELY:
-        found.append(f"The means of the two halves are {drift:.1f} standard errors apart: there may be a trend.")
-    if max(halves) > 2.0 * min(halves):
-        found.append(f"One half of the series varies {max(halves) / min(halves):.1f} times as much as the other.")
-    still = float((scaled[1:] == scaled[:-1]).double().mean())
+    found += [*_halves_differ(scaled, memory, dates), *_end_differs(scaled, dates)]
+    repeats = scaled[1:] == scaled[:-1]
+    still = float(repeats.double().mean())
     if still > 0.2:
-        found.append(f"{100 * still:.0f} % of the values repeat the one before: coarse quotes, or filled gaps.")
+        longest, after = _longest_run(repeats.numpy())
+        run = "" if dates is None else f", {longest} of them in a row after {spell_date(dates[after])}"
+        found.append(f"{100 * still:.0f} % of the values repeat the one before{run}: coarse quotes, or filled gaps.")
     if (season := _cycle_length(scaled)) is not None:
-        found.append(f"There is a cycle of {season} points, which no energy here can reproduce.")
+        days = (
+            "" if dates is None else f" ({season * (dates[-1] - dates[0]) / (n - 1) / pd.Timedelta(days=1):.3g} days)"
+        )
+        found.append(f"There is a cycle of {season} points{days}, which no energy here can reproduce.")
     return found
+
+
+def _halves_differ(scaled: Tensor, memory: float, dates: pd.DatetimeIndex | None) -> list[str]:
+    """Notes on halves of a series with different means or standard deviations."""
+    middle = len(scaled) // 2
+    halves, found = (scaled[:middle], scaled[middle:]), []
+    # Neighbours that are alike count for less: the error of a mean grows with the autocorrelation.
+    independent = len(scaled) * (1.0 - memory) / (1.0 + memory)
+    drift = abs(float(halves[0].mean() - halves[1].mean())) * max(independent / 4.0, 0.0) ** 0.5
+    if memory <= 0.9 and drift > _UNLIKELY:
+        where = "" if dates is None else f", before {spell_date(dates[middle])} and from then on,"
+        found.append(f"The means of the two halves{where} are {drift:.1f} standard errors apart: there may be a trend.")
+    early, late = (float(half.std(correction=0)) for half in halves)
+    if max(early, late) > 2.0 * min(early, late):
+        half = "One half of the series"
+        if dates is not None:
+            half = f"The half of the series {'from' if late > early else 'before'} {spell_date(dates[middle])}"
+            half += " on" if late > early else ""
+        found.append(f"{half} varies {max(early, late) / min(early, late):.1f} times as much as the other.")
+    return found
+
+
+def _end_differs(scaled: Tensor, dates: pd.DatetimeIndex | None) -> list[str]:
+    """A note if the last stretch varies more or less than those of the same length before it would make one expect.
+
+    The logarithms of the standard deviations of the k stretches before it have the mean m and the standard deviation s;
+    if they and that of the last are Gaussian and independent, its distance from m over s √(1 + 1/k) has Student's t law
+    with k − 1 degrees of freedom.
+    """
+    k = len(scaled) // _STRETCH - 1
+    if k < _FEWEST_STRETCHES:
+        return []
+    stretches = scaled[len(scaled) - (k + 1) * _STRETCH :].reshape(-1, _STRETCH).std(-1, correction=0)
+    if not bool((stretches > 0).all()):
+        return []
+    logs = stretches.log()
+    distance = float((logs[-1] - logs[:-1].mean()) / (logs[:-1].std() * (1.0 + 1.0 / k) ** 0.5))
+    if abs(distance) <= float(scipy.special.stdtrit(k - 1, 1.0 - 0.5 * _FALSE_ALARM)):
+        return []
+    since = "" if dates is None else f", from {spell_date(dates[-_STRETCH])} on,"
+    return [
+        f"The last {_STRETCH} points{since} vary {float(stretches[-1]):.2g} times as much as the whole series, which"
+        " the paths are like. If they are to be like its end, pass a later part of it."
+    ]
+
+
+def _longest_run(flags: np.ndarray) -> tuple[int, int]:
+    """The length of the longest run of flags that are set, and where it begins."""
+    edges = np.flatnonzero(np.diff(np.r_[0, flags.astype(np.int8), 0]))
+    lengths = edges[1::2] - edges[::2]
+    at = int(lengths.argmax())
+    return int(lengths[at]), int(edges[2 * at])
 
 
 def _cycle_length(scaled: Tensor) -> int | None:

@@ -207,6 +207,7 @@ CASES = {
     "leverage below 0": Bad(
         lambda: StylizedFacts(leverage=-1), ValueError, "leverage is -1", "at least 0", "Use a larger number"
     ),
+    "sums of one": Bad(lambda: StylizedFacts(sums=1), ValueError, "sums is 1", "at least 2", "Use a larger number"),
     "word for lags": Bad(lambda: StylizedFacts(lags="20"), TypeError, "lags is '20' (str)", "a whole number", "int"),
     "path with a NaN": Bad(
         lambda: ENERGY(spoiled(np.nan)), ValueError, "x has 1 entries", "first at index (2, 5)", "Drop or repair them"

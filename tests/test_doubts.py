@@ -37,6 +37,13 @@ def day_of_five_minutes() -> pd.Series:
     return pd.Series(100.0 * np.exp(np.cumsum(steps)), times)
 
 
+def without(prices: pd.Series, at: slice) -> pd.Series:
+    """The prices, with a gap."""
+    return prices.where(~np.isin(np.arange(len(prices)), np.arange(len(prices))[at]))
+
+
+GAP = slice(AT, AT + 10)
+OVER = f"From {DATES[AT - 1]:%Y-%m-%d} to {DATES[AT + 10]:%Y-%m-%d}, 11 changes in a row are the same"
 filled = PRICES.asfreq("D").ffill()
 business = PRICES.drop(DATES[(DATES.day == 25) & (DATES.month == 12) | (DATES.day == 1) & (DATES.month == 1)])
 FAULTS = {
@@ -65,6 +72,13 @@ FAULTS = {
         business.asfreq("B").ffill(),
         "log",
         ["On 8 of 8 days that are 25 December .* on 2012-12-25"],
+    ),
+    "straight line": (without(PRICES, GAP).interpolate(), "log", [f"{OVER}: .*a straight line.$"]),
+    "straight line of logarithms": (np.exp(without(np.log(PRICES), GAP).interpolate()), "log", [OVER]),
+    "straight lines": (
+        without(without(PRICES, GAP), slice(300, 305)).interpolate(),
+        "difference",
+        [f"{OVER}: .*straight line; there are 1 more such stretches"],
     ),
     "returns": (RETURNS, "difference", ["5. % of the values are below 0, the first on 2012-01-0"]),
     "size over the day": (day_of_five_minutes(), "log", ["cycle of 78 points"]),
@@ -112,6 +126,16 @@ def test_values_of_one_law_are_doubted_as_rarely_as_is_said(freedom: float) -> N
     alarms = sum(len(too_large(np.abs(rng.standard_t(freedom, 1000)))) > 0 for _ in range(times))
     # The expected number of values beyond the bound is an upper bound on the probability of any.
     assert alarms <= FALSE_ALARM * times + 3.0 * (FALSE_ALARM * times) ** 0.5
+
+
+def test_coarse_quotes_that_move_alike_by_chance_are_no_filled_gaps() -> None:
+    # Of steps of a tick or none, four in ten up and four down: runs of ten are common in 5000.
+    rng = np.random.default_rng(0)
+    ticks = pd.Series(5000.0 + np.cumsum(rng.choice([-1.0, 0.0, 1.0], 5000, p=[0.4, 0.2, 0.4])))
+    assert not any("straight line" in doubt for doubt in find_doubts(ticks, "difference"))
+    ticks.iloc[1000:1040] = np.linspace(ticks.iloc[1000], ticks.iloc[1000] + 39.0, 40)
+    (found,) = (doubt for doubt in find_doubts(ticks, "difference") if "straight line" in doubt)
+    assert re.match(r"From index (99\d|1000) to index 10(39|4\d), (39|4\d|5\d) changes", found)
 
 
 def test_short_series_have_no_tail_to_compare_with() -> None:

@@ -19,9 +19,10 @@ from mfmgdm_lib.errors import DivergedError
 from mfmgdm_lib.generation import Generation, compare_flow, generate
 from mfmgdm_lib.processes import AR, ARGARCH, Exponential, StudentNoise, TruncatedGaussian, WhiteNoise
 from mfmgdm_lib.processes.fits import starting_law
+from mfmgdm_lib.report import series_warnings
 
 N, LENGTH = 5, 128
-FALLS = StylizedFacts(leverage=20)
+FALLS = StylizedFacts(leverage=20, sums=20)
 
 
 def make(series: Any, n_paths: int = N, length: int = LENGTH, **settings: Any) -> Generation:
@@ -301,6 +302,72 @@ def test_doubts_are_those_that_the_series_was_made_for(draw: Any, expected: list
     assert len(notes) == len(expected) and all(part in note for part, note in zip(expected, notes, strict=True)), notes
 
 
+DATES = pd.bdate_range("2000-01-03", periods=3000)
+MIDDLE = f"{DATES[1500]:%Y-%m-%d}"
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (
+            lambda rng: rng.standard_normal(3000) + np.linspace(0, 1, 3000),
+            f"The means of the two halves, before {MIDDLE} and from then on, are ",
+        ),
+        (
+            lambda rng: rng.standard_normal(3000) * np.repeat([1.0, 2.5], 1500),
+            f"The half of the series from {MIDDLE} on varies 2.",
+        ),
+        (
+            lambda rng: rng.standard_normal(3000) * np.repeat([2.5, 1.0], 1500),
+            f"The half of the series before {MIDDLE} varies 2.",
+        ),
+        (
+            lambda rng: np.repeat(rng.standard_normal(500), np.r_[np.ones(400), np.full(100, 26)].astype(int)),
+            rf"values repeat the one before, 25 of them in a row after {DATES[400]:%Y-%m-%d}: coarse quotes",
+        ),
+        (
+            lambda rng: rng.standard_normal(3000) + np.sin(2 * np.pi * np.arange(3000) / 20),
+            # 20 of 2999 steps from the first date to the last, five of which take seven days.
+            "There is a cycle of 20 points (28 days), which no energy",
+        ),
+        (
+            lambda rng: np.linspace(-500.0, 500.0, 3000),
+            f", with the lowest value (-500) on {DATES[0]:%Y-%m-%d} and the highest (500) on {DATES[-1]:%Y-%m-%d}: ",
+        ),
+    ],
+    ids=["trend", "wilder later", "wilder earlier", "repeats", "month", "levels"],
+)
+def test_doubts_name_dates_where_the_series_has_them(draw: Any, expected: str) -> None:
+    values = draw(np.random.default_rng(0))
+    assert any(expected in note for note in doubts(pd.Series(values, DATES))), doubts(pd.Series(values, DATES))
+    for plain in (values, pd.Series(values)):
+        assert not any(("20" in note and "-0" in note) or expected in note for note in doubts(plain))
+
+
+@pytest.mark.parametrize("factor", [1.3, 1 / 1.3])
+def test_last_year_that_is_wilder_or_calmer_than_all_before_is_noted(factor: float) -> None:
+    # Logarithms of standard deviations of 250 Gaussian values spread by 1/√500 = 0.045 around their mean, and eleven of
+    # them leave fewer than one such spread in 200 beyond 3.6 of these: a factor of 1.18.
+    values = np.random.default_rng(0).standard_normal(3000) * np.r_[np.ones(2750), np.full(250, factor)]
+    (note,) = doubts(pd.Series(values, DATES))
+    times = values[-250:].std() / values.std()
+    assert note.startswith(
+        f"The last 250 points, from {DATES[2750]:%Y-%m-%d} on, vary {times:.2g} times as much as the"
+    )
+    assert [f"The last 250 points vary {times:.2g} times"] == [
+        note[: note.index(" as much")] for note in doubts(values)
+    ]
+
+
+def test_last_year_of_a_garch_is_noted_in_a_few_series_in_a_hundred() -> None:
+    # 1 in 200 if the years were independent. The memory of this law, 100 points, makes neighbours alike, and their
+    # spread seem smaller than it is. If 3 % were noted, more than 15 of 200 would be as rare as 1 in 10³.
+    law = ARGARCH(-0.05, 0.01, 0.02, 0.9, degrees_of_freedom=8.0, asymmetry=0.14)
+    paths = law.sample(200, 4000, 0)[:, 1000:]
+    assert law.persistence == pytest.approx(0.99)
+    assert sum(any("The last 250 points" in note for note in series_warnings(path)) for path in paths) <= 15
+
+
 def test_paths_that_are_longer_than_the_series_are_noted() -> None:
     noise = np.random.default_rng(0).standard_normal(1000)
     assert not any("longer (" in note for note in doubts(noise, 1000))
@@ -341,7 +408,10 @@ def integrated() -> np.ndarray:
 def test_series_at_the_edge_of_a_variance_has_paths_too(start: str) -> None:
     made = make(integrated(), start=start)
     assert made.loss < 1e-6 and torch.isfinite(made.paths).all()
-    assert any("started from white noise" in note for note in made.notes)
+    # Given the variance of the series there is a most likely law.
+    fitted = start == "argjr-skewt"
+    assert isinstance(made.start, ARGARCH if fitted else WhiteNoise)
+    assert fitted != any("started from white noise" in note for note in made.notes)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +504,7 @@ def test_ensemble_that_three_paths_carry_is_noted_and_one_that_many_do_is_not(ma
     few = make(returns, 2, 1024, start="noise")
     (note,) = (note for note in few.notes if "outweigh all others" in note)
     carried = few.shares[few.shares["largest three"] > 0.5]
-    assert f"in {len(carried)} of 42 energies, the most in {carried['largest three'].idxmax()}" in note
+    assert f"in {len(carried)} of 43 energies, the most in {carried['largest three'].idxmax()}" in note
     assert made.notes == () and (made.shares["largest three"] <= 0.5).all()
 
 

@@ -80,11 +80,11 @@ def test_energy_with_leverage_is_built_from_its_description() -> None:
     assert repr(mm.from_spec(description)) == "StylizedFacts(lags=3, leverage=2)"
 
 
-@pytest.mark.parametrize(("lags", "leverage"), [(2, 5), (5, 2), (3, 3)])
+@pytest.mark.parametrize(("lags", "leverage", "sums"), [(2, 5, None), (5, 2, None), (3, 3, None), (2, 2, 6), (4, 0, 3)])
 def test_determinants_by_bands_are_those_of_the_whole_matrix(
-    noise: Callable[..., Tensor], lags: int, leverage: int
+    noise: Callable[..., Tensor], lags: int, leverage: int, sums: int | None
 ) -> None:
-    energy, x = StylizedFacts(lags, leverage), noise(6, 30)
+    energy, x = StylizedFacts(lags, leverage, sums), noise(6, 30)
     target = mm.Target(
         torch.linspace(1.0, -0.5, energy.dim, dtype=torch.float64), torch.zeros(energy.dim), energy.labels, ""
     )
@@ -94,3 +94,23 @@ def test_determinants_by_bands_are_those_of_the_whole_matrix(
         banded, dense = (mm.log_determinant(model, state, name) for name in ("banded", "dense"))
         # Sums of 30 logarithms of pivots around 1, each with an error of 30 roundings at most.
         torch.testing.assert_close(banded.per_path, dense.per_path, rtol=0, atol=30 * 30 * 2.0**-52)
+
+
+# --- sums of neighbours ------------------------------------------------------------------------------------------
+
+
+def test_sums_are_those_of_all_windows_that_have_a_point_of_the_path(noise: Callable[..., Tensor]) -> None:
+    x, window = noise(5, 40), 7
+    padded = np.pad(x.numpy(), ((0, 0), (window - 1, window - 1)))
+    sums = np.lib.stride_tricks.sliding_window_view(padded, window, -1).sum(-1)
+    energy = StylizedFacts(2, leverage=1, sums=window)
+    # Round-off of 46 squares of sums of 7 values around 1.
+    np.testing.assert_allclose(energy(x)[:, -1], (sums**2).sum(-1) / (window * 40), rtol=0, atol=1e-13)
+    assert torch.equal(energy(x)[:, :-1], StylizedFacts(2, leverage=1)(x))
+    assert energy.labels[-1] == "sums of 7" and (energy.bandwidth, energy.minimum_length) == (6, 7)
+
+
+def test_energy_with_sums_is_described_and_built_again_and_without_it_is_not_named() -> None:
+    energy = StylizedFacts(3, leverage=2, sums=5)
+    assert repr(energy) == repr(mm.from_spec(mm.spec(energy))) == "StylizedFacts(lags=3, leverage=2, sums=5)"
+    assert mm.spec(StylizedFacts(3, sums=0)) == {"type": "StylizedFacts", "lags": 3}

@@ -41,7 +41,7 @@ def inspect(source: Path | str, kind: str, strict: bool, **reading: Any) -> None
     each date; or a series of a publisher, such as yahoo:^GSPC, fred:DGS10, or cache:fred:DGS10 for the one that was
     fetched before, without a network. `mfmgdm generate` has the same options, and says the same before it begins.
     """
-    from mfmgdm_lib.data.checks import spell_date
+    from mfmgdm_lib._checks import spell_date
     from mfmgdm_lib.data.series import days_between
     from mfmgdm_lib.report import series_warnings
 

@@ -191,7 +191,8 @@ def _read_columns(file: Path, columns: tuple[str, ...], **reading: Any) -> pd.Se
 
 def _between(series: pd.Series | pd.DataFrame, since: str | None, until: str | None) -> pd.Series | pd.DataFrame:
     """The part of a series from a date to another, with what is still true of it in its `attrs`."""
-    from mfmgdm_lib.data.checks import parse_window, spell_date
+    from mfmgdm_lib._checks import spell_date
+    from mfmgdm_lib.data.checks import parse_window
     from mfmgdm_lib.data.series import describe
 
     if since is None and until is None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mfmgdm_lib._arrays import replace_file
-from mfmgdm_lib.data.checks import spell_date
+from mfmgdm_lib._checks import spell_date
 from mfmgdm_lib.data.files import read_table
 from mfmgdm_lib.errors import NewerFormatError
 

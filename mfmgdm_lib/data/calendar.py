@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mfmgdm_lib._checks import check_positive_int
-from mfmgdm_lib.data.checks import spell_date
+from mfmgdm_lib._checks import check_positive_int, spell_date
 from mfmgdm_lib.data.series import describe
 
 __all__ = ["dates_after"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["check_series", "check_values", "parse_window", "spell_date"]
+from mfmgdm_lib._checks import spell_date
+
+__all__ = ["check_series", "check_values", "parse_window"]
 
 # From one price to the next; a larger one is more often a split that was not adjusted for than a market's doing.
 LARGEST_FACTOR = 2.0
@@ -95,13 +96,6 @@ def parse_window(start: str | datetime.date | None, end: str | datetime.date | N
             f"start {first!r} is after end {last!r}; expected a window that overlaps some dates. Swap them."
         )
     return first, last
-
-
-def spell_date(label: Any) -> str:
-    """Spell a label of an index for a message: a date, with the time where there is one, or a number."""
-    if not isinstance(label, pd.Timestamp):
-        return f"index {label}"
-    return f"{label:%Y-%m-%d}" if label == label.normalize() else str(label)
 
 
 def _parse_date(name: str, value: str | datetime.date | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Reasons to doubt a series as it was read: splits, outliers, gaps, filled dates and cycles, each with its date."""
+"""Reasons to doubt a series as it was read: splits, outliers, gaps, filled values and cycles, each with its date."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
-from mfmgdm_lib._checks import check_member
-from mfmgdm_lib.data.checks import check_values, spell_date
+from mfmgdm_lib._checks import check_member, spell_date
+from mfmgdm_lib.data.checks import check_values
 from mfmgdm_lib.data.series import days_between, look_like_changes
 
 __all__ = ["find_doubts"]
@@ -19,6 +19,8 @@ FALSE_ALARM = 0.01
 FORTNIGHT = 14.0  # days; no exchange is closed as long for a holiday, those of East Asia at New Year included
 MOST_GAPS = 20  # between sizes that are ordered, at each of which all above may be outliers
 SHOWN = 3  # dates in a note
+NEAR = 125  # changes on either side of a filled gap, a year of days in all, which tell how coarse the quotes are
+_ROUND_OFF = 1e-12  # of values relative to the largest, as they are read and interpolated
 _FACTORS = [Fraction(p, q) for p, q in ((5, 4), (4, 3), (3, 2), (5, 2))] + [
     Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 50, 100, 1000, 10_000)
 ]
@@ -38,6 +40,9 @@ def find_doubts(series: pd.Series, kind: str = "log") -> list[str]:
     - **Spacing** that changes by a factor of 3 for good, by medians over stretches of 50 dates.
     - **Filled dates**: weekends, or 25 December and 1 January, on which nine changes in ten are 0, where the
       probability of that, with the share of zeros on other days, is below `FALSE_ALARM`.
+    - **Filled gaps**: three identical changes in a row or more, not 0, of the values or of their logarithms. How likely
+      changes are the same is taken from the most common one of the `NEAR` on either side; a stretch is doubted if the
+      expected number as long, in a series of this length, is below `FALSE_ALARM`.
     - **A cycle of the size** of changes: a peak of the periodogram of the ranks of |x|, with a probability below one in
       a million against the median of its neighbours within half an octave.
     - **Returns** of which changes are to be taken.
@@ -65,7 +70,7 @@ def find_doubts(series: pd.Series, kind: str = "log") -> list[str]:
     if len(changes) < 100:  # too few for a tail, a spacing or a cycle
         return []
     dated = series.index if isinstance(series.index, pd.DatetimeIndex) else None
-    found = _outliers(series, values, changes, kind)
+    found = [*_outliers(series, values, changes, kind), *_straight(series.index, values, kind)]
     if dated is not None:
         found += [*_gap(dated), *_spacing(dated), *_filled(dated, changes)]
     found += _cycle_of_size(changes)
@@ -191,6 +196,38 @@ def _filled(dates: pd.DatetimeIndex, changes: np.ndarray) -> list[str]:
                 " value before."
             )
     return found
+
+
+def _straight(labels: pd.Index, values: np.ndarray, kind: str) -> list[str]:
+    """A note on stretches that lie on a straight line, or whose logarithms do."""
+    found: list[tuple[int, int]] = []  # the first and last value of each
+    # Of values that are not coarse, at least as many.
+    fewest = max(3, int(np.ceil(np.log(len(values) / FALSE_ALARM) / np.log(1 + 2 * NEAR))))
+    for levels in (values, np.log(values)) if kind == "log" else (values,):
+        steps, round_off = np.diff(levels), _ROUND_OFF * float(np.abs(levels).max())
+        same = (np.abs(np.diff(steps)) <= round_off) & (steps[1:] != 0.0)
+        edges = np.flatnonzero(np.diff(np.r_[0, same.astype(np.int8), 0]))
+        ends = np.column_stack([edges[::2], edges[1::2]])  # the first and last of changes that are the same
+        for first, last in ends[ends[:, 1] - ends[:, 0] + 1 >= fewest]:
+            beside = np.r_[steps[max(first - NEAR, 0) : first], steps[last + 1 : last + 1 + NEAR]]
+            common = _most_alike(beside[beside != 0.0], round_off)
+            if len(steps) * ((1.0 + common) / (1.0 + len(beside))) ** (last - first + 1) < FALSE_ALARM:
+                found.append((int(first), int(last) + 1))
+    if not found:
+        return []
+    first, last = max(found, key=lambda ends: ends[1] - ends[0])
+    stretches = len(set(found))
+    more = f"; there are {stretches - 1} more such stretches" if stretches > 1 else ""
+    return [
+        f"From {spell_date(labels[first])} to {spell_date(labels[last])}, {last - first} changes in a row are the same:"
+        f" the values seem to be filled on a straight line{more}."
+    ]
+
+
+def _most_alike(steps: np.ndarray, round_off: float) -> int:
+    """How many changes are the same as the most common one."""
+    ends = np.flatnonzero(np.r_[True, np.diff(np.sort(steps)) > round_off, True])
+    return int(np.diff(ends).max()) if len(steps) else 0
 
 
 def _cycle_of_size(changes: np.ndarray) -> list[str]:

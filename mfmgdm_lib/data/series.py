@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import as_series, check_finite, check_member, check_number, check_paths
-from mfmgdm_lib.data.checks import check_values, spell_date
+from mfmgdm_lib._checks import as_series, check_finite, check_member, check_number, check_paths, spell_date
+from mfmgdm_lib.data.checks import check_values
 from mfmgdm_lib.errors import Message
 
 __all__ = ["days_between", "describe", "levels", "look_like_changes", "returns", "standardize", "unstandardize"]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from mfmgdm_lib._checks import check_member
+from mfmgdm_lib._checks import check_member, spell_date
 from mfmgdm_lib.data.cache import Query, cache_folder, cached, load, read_cached, save
-from mfmgdm_lib.data.checks import check_series, parse_window, spell_date
+from mfmgdm_lib.data.checks import check_series, parse_window
 from mfmgdm_lib.data.download import get
 from mfmgdm_lib.data.files import describe_file, read_table
 from mfmgdm_lib.data.publishers import PUBLISHERS, Publisher, Website

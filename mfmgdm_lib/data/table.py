@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfmgdm_lib.data.checks import spell_date
+from mfmgdm_lib._checks import spell_date
 from mfmgdm_lib.data.dates import DateError, are_dates, parse_dates
 from mfmgdm_lib.data.numbers import are_like_numbers, are_missing, explain_number, parse_numbers
 from mfmgdm_lib.errors import Message

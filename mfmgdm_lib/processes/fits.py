@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy.optimize
+import scipy.signal
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, check_member
@@ -107,10 +108,7 @@ def fit_argarch(
             " variance. Use a longer series, or start from white noise."
         )
     if abs(arguments["phi"]) >= _PERSISTENT:
-        raise ValueError(
-            f"the most likely AR(1) of the series has phi = {arguments['phi']:.6f}; expected a stationary one. Use"
-            " returns or differences, not levels."
-        )
+        raise ValueError(_levels_said(arguments["phi"]))
     # An AR(1) has no density for the first point: `arch` leaves it out.
     log_likelihood = float(found.loglikelihood) - (len(values) - autoregressive) * math.log(scale)
     return Fit(ARGARCH(**arguments, mean=mean), table, log_likelihood)
@@ -124,15 +122,69 @@ def _persistence(arguments: dict[str, float]) -> float:
     return arguments["alpha"] + arguments["beta"] + share * arguments.get("asymmetry", 0.0)
 
 
-def with_variance_of(series: Any, fitted: ARGARCH) -> ARGARCH:
-    """A fitted GARCH with the variance of the series in place of its own (Engle and Mezrich, 1996).
+def _fit_with_variance(series: Any) -> ARGARCH:
+    """The most likely AR(1)–GARCH(1, 1) with an asymmetry and a skew among those with the variance of the series.
 
-    Where the variance persists, a likelihood hardly sees its mean: that of the most likely law may be ten times that
-    of the series.
+    Where the variance persists, a likelihood hardly sees its mean (Engle and Mezrich, 1996): that of the most likely
+    law of all may be ten times that of the series, or infinite, and the optimiser of `arch` stops at the limit where
+    that begins. The variance is given here, and the memory 1 / (1 − persistence) is at most the length of the series.
     """
-    stddev = float(as_series("series", series).double().std(correction=0))
-    arguments = {name: getattr(fitted, name) for name in inspect.signature(ARGARCH).parameters}
-    return ARGARCH(**{**arguments, "omega": fitted.omega * (stddev / fitted.stddev) ** 2})
+    from arch.univariate import SkewStudent  # slow to import
+
+    values = as_series("series", series, minimum_length=_SHORTEST).double().cpu().numpy()
+    mean, scale = float(values.mean()), float(values.std())
+    scaled = (values - mean) / scale
+    student = SkewStudent()
+
+    def law(parameters: np.ndarray) -> dict[str, float]:
+        phi, log_memory, weight, falls, tail, skew = (float(value) for value in parameters)
+        shape = [1.0 / tail, skew]  # a tail of 0 is Gaussian, to which the likelihood tends evenly in 1/ν
+        persistence, share = 1.0 - math.exp(-log_memory), float(student.partial_moment(2, 0.0, shape))
+        # The last innovation has a part `weight` of what persists, and falls a part `falls` of that.
+        after_rise = persistence * weight * (1.0 - falls) / (1.0 - share)
+        after_fall = persistence * weight * falls / share
+        return {
+            "phi": phi,
+            "omega": (1.0 - phi**2) * (1.0 - persistence),
+            "alpha": after_rise,
+            "beta": persistence * (1.0 - weight),
+            "degrees_of_freedom": shape[0],
+            "asymmetry": max(after_fall - after_rise, -after_rise),
+            "skew": shape[1],
+        }
+
+    def loss(parameters: np.ndarray) -> float:
+        found = law(parameters)
+        phi, root = found["phi"], math.sqrt(1.0 - found["phi"] ** 2)
+        innovations = np.r_[root * scaled[0], scaled[1:] - phi * scaled[:-1]]
+        weights = np.where(innovations < 0.0, found["alpha"] + found["asymmetry"], found["alpha"])
+        inputs = np.r_[root**2, found["omega"] + weights[:-1] * innovations[:-1] ** 2]
+        variances = scipy.signal.lfilter([1.0], [1.0, -found["beta"]], inputs)
+        shape = np.array([found["degrees_of_freedom"], found["skew"]])
+        log_likelihood = float(student.loglikelihood(shape, innovations, variances)) + math.log(root)
+        return -log_likelihood / len(scaled)
+
+    bounds = [
+        (-_PERSISTENT, _PERSISTENT),
+        (math.log(2.0), math.log(len(scaled))),
+        (0.0, 1.0),
+        (0.0, 1.0),
+        (1.0 / 300.0, 1.0 / FEWEST_DEGREES),
+        (-0.99, 0.99),
+    ]
+    start = [0.0, math.log(50.0), 0.1, 0.5, 1.0 / 6.0, 0.0]  # as daily returns have them
+    found = scipy.optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds)
+    if abs(found.x[0]) >= _PERSISTENT:
+        raise ValueError(_levels_said(float(found.x[0])))
+    arguments = law(found.x)
+    return ARGARCH(**{**arguments, "omega": arguments["omega"] * scale**2}, mean=mean)
+
+
+def _levels_said(phi: float) -> str:
+    return (
+        f"the most likely AR(1) of the series has phi = {phi:.6f}; expected a stationary one. Use returns or"
+        " differences, not levels."
+    )
 
 
 STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
@@ -146,8 +198,8 @@ def starting_law(series: Any, start: str) -> Process:
         series: one standardised series (length,).
         start: "noise", standard white noise as in the paper; "student", independent t draws; "garch", a GARCH(1, 1)
             with Gaussian innovations (Figure 10); "argarch", the same around an AR(1) mean; "argarch-t", that with t
-            innovations, the reference model of Section 5.2; or "argjr-skewt", that with an asymmetry, a skew, and the
-            variance of the series.
+            innovations, the reference model of Section 5.2; or "argjr-skewt", that with an asymmetry and a skew,
+            the most likely one with the variance of the series.
 
     Raises:
         ValueError: another name, or a series that the law cannot be fitted to.
@@ -157,9 +209,7 @@ def starting_law(series: Any, start: str) -> Process:
     if start == "student":
         return fit_student(series).process
     if start == "argjr-skewt":
-        fitted = fit_argarch(series, "skewed student", asymmetric=True).process
-        assert isinstance(fitted, ARGARCH)
-        return with_variance_of(series, fitted)
+        return _fit_with_variance(series)
     innovations = "student" if start == "argarch-t" else "gaussian"
     return fit_argarch(series, innovations, autoregressive=start != "garch").process
 

@@ -224,10 +224,12 @@ def series_warnings(series: Any, length: int = 0) -> list[str]:
     if memory > 0.9:
         wander = ""
         if dates is not None:
-            ends = ((word, int(at)) for word, at in (("lowest", observed.argmin()), ("highest", observed.argmax())))
-            wander = ", ".join(f" {word} ({observed[at]:.4g}) on {spell_date(dates[at])}" for word, at in ends) + ","
+            low, high = (
+                f"({observed[at]:.4g}) on {spell_date(dates[int(at)])}" for at in (observed.argmin(), observed.argmax())
+            )
+            wander = f", with the lowest value {low} and the highest {high}"
         found.append(
-            f"The autocorrelation at lag 1 is {memory:.2f}:{wander} these look like levels. Use returns or differences."
+            f"The autocorrelation at lag 1 is {memory:.2f}{wander}: these look like levels. Use returns or differences."
         )
     found += [*_halves_differ(scaled, memory, dates), *_end_differs(scaled, dates)]
     repeats = scaled[1:] == scaled[:-1]

@@ -313,7 +313,7 @@ MIDDLE = f"{DATES[1500]:%Y-%m-%d}"
         ),
         (
             lambda rng: np.linspace(-500.0, 500.0, 3000),
-            f": lowest (-500) on {DATES[0]:%Y-%m-%d}, highest (500) on {DATES[-1]:%Y-%m-%d}, these look like levels.",
+            f", with the lowest value (-500) on {DATES[0]:%Y-%m-%d} and the highest (500) on {DATES[-1]:%Y-%m-%d}: ",
         ),
     ],
     ids=["trend", "wilder later", "wilder earlier", "repeats", "month", "levels"],

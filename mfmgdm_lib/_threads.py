@@ -1,4 +1,4 @@
-"""The linear algebra of NumPy and SciPy held to one thread, where what follows would make much of its round-off."""
+"""Sums and linear algebra held to one thread, where what follows would make much of their round-off."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-__all__ = ["one_blas_thread"]
+import torch
+
+__all__ = ["one_thread"]
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold the OpenBLAS of NumPy and that of SciPy to one thread, in the whole process, and set them back.
+def one_thread() -> Iterator[None]:
+    """Hold PyTorch, and the OpenBLAS of NumPy and of SciPy, to one thread in the whole process, and set them back.
 
-    OpenBLAS adds in another order with other numbers of threads. Where NumPy or SciPy are linked to something else, or
-    where a library does not show what it is linked to, as on Windows, nothing is changed.
+    They add in another order with other numbers of threads. Where NumPy or SciPy are linked to something else than
+    OpenBLAS, or where a library does not show what it is linked to, as on Windows, that is left as it is.
     """
     with ExitStack() as back:
-        for get, put in _controls():
+        for get, put in ((torch.get_num_threads, torch.set_num_threads), *_controls()):
             back.callback(put, get())
             put(1)
         yield

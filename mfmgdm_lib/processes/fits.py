@@ -12,7 +12,7 @@ import pandas as pd
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, check_member
-from mfmgdm_lib._threads import one_blas_thread
+from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.processes.base import Process, Seed
 from mfmgdm_lib.processes.garch import ARGARCH
 from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
@@ -83,7 +83,7 @@ def fit_argarch(
     scaled = (values - mean) / scale  # the optimiser is made for values around 1
     model = ARX(scaled, lags=1, constant=False, **parts) if autoregressive else ZeroMean(scaled, **parts)
     # The optimiser makes round-off a millionth of its result, and so would the number of threads.
-    with warnings.catch_warnings(), one_blas_thread():
+    with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore")  # convergence is looked at below
         found = model.fit(disp="off", show_warning=False)
     names = ["phi"] * autoregressive + ["omega", "alpha"] + ["asymmetry"] * asymmetric + ["beta"]

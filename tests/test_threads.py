@@ -21,7 +21,7 @@ print(hashlib.sha256(made.paths.numpy().tobytes()).hexdigest())
 def test_paths_have_the_same_bits_with_one_thread_and_with_two() -> None:
     found = set()
     for threads in ("1", "2"):
-        settings = {name: threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+        settings = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)
         run = subprocess.run(
             [sys.executable, "-c", PROGRAM], env={**os.environ, **settings}, capture_output=True, text=True, check=True
         )

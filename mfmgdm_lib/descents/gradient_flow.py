@@ -269,7 +269,7 @@ def _some_paths(energies: Tensor, members: int, n_used: int) -> tuple[Tensor, Te
 def _ritz_pairs(
     product: Callable[[Tensor], Tensor], mismatch: Tensor, length: float, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """Eigenpairs of each G in a space of so few vectors that its mismatch is off by `tolerance` on average after a step.
+    """Eigenpairs of each G in the fewest vectors that leave an error of `tolerance` in the mismatch after a step.
 
     The formula's own rate of change there differs from −G r̄ by what the next vector would add; integrated over the
     step that is the error, for G lets none grow.

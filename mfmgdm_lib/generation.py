@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib._checks import as_series, check_member, check_positive, check_positive_int
+from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.energies import Energy, StylizedFacts
 from mfmgdm_lib.errors import DivergedError, Message
@@ -31,7 +32,7 @@ _ENSEMBLE = 128
 """Paths that move together at least: a small ensemble loses entropy as single paths do (Figure 4)."""
 
 _GRAM_PATHS = 16
-"""Paths for the Gram matrix of an energy without banded Hessians, whose Jacobians take most of the time."""
+"""Paths for the Gram matrix of an energy without banded Hessians, for which all would take most of the time."""
 
 _FAR = 0.2
 """Error of a step relative to the way that is left to the target, where that is more than the flow's tolerance."""
@@ -92,6 +93,11 @@ def generate(
     The series is standardised, its energy taken as the target, and an ensemble of at least 128 paths moved to where its
     mean energy is the target, along the flow that the paper's descent approximates.
 
+    With the same seed, machine and versions, the default energy and the OpenBLAS of PyPI's wheels the paths have the
+    same bits whatever the number of threads. Those of scattering energies can differ by round-off, 10⁻¹⁵ in a step,
+    which the flow makes more of, as can those of other machines and versions, where the fit of the start may differ by
+    a hundred-thousandth as well.
+
     On the half-line, for volumes, volatilities or rates that are never negative, the series is divided by its root mean
     square and not shifted, paths start from independent values of the largest entropy with its mean and spread
     (Section 5.1), and the flow keeps them at or above 0 (App. B; see `GradientFlow`). It is certain that no value is
@@ -131,12 +137,13 @@ def generate(
     n_paths, length = check_positive_int("n_paths", n_paths), check_positive_int("length", length, minimum=64)
     check_positive("duration", duration)
     observed = as_series("series", series, minimum_length=250).double().cpu()
-    mean, stddev = float(observed.mean()), float(observed.std(correction=0))
+    with one_thread():
+        mean, stddev, size = (float(x) for x in (observed.mean(), observed.std(correction=0), observed.square().mean()))
     if not support.whole_line:
         mend = "Leave support out, or pass levels in place of their returns."
         option = "Leave --support out, or use --returns none."
         check_inside("series", observed, support, "the paths", mend, option=option)
-        mean, stddev = 0.0, float(observed.square().mean().sqrt())
+        mean, stddev = 0.0, size**0.5
     if not 0.0 < stddev < np.inf:
         raise ValueError(
             f"series has a standard deviation of {stddev} in double precision; expected values whose squares are finite"
@@ -145,7 +152,8 @@ def generate(
     scaled = (observed - mean) / stddev
     if energy is None:
         energy = StylizedFacts(leverage=20, sums=20) if support.whole_line else StylizedFacts()
-    target = target_from_data(energy, scaled)
+    with one_thread():
+        target = target_from_data(energy, scaled)
     law, notes = _starting_law(scaled, starts) if support.whole_line else _half_line_law(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
     gram_paths = _GRAM_PATHS if energy.bandwidth is None else None

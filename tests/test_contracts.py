@@ -419,6 +419,22 @@ def test_rows_of_the_jacobian_are_those_of_automatic_differentiation(
         assert not rows(x).requires_grad
 
 
+@at_any_length_contract
+def test_products_with_the_jacobian_are_those_with_its_rows(
+    build: Callable[[int], Energy], noise: Callable[..., Tensor], length: int
+) -> None:
+    energy, x = build(length), noise(2, 3, length)
+    expected = jacobian_by_autodiff(energy, x)
+    exact = partial(torch.testing.assert_close, rtol=0, atol=1e-12 * gain(energy) * length)
+    for products in (energy.jacobian_products, partial(Energy.jacobian_products, energy)):
+        push, pull = products(x)
+        for seed in (1, 2):  # as often as needed
+            vectors, weights = noise(2, 3, length, seed=seed), noise(2, 3, energy.dim, seed=seed)
+            exact(push(vectors), torch.einsum("abkt,abt->abk", expected, vectors))
+            exact(pull(weights), torch.einsum("abkt,abk->abt", expected, weights))
+            assert not push(vectors).requires_grad and not pull(weights).requires_grad
+
+
 @pytest.mark.parametrize("build", (EVERY | WITHOUT_CLOSED_FORMS).values(), ids=list(EVERY | WITHOUT_CLOSED_FORMS))
 @pytest.mark.parametrize("default", [False, True], ids=["own", "default"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

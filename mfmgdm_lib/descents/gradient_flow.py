@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_positive, check_positive_int
+from mfmgdm_lib._lanczos import lanczos
 from mfmgdm_lib._progress import counter
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.energies import Energy
@@ -26,6 +27,9 @@ _CHUNK = 64
 
 _FIRST = 1e-6
 """The first step tried, as a part of the duration."""
+
+_KRYLOV = 0.1
+"""Part of the error that a step may have which products with G may leave."""
 
 _GROWTH, _SHRINK, _CAUTION = 2.0, 0.2, 0.8
 """How much longer or shorter a step may be than the one before, and how far below the tolerance it aims."""
@@ -77,10 +81,12 @@ class GradientFlow:
         relative_tolerance: the same relative to the mean mismatch, where that allows more; None for never.
         ensemble_size: paths in each ensemble: 1 is MGDM, None puts all in one.
         support: where the values of a path lie, as for `Descent`.
-        gram_paths: paths of each ensemble that G is averaged over at first, evenly spaced; None for all. After a step
-            that had to be shortened they are twice as many. A few often do for an energy whose Jacobian is slow: as in
-            a W-method (Steihaug and Wolfbrandt, 1979) a rough G costs steps, while their error, which is measured,
-            stays within the tolerance.
+        gram_paths: paths of each ensemble that G is averaged over at first: one half are those of the largest energies,
+            the other stands for the rest. After a step that had to be shortened they are twice as many. A few often do
+            for an energy whose Jacobian is slow: as in a W-method (Steihaug and Wolfbrandt, 1979) a rough G costs
+            steps, while their error, which is measured, stays within the tolerance. G is then not written down either:
+            its function in the formula comes from products with it, up to a tenth of the tolerance (`lanczos`). None
+            for all paths and the whole G.
 
     Raises:
         ValueError: a tolerance or number of paths that is not above 0, a target of other energies, or another support.
@@ -174,18 +180,22 @@ class GradientFlow:
     def _step(self, state: FlowState, length: float, norm: float, n_used: int) -> tuple[FlowState, float, float]:
         """Take a step of at most `length`: the state after it, how long it was, and how long the next may be.
 
-        G is that of `n_used` paths of each ensemble.
+        With `gram_paths`, G is that of `n_used` paths of each ensemble.
         """
         members = self._descent.members(len(state.paths))
         resting = self._resting(state, length)
-        values, vectors = torch.linalg.eigh(self._gram(state.paths, members, n_used, resting))
-        values = values.clamp(min=0.0)  # which round-off alone can make negative
         mismatch = state.mismatch.double()[::members]
-        rotated = _apply(vectors.mT, mismatch)
         scale = norm**0.5
         if self.relative_tolerance is not None:
             far = float(mismatch.norm(dim=-1).mean())
             scale = max(scale, far * self.relative_tolerance / self.tolerance)
+        if self.gram_paths is None:
+            values, vectors = torch.linalg.eigh(self._gram(state.paths, members, resting))
+        else:
+            product = self._gram_product(state, members, n_used, resting)
+            values, vectors = _ritz_pairs(product, mismatch, length, _KRYLOV * self.tolerance * scale)
+        values = values.clamp(min=0.0)  # which round-off alone can make negative
+        rotated = _apply(vectors.mT, mismatch)
         while True:
             weights = _apply(vectors, _mean_decay(length, values) * length * rotated)
             aim = _apply(vectors, torch.exp(-length * values) * rotated)
@@ -218,16 +228,62 @@ class GradientFlow:
         force = self.energy.gradient(paths, weights)
         return paths - force if resting is None else self.support.nearest(paths - force.masked_fill(resting, 0.0))
 
-    def _gram(self, paths: Tensor, members: int, n_used: int, resting: Tensor | None) -> Tensor:
-        """G of each ensemble, of the entries that do not rest, over some of its paths: (N / members, K, K), float64."""
-        spaced = torch.arange(n_used, device=paths.device) * members // n_used
-        used = (torch.arange(0, len(paths), members, device=paths.device)[:, None] + spaced).flatten()
+    def _gram(self, paths: Tensor, members: int, resting: Tensor | None) -> Tensor:
+        """G of each ensemble, of the entries that do not rest: (N / members, K, K), float64."""
         grams = []
-        for places in used.split(_CHUNK):
-            rows = self.energy.jacobian(paths[places])
-            rows = (rows if resting is None else rows.masked_fill(resting[places, None], 0.0)).flatten(2)
+        for start in range(0, len(paths), _CHUNK):
+            some = slice(start, start + _CHUNK)
+            rows = self.energy.jacobian(paths[some])
+            rows = (rows if resting is None else rows.masked_fill(resting[some, None], 0.0)).flatten(2)
             grams.append((rows @ rows.mT).double())
-        return torch.cat(grams).unflatten(0, (-1, n_used)).mean(1)
+        return torch.cat(grams).unflatten(0, (-1, members)).mean(1)
+
+    def _gram_product(
+        self, state: State, members: int, n_used: int, resting: Tensor | None
+    ) -> Callable[[Tensor], Tensor]:
+        """The product with G, of the entries that do not rest, over some paths: (N / members, K) to itself, float64."""
+        places, shares = _some_paths(state.energies, members, n_used)
+        push, pull = self.energy.jacobian_products(state.paths[places])
+
+        def product(weights: Tensor) -> Tensor:
+            force = pull(weights.repeat_interleave(n_used, 0).to(state.paths))
+            force = force if resting is None else force.masked_fill(resting[places], 0.0)
+            return shares @ push(force).double().unflatten(0, (-1, n_used))
+
+        return product
+
+
+def _some_paths(energies: Tensor, members: int, n_used: int) -> tuple[Tensor, Tensor]:
+    """Places of `n_used` paths of each ensemble, in order, and the shares of an ensemble that they stand for.
+
+    Gradients grow with energies, and where tails are heavy a few paths have most of G: half of those used are the ones
+    of the largest energies, for themselves, the others evenly spaced among the rest by size, for all of it.
+    """
+    sizes = energies.double().norm(dim=-1).unflatten(0, (-1, members))
+    order = sizes.argsort(dim=-1, descending=True, stable=True)
+    largest = n_used if n_used == members else n_used // 2
+    spaced = largest + torch.arange(n_used - largest) * (members - largest) // max(n_used - largest, 1)
+    chosen = order[:, torch.cat([torch.arange(largest), spaced])]
+    shares = energies.new_full((n_used,), 1.0 / members, dtype=torch.float64)
+    shares[largest:] = (1.0 - largest / members) / max(n_used - largest, 1)
+    starts = torch.arange(0, len(energies), members, device=energies.device)
+    return (starts[:, None] + chosen).flatten(), shares
+
+
+def _ritz_pairs(
+    product: Callable[[Tensor], Tensor], mismatch: Tensor, length: float, tolerance: float
+) -> tuple[Tensor, Tensor]:
+    """Eigenpairs of each G in the fewest vectors that leave an error of `tolerance` in the mismatch after a step.
+
+    The formula's own rate of change there differs from −G r̄ by what the next vector would add; integrated over the
+    step that is the error, for G lets none grow.
+    """
+
+    def left(values: Tensor, first: Tensor, last: Tensor) -> bool:
+        error = length * (last * _mean_decay(length, values.clamp(min=0.0)) * first).sum(-1).abs()
+        return float((error * mismatch.norm(dim=-1)).mean()) > tolerance
+
+    return lanczos(product, mismatch, left)
 
 
 def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:

@@ -166,6 +166,25 @@ class Energy(ABC):
             rows = [torch.autograd.grad(value, leaf, retain_graph=True)[0] for value in columns]
         return torch.stack(rows, dim=-1 - self.event_ndim)
 
+    def jacobian_products(self, x: Tensor) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+        """Return the products with J_Φ at paths (*, time) and with its transpose, to be called as often as needed.
+
+        The first is a function from (*, time) to (*, K), the second one from (*, K) to (*, time).
+        """
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            values = self(leaf)
+            weights = torch.zeros_like(values, requires_grad=True)
+            (force,) = torch.autograd.grad(values, leaf, weights, create_graph=True)  # linear in the weights
+
+        def push(vectors: Tensor) -> Tensor:
+            return torch.autograd.grad(force, weights, vectors, retain_graph=True)[0]
+
+        def pull(weights: Tensor) -> Tensor:
+            return torch.autograd.grad(values, leaf, weights, retain_graph=True)[0]
+
+        return push, pull
+
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the lower bands of Σ_k w_k H_k, (*, bandwidth + 1, time), for paths (*, time) and weights (*, K).
 
@@ -201,6 +220,10 @@ class Record(ABC):
     @abstractmethod
     def linearize(self, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The force J_Φᵀw, (n, time), for weights (n, K), and the product of vectors (n, time) with Σ_k w_k H_k."""
+
+    @abstractmethod
+    def pushforward(self, vectors: Tensor) -> Tensor:
+        """The product J_Φ v, (n, K), for vectors (n, time)."""
 
     def rows(self) -> Tensor:
         """J_Φ, (n, K, time): a force for each energy, unless most of a force is idle in each."""
@@ -263,6 +286,23 @@ class RecordedEnergy(Energy):
         """Return J_Φ: (*, K, time) for paths (*, time)."""
         rows = [record.rows() for record in self._records(x)]
         return torch.cat(rows).reshape(*x.shape[:-1], self.dim, self.length)
+
+    @torch.no_grad()
+    def jacobian_products(self, x: Tensor) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+        """Return the products with J_Φ and with its transpose, as `Energy.jacobian_products` says."""
+        size, records = self._chunk_size(x), list(self._records(x))
+
+        @torch.no_grad()
+        def push(vectors: Tensor) -> Tensor:
+            pairs = zip(records, chunks(vectors, size), strict=True)
+            return torch.cat([record.pushforward(each) for record, each in pairs]).reshape(*x.shape[:-1], self.dim)
+
+        @torch.no_grad()
+        def pull(weights: Tensor) -> Tensor:
+            pairs = zip(records, chunks(weights, size), strict=True)
+            return torch.cat([record.linearize(each)[0] for record, each in pairs]).reshape(x.shape)
+
+        return push, pull
 
 
 def chunks(x: Tensor, size: int) -> tuple[Tensor, ...]:

@@ -13,6 +13,7 @@ import scipy.signal
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, check_member
+from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.processes.base import Process, Seed
 from mfmgdm_lib.processes.burn_in import BurnIn
 from mfmgdm_lib.processes.garch import ARGARCH
@@ -83,7 +84,8 @@ def fit_argarch(
     }
     scaled = (values - mean) / scale  # the optimiser is made for values around 1
     model = ARX(scaled, lags=1, constant=False, **parts) if autoregressive else ZeroMean(scaled, **parts)
-    with warnings.catch_warnings():
+    # The optimiser makes round-off a millionth of its result, and so would the number of threads.
+    with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore")  # convergence is looked at below
         found = model.fit(disp="off", show_warning=False)
     names = ["phi"] * autoregressive + ["omega", "alpha"] + ["asymmetry"] * asymmetric + ["beta"]
@@ -173,7 +175,8 @@ def _fit_with_variance(series: Any) -> ARGARCH:
         (-0.99, 0.99),
     ]
     start = [0.0, math.log(50.0), 0.1, 0.5, 1.0 / 6.0, 0.0]  # as daily returns have them
-    found = scipy.optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds)
+    with one_thread():
+        found = scipy.optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds)
     if abs(found.x[0]) >= _PERSISTENT:
         raise ValueError(_levels_said(float(found.x[0])))
     arguments = law(found.x)

@@ -52,6 +52,11 @@ class Products:
         matrix[:, self.row, self.column] = weights
         return matrix
 
+    def pushforward(self, moved: Tensor) -> Tensor:
+        """Change of the values, (n, c(c + 1)/2), when signals move by `moved`, (n, c, parts, time)."""
+        cross = self.signals @ moved.flatten(1, 2).mT
+        return self._averages.pushforward(self._split(cross + cross.mT))[:, self.row, self.column]
+
     def gradient(self, weights: Tensor) -> Tensor:
         """Gradient in the signals of the values weighted by (n, c(c + 1)/2): (n, c, parts, time)."""
         on = self._join(self._averages.pullback(self._averages.scale(self._matrix(weights))))

@@ -263,6 +263,14 @@ class _Spectra(Record):
 
         return force, times
 
+    def pushforward(self, vectors: Tensor) -> Tensor:
+        """The product J_Φ v, (n, K), for vectors (n, time)."""
+        d_path, d_low = _first_layer(self.banks, vectors)
+        d_envelopes = self.envelopes.pushforward(d_path)
+        parts = [d_envelopes.mean(-1), d_low.flatten(1).mean(-1, keepdim=True)]
+        pairs = zip(self.products, self._scale_by_scale(d_path, d_low, d_envelopes), strict=True)
+        return torch.cat([*parts, *(products.pushforward(moved) for products, moved in pairs)], dim=1)
+
     def rows(self) -> Tensor:
         """J_Φ, (n, K, time), from the adjoint of each energy's own signals only."""
         boundary = self.banks.boundary

@@ -121,6 +121,16 @@ class TwoLayerRecord(Record):
 
         return force, times
 
+    def pushforward(self, vectors: Tensor) -> Tensor:
+        """The product J_Φ v, (n, K), for vectors (n, time)."""
+        boundary, first, second, _ = self.layers
+        du_first = self.first.pushforward(first(boundary.spectrum(vectors)))
+        return self._value_changes(du_first, self.second.pushforward(second(boundary.spectrum(du_first))))
+
+    @abstractmethod
+    def _value_changes(self, du_first: Tensor, du_second: Tensor) -> Tensor:
+        """Changes of the values, (n, K), with the signals of both layers."""
+
     @abstractmethod
     def _signal_gradients(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of Σ_k w_k Φ_k in the signals of both layers."""
@@ -140,7 +150,10 @@ class _Mean(TwoLayerRecord):
 
     @property
     def values(self) -> Tensor:
-        return torch.cat([self.first.value.mean(-1), self.second.value.mean(-1).flatten(1)], dim=1)
+        return self._value_changes(self.first.value, self.second.value)
+
+    def _value_changes(self, du_first: Tensor, du_second: Tensor) -> Tensor:
+        return torch.cat([du_first.mean(-1), du_second.mean(-1).flatten(1)], dim=1)
 
     def _signal_gradients(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         each = weights.unsqueeze(-1) / self.layers.boundary.length
@@ -212,6 +225,10 @@ class _Covariance(TwoLayerRecord):
     def values(self) -> Tensor:
         covariance = self._centred @ self._centred.mT / (self._centred.shape[-1] - 1)
         return covariance[:, self._row, self._column]
+
+    def _value_changes(self, du_first: Tensor, du_second: Tensor) -> Tensor:
+        cross = self._centred @ _centre(du_first, du_second).mT / (self._centred.shape[-1] - 1)
+        return (cross + cross.mT)[:, self._row, self._column]
 
     def _signal_gradients(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         return self._pair(weights, self._centred)

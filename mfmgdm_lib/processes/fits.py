@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib.processes.base import Process, Seed
+from mfmgdm_lib.processes.copula import GaussianCopula
 from mfmgdm_lib.processes.garch import ARGARCH
 from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
 
@@ -167,7 +168,12 @@ def starting_law(series: Any, start: str) -> Process:
 
 
 def starting_paths(start: Process, n: int, length: int, seed: Seed) -> Tensor:
-    """Draw `n` paths of a starting law, (n, length) float64; those of a GARCH without their first 1000 points."""
+    """Draw `n` paths of a starting law, (n, length) float64; those of a GARCH without their first 1000 points.
+
+    Those of a `GaussianCopula` are (n, C, length), without these points too.
+    """
+    if isinstance(start, GaussianCopula):
+        return start.sample(n, (len(start.laws), _BURN_IN + length), seed)[..., _BURN_IN:].contiguous()
     if not isinstance(start, ARGARCH):
         return start.sample(n, length, seed)
     return start.sample(n, _BURN_IN + length, seed)[:, _BURN_IN:].contiguous()

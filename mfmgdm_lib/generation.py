@@ -33,6 +33,9 @@ _ENSEMBLE = 128
 _GRAM_PATHS = 16
 """Paths for the Gram matrix of an energy without banded Hessians, whose Jacobians take most of the time."""
 
+_GRAM_NUMBERS = 2**25
+"""Entries of the Jacobians for the Gram matrix of several columns, which are quick to write down: what memory bears."""
+
 _FAR = 0.2
 """Error of a step relative to the way that is left to the target, where that is more than the flow's tolerance."""
 
@@ -142,7 +145,11 @@ def generate(
             " of independent values on the half-line have nothing in common. Pass one column at a time."
         )
     mean, stddev = _moments(observed, columns)
-    energy = _default_energy(columns, observed.shape[-1], support) if energy is None else energy
+    gram_paths = _GRAM_PATHS if energy is not None and energy.bandwidth is None else None
+    if energy is None:
+        energy = _default_energy(columns, observed.shape[-1], support)
+        if columns:
+            gram_paths = max(_GRAM_PATHS, _GRAM_NUMBERS // (energy.dim * len(columns) * length))
     if not support.whole_line:
         mend = "Leave support out, or pass levels in place of their returns."
         option = "Leave --support out, or use --returns none."
@@ -158,7 +165,6 @@ def generate(
     target = target_from_data(energy, scaled)
     law, notes = _law(scaled, starts, columns) if support.whole_line else _half_line_law(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
-    gram_paths = _GRAM_PATHS if energy.bandwidth is None else None
     flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support, gram_paths=gram_paths)
     last = _flown(flow, x0, duration, law)
     paths = last.paths[:n_paths]

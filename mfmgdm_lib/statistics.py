@@ -70,7 +70,7 @@ def cross_correlation(x: Tensor, y: Tensor, lags: int = 20) -> Tensor:
     Example:
         >>> x = torch.tensor([1.0, -1.0, 2.0, 0.0, -2.0, 0.0] * 50, dtype=torch.float64)
         >>> cross_correlation(x, x.roll(1), lags=1).numpy().round(1).tolist()
-        [-0.1, -0.1, 1.0]
+        [-0.4, -0.3, 1.0]
     """
     check_positive_int("lags", lags, minimum=0)
     first, second = (_centred(check_finite(name, check_paths(name, values))) for name, values in (("x", x), ("y", y)))

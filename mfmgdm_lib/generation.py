@@ -1,4 +1,4 @@
-"""Paths like one observed series in one call, with a report that compares them with it."""
+"""Paths like one observed series, or several at once, in one call, with a report that compares them with it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import as_series, check_member, check_positive, check_positive_int
+from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
+from mfmgdm_lib._columns import as_columns
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
-from mfmgdm_lib.energies import Energy, StylizedFacts
+from mfmgdm_lib.energies import Concatenate, CrossCorrelations, EachChannel, Energy, StylizedFacts
 from mfmgdm_lib.errors import DivergedError, Message
 from mfmgdm_lib.flows import FrozenFlow
-from mfmgdm_lib.processes import ARGARCH, Exponential, Process, StudentNoise, WhiteNoise
+from mfmgdm_lib.joint_report import columns_warnings, joint_report
+from mfmgdm_lib.processes import ARGARCH, Exponential, GaussianCopula, Process, StudentNoise, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.processes.fits import FEWEST_DEGREES, STARTS, settled, starting_law, starting_paths
 from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
@@ -34,6 +36,9 @@ _ENSEMBLE = 128
 _GRAM_PATHS = 16
 """Paths for the Gram matrix of an energy without banded Hessians, for which all would take most of the time."""
 
+_GRAM_NUMBERS = 2**25
+"""Entries of the Jacobians for the Gram matrix of several columns, which are quick to write down: what memory bears."""
+
 _FAR = 0.2
 """Error of a step relative to the way that is left to the target, where that is more than the flow's tolerance."""
 
@@ -46,22 +51,24 @@ class Generation:
     """Paths like a series, and how they compare with it.
 
     Attributes:
-        paths: (n_paths, length), float64, in the units of the series.
-        series: the series, (points,), float64.
+        paths: (n_paths, length), float64, in the units of the series; (n_paths, C, length) of C series at once.
+        series: the series, (points,) or (C, points), float64.
         report: a row for each statistic: `series`, its value over the whole series; `windows`, the mean over windows of
             the series as long as a path, for long stretches have more extremes (NaN for a series that is shorter);
             `paths`, the mean over the paths; `low` and `high`, between which nine in ten are of all the paths that
-            moved together, 128 or more.
+            moved together, 128 or more. Of several series it has these rows for each, and `pair_statistics` of each
+            pair.
         shares: a row for each energy: `largest` and `largest three`, the shares that the one and the three paths have
             which are furthest from the ensemble's median, in the sum of the distances from it.
         notes: reasons to doubt the result, in sentences; empty where none was found.
         loss: L of the mean energy at the end, relative to the target.
         steps: steps that the flow took.
         start: the law that the paths started from, in the units of the standardised series.
+        columns: names of several series; empty for a single one.
         seed: what the paths were drawn with.
-        observed: the series as it was given, if it is a pandas Series, with its dates and `attrs`; else None.
+        observed: the series as it was given, if it is of pandas, with its dates and `attrs`; else None.
         flow: the flow that the paths moved along, frozen, in the units of the series: independent paths like them, as
-            many as are wanted. None on the half-line, where entries rest at 0 and leave it.
+            many as are wanted. None for several series, and on the half-line, where entries rest at 0 and leave it.
     """
 
     paths: Tensor
@@ -72,8 +79,9 @@ class Generation:
     loss: float
     steps: int
     start: Process
+    columns: tuple[str, ...] = ()
     seed: Seed = None
-    observed: pd.Series | None = None
+    observed: pd.Series | pd.DataFrame | None = None
     flow: FrozenFlow | None = None
 
 
@@ -105,14 +113,19 @@ def generate(
     that of the series: among the stylised facts, which are not centred, it is not. The report and the notes say what
     came of it.
 
+    The columns of a table are generated together, with what they have in common: each starts from its own law with
+    innovations that depend on those of the others (`GaussianCopula`), and the energy is that of each column and the
+    cross-correlations of pairs, of values and of squares at lags −2 … 2. This is no part of the paper.
+
     Args:
         series: one stationary series (points,), such as daily returns: a pandas Series, an array or a tensor. At least
-            250 points, 336 with the default energy; the paper takes 2048 and 4096.
+            250 points, 336 with the default energy; the paper takes 2048 and 4096. Or a table (points, C) of several,
+            a pandas DataFrame, an array or a tensor, with more points than energies: 96 for 2 columns, 880 for 10.
         n_paths: paths wanted.
         length: points of each.
         seed: whatever `numpy.random.default_rng` takes.
         energy: Φ; without it the stylised facts of Section 5.2, on the real line with leverage at 20 lags and
-            the variance of sums of 20, which are no part of the paper.
+            the variance of sums of 20, which are no part of the paper. Of several columns one of paths (C, length).
         start: law of the starting paths, as `starting_law` explains; None for "argjr-skewt", an AR(1)–GARCH(1, 1)
             fitted to the series, which has clusters already and tells falls from rises; where it cannot be fitted,
             for "argarch-t" or "argarch", with a note. The paper starts from "noise", the only one on the half-line.
@@ -124,7 +137,8 @@ def generate(
 
     Raises:
         ValueError: a series that is too short, constant, not finite or not in the support, another support, a start
-            that is not for it, or settings out of range.
+            that is not for it, or settings out of range; columns with missing values or a name in common, too many for
+            their length, on another support than the real line, or of which one is a function of the others.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -132,56 +146,100 @@ def generate(
         >>> made = generate(returns, n_paths=20, length=512, seed=0)
         >>> made.paths.shape, bool(made.loss < 1e-6)
         (torch.Size([20, 512]), True)
+        >>> law = GaussianCopula([WhiteNoise(), WhiteNoise(stddev=2.0)], [[1.0, 0.6], [0.6, 1.0]])
+        >>> generate(law.sample(1, (2, 1024), seed=0)[0].T, n_paths=3, length=128).paths.shape
+        torch.Size([3, 2, 128])
     """
     support, starts = _check_support(support, start)
     n_paths, length = check_positive_int("n_paths", n_paths), check_positive_int("length", length, minimum=64)
     check_positive("duration", duration)
-    observed = as_series("series", series, minimum_length=250).double().cpu()
-    with one_thread():
-        mean, stddev, size = (float(x) for x in (observed.mean(), observed.std(correction=0), observed.square().mean()))
-    if not support.whole_line:
-        mend = "Leave support out, or pass levels in place of their returns."
-        option = "Leave --support out, or use --returns none."
-        check_inside("series", observed, support, "the paths", mend, option=option)
-        mean, stddev = 0.0, size**0.5
-    if not 0.0 < stddev < np.inf:
+    observed, columns = as_columns("series", series, minimum_length=250)
+    if columns and not support.whole_line:
         raise ValueError(
-            f"series has a standard deviation of {stddev} in double precision; expected values whose squares are finite"
-            " and above 0. Standardise it first."
+            f"series has {len(columns)} columns and support {support!r}; expected the real line for several, since laws"
+            " of independent values on the half-line have nothing in common. Pass one column at a time."
         )
-    scaled = (observed - mean) / stddev
-    if energy is None:
-        energy = StylizedFacts(leverage=20, sums=20) if support.whole_line else StylizedFacts()
     with one_thread():
+        mean, stddev = _moments(observed, columns, support)
+        scaled = (observed - mean) / stddev
+        gram_paths = _GRAM_PATHS if energy is not None and energy.bandwidth is None else None
+        if energy is None:
+            energy = _default_energy(columns, observed.shape[-1], support)
+            if columns:
+                gram_paths = max(_GRAM_PATHS, _GRAM_NUMBERS // (energy.dim * len(columns) * length))
         target = target_from_data(energy, scaled)
-    law, notes = _starting_law(scaled, starts) if support.whole_line else _half_line_law(scaled)
+    law, notes = _law(scaled, starts, columns) if support.whole_line else _half_line_law(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
-    gram_paths = _GRAM_PATHS if energy.bandwidth is None else None
     flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support, gram_paths=gram_paths)
     last, weights = _flown(flow, x0, duration, law)
     paths = last.paths[:n_paths]
-    units = (mean, stddev, series.attrs.get("unit") if isinstance(series, pd.Series) else None)
-    report, shares = path_report(scaled, last.paths, n_paths, mean, stddev), energy_shares(energy, last.paths)
+    scaling = (mean, stddev, series.attrs.get("unit") if isinstance(series, pd.Series) else None)
+    if columns:
+        report = joint_report(scaled, last.paths, n_paths, mean, stddev, columns)
+    else:
+        report = path_report(scaled, last.paths, n_paths, mean, stddev)
+    shares = energy_shares(energy, last.paths)
     return Generation(
         paths=mean + stddev * paths,
         series=observed,
         report=report,
         shares=shares,
         notes=(
-            *series_warnings(series, length),
+            *_series_notes(series, observed, columns, length),
             *notes,
             *_zero_warning(scaled, paths),
             *_target_warning(last.mismatch[0], target),
-            *report_warnings(report, len(scaled) / length),
+            *report_warnings(report, scaled.shape[-1] / length),
             *shares_warnings(shares, len(last.paths)),
         ),
         loss=float(last.loss.mean()),
         steps=last.step,
         start=law,
+        columns=columns,
         seed=seed,
-        observed=series if isinstance(series, pd.Series) else None,
-        flow=_frozen(flow, weights, law, last.paths, units) if support.whole_line else None,
+        observed=series if isinstance(series, (pd.Series, pd.DataFrame)) else None,
+        flow=None if columns or not support.whole_line else _frozen(flow, weights, law, last.paths, scaling),
     )
+
+
+def _series_notes(series: Any, observed: Tensor, columns: Sequence[str], length: int) -> list[str]:
+    """Reasons to doubt a series or each of several, with dates where there are any."""
+    if not columns:
+        return series_warnings(series if isinstance(series, pd.Series) else observed, length)
+    dated = isinstance(series, pd.DataFrame)
+    return columns_warnings([series.iloc[:, at] for at in range(len(columns))] if dated else observed, length, columns)
+
+
+def _moments(observed: Tensor, columns: Sequence[str], support: Support) -> tuple[Any, Any]:
+    """Mean and standard deviation of a series, or of each of several, (C, 1); 0 and the size on the half-line."""
+    mean, stddev = observed.mean(-1, keepdim=True), observed.std(-1, correction=0, keepdim=True)
+    if not support.whole_line:
+        mend = "Leave support out, or pass levels in place of their returns."
+        option = "Leave --support out, or use --returns none."
+        check_inside("series", observed, support, "the paths", mend, option=option)
+        mean, stddev = torch.zeros_like(mean), observed.square().mean(-1, keepdim=True).sqrt()
+    for name, spread in zip(columns or ("series",), stddev.flatten().tolist(), strict=True):
+        if not 0.0 < spread < np.inf:
+            raise ValueError(
+                f"{name} has a standard deviation of {spread} in double precision; expected values whose squares are"
+                " finite and above 0. Standardise it first."
+            )
+    return (mean, stddev) if columns else (float(mean), float(stddev))
+
+
+def _default_energy(columns: tuple[str, ...], points: int, support: Support) -> Energy:
+    """The stylised facts of a series; of several, those of each and their cross-correlations."""
+    energy = StylizedFacts(leverage=20, sums=20) if support.whole_line else StylizedFacts()
+    if not columns:
+        return energy
+    joint = Concatenate(EachChannel(energy, columns), CrossCorrelations(columns))
+    if joint.dim > points:
+        raise ValueError(
+            f"series has {len(columns)} columns of {points} points; expected more points than the {joint.dim} energies"
+            f" of so many columns and of {len(columns) * (len(columns) - 1) // 2} pairs of them. Use a longer table,"
+            " fewer columns, or an energy with fewer lags."
+        )
+    return joint
 
 
 def _flown(flow: GradientFlow, x0: Tensor, duration: float, law: Process) -> tuple[FlowState, list[Tensor]]:
@@ -265,6 +323,15 @@ def compare_flow(made: Generation, n_paths: int = 256, seed: Seed = 1) -> tuple[
             " larger ensemble, of 1000 paths or more, leaves out fewer."
         )
     return report, notes
+
+
+def _law(scaled: Tensor, starts: Sequence[str], columns: Sequence[str]) -> tuple[Process, list[str]]:
+    """The law to start from, and notes on it; for several columns that of each, joined by a copula."""
+    if not columns:
+        return _starting_law(scaled, starts)
+    laws, notes = zip(*(_starting_law(column, starts) for column in scaled), strict=True)
+    named = [f"{name}: {note}" for name, said in zip(columns, notes, strict=True) for note in said]
+    return GaussianCopula.fit(laws, scaled), named
 
 
 def _starting_law(scaled: Tensor, starts: Sequence[str]) -> tuple[Process, list[str]]:

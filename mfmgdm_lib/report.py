@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any
 
@@ -17,6 +18,7 @@ from mfmgdm_lib.statistics import TAILS, autocorrelation, maximum_drawdown, path
 
 __all__ = [
     "REPORTED",
+    "compared",
     "energy_shares",
     "path_report",
     "report_statistics",
@@ -64,8 +66,32 @@ def path_report(scaled: Tensor, ensemble: Tensor, n_paths: int, mean: float, std
     windows = as_windows("series", scaled, length) if len(scaled) >= length else None
     of_series, of_paths = (report_statistics(x, mean, stddev) for x in (scaled[None], ensemble))
     of_windows = None if windows is None else report_statistics(windows, mean, stddev)
+    return compared(of_series, of_windows, of_paths, n_paths, REPORTED)
+
+
+def compared(
+    of_series: Mapping[str, Tensor],
+    of_windows: Mapping[str, Tensor] | None,
+    of_paths: Mapping[str, Tensor],
+    n_paths: int,
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Return rows of a report, from statistics by name.
+
+    Args:
+        of_series: of the whole series, (1,) each.
+        of_windows: of windows of it, (windows,) each; None where there are none.
+        of_paths: of all paths that moved together, (N,) each.
+        n_paths: of how many of them the mean is reported.
+        labels: names of the statistics by the labels of their rows; None for the names themselves.
+
+    Example:
+        >>> row = compared({"a": torch.zeros(1)}, None, {"a": torch.tensor([1.0, 2.0, 3.0])}, n_paths=2)
+        >>> row.loc["a", ["series", "paths"]].tolist()
+        [0.0, 1.5]
+    """
     rows = {}
-    for label, name in REPORTED.items():
+    for label, name in (labels or {name: name for name in of_paths}).items():
         values = of_paths[name].numpy()
         typical = np.nan if of_windows is None else float(of_windows[name].mean())
         rows[label] = [float(of_series[name]), typical, values[:n_paths].mean(), *np.quantile(values, [0.05, 0.95])]

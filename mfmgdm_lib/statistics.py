@@ -1,4 +1,4 @@
-"""Statistics that compare paths: autocorrelations, leverage, quantiles, tails, histograms and fitted exponents."""
+"""Statistics that compare paths: auto- and cross-correlations, leverage, quantiles, tails, histograms and fitted exponents."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mfmgdm_lib.energies.autocovariance import lagged_products
 
 __all__ = [
     "autocorrelation",
+    "cross_correlation",
     "describe_paths",
     "describe_series",
     "fitted_exponent",
@@ -50,6 +51,36 @@ def autocorrelation(x: Tensor, lags: int = 20) -> Tensor:
     centred = x - x.mean(-1, keepdim=True)
     products = torch.stack([lagged_products(centred, lag) for lag in range(lags + 1)], dim=-1)
     return products[..., 1:] / products[..., :1]
+
+
+def cross_correlation(x: Tensor, y: Tensor, lags: int = 20) -> Tensor:
+    """Sample correlations of the values of one path with those of another some points later, or earlier.
+
+    As in `autocorrelation`, each path is centred on its own mean, and the sum over the pairs that there are is divided
+    by those of the squared deviations of all points.
+
+    Args:
+        x: paths (*, time), longer than `lags`.
+        y: as many, as long.
+        lags: the largest lag, at least 0.
+
+    Returns:
+        A tensor (*, 2 · lags + 1): corr(x_t, y_{t+k}) for k = −lags … lags.
+
+    Example:
+        >>> x = torch.tensor([1.0, -1.0, 2.0, 0.0, -2.0, 0.0] * 50, dtype=torch.float64)
+        >>> cross_correlation(x, x.roll(1), lags=1).numpy().round(1).tolist()
+        [-0.4, -0.3, 1.0]
+    """
+    check_positive_int("lags", lags, minimum=0)
+    first, second = (_centred(check_finite(name, check_paths(name, values))) for name, values in (("x", x), ("y", y)))
+    if x.shape[-1] != y.shape[-1] or x.shape[-1] <= lags:
+        raise ValueError(
+            f"x has {x.shape[-1]} points and y {y.shape[-1]}; expected as many, more than {lags}. Use paths over the"
+            " same time, or fewer lags."
+        )
+    earlier = [_correlation(second, first, lag) for lag in range(lags, 0, -1)]
+    return torch.stack([*earlier, *(_correlation(first, second, lag) for lag in range(lags + 1))], dim=-1)
 
 
 LEVELS = np.linspace(0.0, 1.0, 33)

@@ -2,6 +2,7 @@
 
 from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy, RecordedEnergy
+from mfmgdm_lib.energies.channels import CrossCorrelations, EachChannel
 from mfmgdm_lib.energies.principal_components import Projection, Whitening
 from mfmgdm_lib.energies.scattering import Coefficient, ScatteringCovariance, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.energies.stylized import StylizedFacts
@@ -12,6 +13,8 @@ __all__ = [
     "BandedEnergy",
     "Coefficient",
     "Concatenate",
+    "CrossCorrelations",
+    "EachChannel",
     "Energy",
     "Linear",
     "Projection",

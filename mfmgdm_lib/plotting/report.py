@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import as_windows
 from mfmgdm_lib.generation import Generation
+from mfmgdm_lib.plotting.joint_report import joint_figure
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, new_figure, styled
 from mfmgdm_lib.plotting.widths import is_narrow
 from mfmgdm_lib.statistics import autocorrelation, histogram, leverage
@@ -41,10 +42,15 @@ def generation_report(generation: Generation, *, unit: str = "") -> Figure:
     density of single values up to 10 standard deviations from the mean, with the Gaussian of the same mean and
     variance, and the share of values that are further from the mean than a number of standard deviations.
 
+    Of several series there is each above, with a path beside it. Below are the cross-correlations of each pair, of x
+    and of x², at lags of either sign; of more than three pairs, and so of four series or more, only those at lag 0.
+
     Args:
         generation: what `generate` returned.
         unit: of a value of the series.
     """
+    if generation.columns:
+        return joint_figure(generation, unit)
     label = ", ".join(filter(None, ["x", unit]))
     heights = [3.3, 11.0] if is_narrow() else [3.3, 5.2]
     figure = new_figure(sum(heights))

@@ -4,6 +4,7 @@ from mfmgdm_lib.processes.autoregressive import AR
 from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.processes.burn_in import BurnIn
 from mfmgdm_lib.processes.cir import CIR
+from mfmgdm_lib.processes.copula import GaussianCopula
 from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student, starting_law, starting_paths
 from mfmgdm_lib.processes.garch import ARGARCH, GARCH
 from mfmgdm_lib.processes.maximum_entropy import Exponential, TruncatedGaussian, initial_distribution
@@ -17,6 +18,7 @@ __all__ = [
     "BurnIn",
     "Exponential",
     "Fit",
+    "GaussianCopula",
     "Independent",
     "Process",
     "StudentNoise",

@@ -16,7 +16,7 @@ from mfmgdm_lib._checks import check_paths, check_positive_int
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.support import REAL_LINE
 
-__all__ = ["Process", "Seed", "SeriesProcess", "Size", "draw_in_chunks", "generator"]
+__all__ = ["InnovationProcess", "Process", "Seed", "SeriesProcess", "Size", "draw_in_chunks", "generator"]
 
 Seed = Any
 """Whatever `numpy.random.default_rng` takes: an int, a sequence of ints, a SeedSequence or a Generator."""
@@ -117,6 +117,21 @@ class SeriesProcess(Process):
     @abstractmethod
     def _log_prob(self, x: Tensor) -> Tensor:
         """Log-density of checked paths (*, length)."""
+
+
+class InnovationProcess(SeriesProcess):
+    """A process that makes each point from one innovation and the points before it, as `GaussianCopula` needs."""
+
+    @abstractmethod
+    def normal_scores(self, x: Tensor) -> Tensor:
+        """Return Φ⁻¹ of the probability of a value below each point, given those before: (*, length) for such paths.
+
+        They are independent standard Gaussian for paths of this law (Rosenblatt, 1952).
+        """
+
+    @abstractmethod
+    def from_normal_scores(self, scores: Tensor) -> Tensor:
+        """Return the paths with these scores, (n, length) float64 for float64 scores (n, length)."""
 
 
 def generator(seed: Seed) -> np.random.Generator:

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._checks import as_shape, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, Size
 from mfmgdm_lib.specification import register
 
@@ -20,7 +20,7 @@ class BurnIn(Process):
     It can be drawn from and has no density: that of the points left is an integral over all that were dropped.
 
     Args:
-        law: a process of series (time,).
+        law: a process of series (time,), or of channels (C, time).
         points: how many are dropped from the beginning of each path; the paper's 1000 (Section 5.2).
 
     Example:
@@ -33,6 +33,7 @@ class BurnIn(Process):
     def __init__(self, law: Process, points: int = 1000) -> None:
         self.law, self.points = law, check_positive_int("points", points)
         self.support, self.draws_path_by_path = law.support, law.draws_path_by_path
+        self.event_shape = law.event_shape
 
     def __repr__(self) -> str:
         return f"BurnIn({self.law!r}, {self.points})"
@@ -48,9 +49,11 @@ class BurnIn(Process):
         return self.law.stddev
 
     def sample(self, n: int, length: Size, seed: Seed) -> Tensor:
-        """Draw `n` independent paths (n, length), float64: the ends of longer ones."""
-        length = check_positive_int("length", length)
-        return self.law.sample(n, self.points + length, seed)[:, self.points :].contiguous()
+        """Draw `n` independent paths (n, length), or (n, *shape) where `length` is one: the ends of longer ones."""
+        shape = as_shape("length", length)
+        longer = (*shape[:-1], self.points + shape[-1])
+        size = longer if len(shape) > 1 else longer[0]
+        return self.law.sample(n, size, seed)[..., self.points :].contiguous()
 
     def log_prob(self, x: Any) -> NoReturn:
         """Not known.

@@ -16,6 +16,7 @@ from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.processes.base import Process, Seed
 from mfmgdm_lib.processes.burn_in import BurnIn
+from mfmgdm_lib.processes.copula import GaussianCopula
 from mfmgdm_lib.processes.garch import ARGARCH
 from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
 
@@ -218,13 +219,17 @@ def starting_law(series: Any, start: str) -> Process:
 
 
 def starting_paths(start: Process, n: int, length: int, seed: Seed) -> Tensor:
-    """Draw `n` paths of a starting law, (n, length) float64; those of a GARCH without their first 1000 points."""
-    return settled(start).sample(n, length, seed)
+    """Draw `n` paths of a starting law, (n, length) float64; those of a GARCH without their first 1000 points.
+
+    Those of a `GaussianCopula` are (n, C, length), without these points too.
+    """
+    shape = (len(start.laws), length) if isinstance(start, GaussianCopula) else length
+    return settled(start).sample(n, shape, seed)
 
 
 def settled(start: Process) -> Process:
     """The law of `starting_paths`: a GARCH's variance has forgotten where it began (Section 5.2)."""
-    return BurnIn(start) if isinstance(start, ARGARCH) else start
+    return BurnIn(start) if isinstance(start, (ARGARCH, GaussianCopula)) else start
 
 
 def fit_student(series: Any) -> Fit:

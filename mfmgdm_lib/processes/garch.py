@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from mfmgdm_lib._checks import check_number, check_positive
-from mfmgdm_lib.processes.base import SeriesProcess
+from mfmgdm_lib._checks import check_number, check_paths, check_positive
+from mfmgdm_lib.processes._student import student_quantiles, student_scores
+from mfmgdm_lib.processes.base import InnovationProcess
 from mfmgdm_lib.processes.noise import check_degrees_of_freedom
 from mfmgdm_lib.specification import register
 
@@ -20,7 +21,7 @@ __all__ = ["ARGARCH", "GARCH"]
 
 
 @register
-class ARGARCH(SeriesProcess):
+class ARGARCH(InnovationProcess):
     r"""AR(1) process whose innovations are a GARCH(1, 1), the reference model of Section 5.2.
 
     .. math:: x_t - \mu = \varphi (x_{t-1} - \mu) + e_t, \quad e_t = \sigma_t \varepsilon_t, \quad
@@ -144,7 +145,11 @@ class ARGARCH(SeriesProcess):
         return f"{self.omega:g}, {self.alpha:g}, {self.beta:g}{''.join(given)}"
 
     def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-        noise = self._innovations(rng, (n, length))
+        return self._paths(self._innovations(rng, (n, length)))
+
+    def _paths(self, noise: np.ndarray) -> np.ndarray:
+        """The paths (n, length) whose ε are these."""
+        n, length = noise.shape
         variance = np.full(n, self._innovation_variance)
         paths = np.empty_like(noise)
         deviation = np.zeros(n)
@@ -162,28 +167,54 @@ class ARGARCH(SeriesProcess):
         nu = self.degrees_of_freedom
         if nu is None:
             return rng.standard_normal(shape)
-        unit = math.sqrt((nu - 2.0) / nu)
         if self.skew is None:
-            return rng.standard_t(nu, shape) * unit
+            return rng.standard_t(nu, shape) * self._unit
         # Hansen's law is half of a Student's t on either side: below with a part (1 − λ) / 2 of the draws, and as much
         # narrower.
         (centre, scale), draws = self._skewed, np.empty(shape)
         for row in draws:
             half = np.abs(rng.standard_t(nu, shape[1]))
             row[:] = half * np.where(rng.random(shape[1]) < 0.5 * (1.0 - self.skew), self.skew - 1.0, 1.0 + self.skew)
-        return (unit * draws - centre) / scale
+        return (self._unit * draws - centre) / scale
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        deviations, jacobian = x - self.mean, math.sqrt(1.0 - self.phi**2)
-        innovations = torch.cat(
-            [jacobian * deviations[..., :1], deviations[..., 1:] - self.phi * deviations[..., :-1]], dim=-1
-        )
-        variances = self._variances(innovations)
+        innovations, variances = self._innovations_of(x)
         squares = innovations.square() / variances
         if self.skew is not None:
             squares = self._unskewed(innovations / variances.sqrt()).square()
         log_density = self._log_density(squares) - 0.5 * variances.log()
-        return log_density.sum(-1) + math.log(jacobian)
+        return log_density.sum(-1) + math.log(math.sqrt(1.0 - self.phi**2))
+
+    def _innovations_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """e_t and σ_t² of paths (*, length), of the same shape."""
+        deviations = x - self.mean
+        first = math.sqrt(1.0 - self.phi**2) * deviations[..., :1]
+        innovations = torch.cat([first, deviations[..., 1:] - self.phi * deviations[..., :-1]], dim=-1)
+        return innovations, self._variances(innovations)
+
+    def normal_scores(self, x: Tensor) -> Tensor:
+        """Return Φ⁻¹ of the probability of a value below ε at each point of paths (*, length)."""
+        innovations, variances = self._innovations_of(check_paths("x", x))
+        values = innovations / variances.sqrt()
+        if self.degrees_of_freedom is None:
+            return values
+        centre, scale = self._skewed
+        return student_scores((scale * values + centre) / self._unit, self.degrees_of_freedom, self.skew or 0.0)
+
+    def from_normal_scores(self, scores: Tensor) -> Tensor:
+        """Return the paths, (n, length), whose ε have these scores."""
+        values = scores.numpy()
+        if self.degrees_of_freedom is not None:
+            centre, scale = self._skewed
+            quantiles = student_quantiles(values, self.degrees_of_freedom, self.skew or 0.0)
+            values = (self._unit * quantiles - centre) / scale
+        return torch.from_numpy(self._paths(values))
+
+    @property
+    def _unit(self) -> float:
+        """The scale of a Student's t of variance 1."""
+        nu = float(self.degrees_of_freedom or math.inf)
+        return math.sqrt((nu - 2.0) / nu)
 
     def _variances(self, innovations: Tensor) -> Tensor:
         """σ_t² of innovations (*, length), of the same shape."""

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_shape, check_number, check_paths, check_positive, common_shape, spelled_shape
-from mfmgdm_lib.processes.base import Process, Seed, SeriesProcess, Size
+from mfmgdm_lib.processes._student import student_quantiles, student_scores
+from mfmgdm_lib.processes.base import InnovationProcess, Process, Seed, Size
 from mfmgdm_lib.specification import register
 
 __all__ = ["Independent", "StudentNoise", "WhiteNoise", "check_degrees_of_freedom"]
@@ -75,7 +76,7 @@ class Independent(Process):
 
 
 @register
-class WhiteNoise(SeriesProcess):
+class WhiteNoise(InnovationProcess):
     """Independent Gaussian points: the start q_0 of Sections 1 and 3.
 
     Args:
@@ -109,9 +110,17 @@ class WhiteNoise(SeriesProcess):
         """Differential entropy, in nats, of a path of `length` points."""
         return length * (0.5 * math.log(2 * math.pi * math.e) + math.log(self.stddev))
 
+    def normal_scores(self, x: Tensor) -> Tensor:
+        """Return paths (*, length) in standard deviations from the mean."""
+        return (check_paths("x", x) - self.mean) / self.stddev
+
+    def from_normal_scores(self, scores: Tensor) -> Tensor:
+        """Return the paths, (n, length), with these deviations."""
+        return self.mean + self.stddev * scores
+
 
 @register
-class StudentNoise(SeriesProcess):
+class StudentNoise(InnovationProcess):
     """Independent points from Student's t distribution, shifted and scaled.
 
     Args:
@@ -145,3 +154,11 @@ class StudentNoise(SeriesProcess):
         constant = -float(scipy.special.betaln(0.5 * nu, 0.5)) - 0.5 * math.log(nu) - math.log(scale)
         squares = ((x - self.mean) / scale).square() / nu
         return constant * x.shape[-1] - 0.5 * (nu + 1.0) * torch.log1p(squares).sum(-1)
+
+    def normal_scores(self, x: Tensor) -> Tensor:
+        """Return Φ⁻¹ of the probability of a value below each point of paths (*, length)."""
+        return student_scores((check_paths("x", x) - self.mean) / self._scale, self.degrees_of_freedom)
+
+    def from_normal_scores(self, scores: Tensor) -> Tensor:
+        """Return the paths, (n, length), with these scores."""
+        return self.mean + self._scale * torch.from_numpy(student_quantiles(scores.numpy(), self.degrees_of_freedom))

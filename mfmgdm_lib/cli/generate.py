@@ -137,7 +137,8 @@ def generate(
         series, doubts = returns_and_doubts(levels, kind)
         click.echo("\n".join([summary(levels), *_point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
-        first = None if prices is None else float(levels.iloc[-1] if prices == "last" else prices)
+        _check_columns(levels, prices, flow_file)
+        first = [column.iloc[-1] for column in columns_of(levels)] if isinstance(prices, str) else prices
         chosen = None if energy_name is None else energy_of(energy_name, length, *columns_of(series))
         made = generation.generate(
             series, n_paths, length, seed, energy=chosen, start=start, support=getattr(constraints, support)
@@ -189,6 +190,16 @@ def _check_choices(
         )
 
 
+def _check_columns(levels: pd.Series | pd.DataFrame, prices: float | str | None, flow_file: Path | None) -> None:
+    """Refuse options that are for one column where there are several."""
+    if (n := len(columns_of(levels))) == 1:
+        return
+    if isinstance(prices, float):
+        raise ValueError(f"--prices is {prices} with {n} columns; expected the last of each. Use --prices last.")
+    if flow_file is not None:
+        raise ValueError(f"--flow is {flow_file} with {n} columns; expected one, whose flow is kept. Leave --flow out.")
+
+
 def _write_figure(made: Generation, file: Path, force: bool) -> None:
     from mfmgdm_lib.io.files import save_figure
     from mfmgdm_lib.plotting import generation_report
@@ -199,10 +210,17 @@ def _write_figure(made: Generation, file: Path, force: bool) -> None:
 
 def _write_risk(made: Generation, file: Path, kind: str, force: bool) -> None:
     """Write and print the losses, of all paths, by horizon."""
+    import pandas as pd
+
     from mfmgdm_lib.io.files import save_table
     from mfmgdm_lib.risk import HORIZONS, risk_table
 
-    table = risk_table(made.paths, [h for h in HORIZONS if h <= made.paths.shape[-1]], kind=kind)
+    horizons = [h for h in HORIZONS if h <= made.paths.shape[-1]]
+    if made.columns:
+        tables = [risk_table(paths, horizons, kind=kind) for paths in made.paths.unbind(1)]
+        table = pd.concat(tables, keys=made.columns, names=["series"])
+    else:
+        table = risk_table(made.paths, horizons, kind=kind)
     click.echo(f"Wrote {save_table(table, file, force=force)}")
     unit = "shares of the price" if kind == "log" else "the unit of the series"
     click.echo(f"\nLosses within so many points, {unit}, from {len(made.paths)} paths:")

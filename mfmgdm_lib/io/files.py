@@ -7,13 +7,14 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import torch
 
 from mfmgdm_lib._arrays import replace_file, replacing_file, save_arrays
 from mfmgdm_lib.data import dates_after, levels
@@ -46,7 +47,7 @@ def save_paths(
     generation: Generation,
     path: str | os.PathLike[str],
     *,
-    prices: float | None = None,
+    prices: float | Sequence[float] | None = None,
     dates: bool = False,
     force: bool = False,
 ) -> Path:
@@ -56,9 +57,10 @@ def save_paths(
       `kind`, `version` of the library, `seed`, `source` and `unit` of the series and what else its `attrs` have,
       `start`, `steps`, `loss`, `notes` and the `report`. CSV has the same above the table, a line for each that begins
       with #: read it with `pandas.read_csv(file, comment="#", index_col=0)`.
-    - `.npz`: arrays that `numpy.load` reads without pickle: `paths` (n_paths, length), `series` (points,), `report`
-      (statistic, column) with the names `report_rows` and `report_columns`, and the rest as in Parquet; `prices`
-      (n_paths, length + 1) and `dates`, as text, where they are asked for.
+    - `.npz`: arrays that `numpy.load` reads without pickle: `paths` (n_paths, length), `series` (points,), of several
+      series with an axis of theirs before the last one, and their names as `columns`; `report` (statistic, column)
+      with the names `report_rows` and `report_columns`; the rest as in Parquet; `prices` (n_paths, length + 1) and
+      `dates`, as text, where they are asked for.
 
     All three keep every bit of the float64 values.
 
@@ -90,18 +92,22 @@ def save_paths(
     return target
 
 
-def paths_table(generation: Generation, *, prices: float | None = None, dates: bool = False) -> pd.DataFrame:
-    """Return generated paths as a table with a column for each path, "path 0", "path 1", ….
+def paths_table(
+    generation: Generation, *, prices: float | Sequence[float] | None = None, dates: bool = False
+) -> pd.DataFrame:
+    """Return generated paths as a table with a column for each path: "path 0", …, or "AAA 0", … of several series.
 
     Args:
         generation: what `generate` returned.
-        prices: the level that each path begins at, such as the last price: then the table has the levels that the
-            returns lead to, `mm.data.levels`, the first one included. None for the paths as they are.
+        prices: the level that each path begins at, such as the last price, one for each of several series: then the
+            table has the levels that the returns lead to, `mm.data.levels`, the first one included. None for the paths
+            as they are.
         dates: whether the rows have dates, those of `mm.data.dates_after` the series, in place of numbers; the first
             price then has the last date of the series.
 
     Returns:
-        (length, n_paths), or (length + 1, n_paths) with prices; its index is named "point" or "date".
+        (length, n_paths), or (length + 1, n_paths) with prices; its index is named "point" or "date". Of several series
+        it has the paths of the first, of the second, and so on.
 
     Raises:
         ValueError: prices, where it is not known what returns the series has, or dates after a series without any.
@@ -114,11 +120,19 @@ def paths_table(generation: Generation, *, prices: float | None = None, dates: b
         >>> table.shape, table.index[:2].strftime("%Y-%m-%d").tolist(), float(table["path 0"].iloc[0])
         ((65, 3), ['2018-12-31', '2019-01-01'], 2500.0)
     """
-    values = generation.paths if prices is None else levels(generation.paths, prices, _returns_of(generation))
-    names = [f"path {number}" for number in range(len(values))]
-    rows = values.shape[-1]
+    channels = [generation.paths] if not generation.columns else list(generation.paths.unbind(1))
+    if prices is not None:
+        firsts = [float(first) for first in np.atleast_1d(prices)]
+        if len(firsts) != len(channels):
+            raise ValueError(
+                f"prices has {len(firsts)} levels for {len(channels)} series; expected one for each. Pass a list."
+            )
+        kind = _returns_of(generation)
+        channels = [levels(paths, first, kind) for paths, first in zip(channels, firsts, strict=True)]
+    rows = channels[0].shape[-1]
     index = _dates_of(generation, rows, begins=prices is None) if dates else pd.RangeIndex(rows, name="point")
-    return pd.DataFrame(values.numpy().T, columns=names, index=index)
+    names = [f"{name} {at}" for name in generation.columns or ("path",) for at in range(len(generation.paths))]
+    return pd.DataFrame(torch.cat(channels).numpy().T, columns=names, index=index)
 
 
 def _returns_of(generation: Generation) -> str:
@@ -230,7 +244,7 @@ def report_text(generation: Generation) -> str:
         >>> print(report_text(made).splitlines()[-1])
         Note: The series has 400 points: its statistics are rough, and the paths take them as true.
     """
-    n, length = generation.paths.shape
+    n, length = len(generation.paths), generation.paths.shape[-1]
     return "\n".join(
         [
             generation.report.to_string(float_format="{:.4g}".format, na_rep="–"),
@@ -266,8 +280,12 @@ def _write_npz(generation: Generation, table: pd.DataFrame, path: Path) -> None:
         "report_columns": np.array(report.columns, dtype=str),
         **{name: np.array(value, dtype=str if name == "notes" else None) for name, value in about.items()},
     }
+    if generation.columns:
+        arrays["columns"] = np.array(generation.columns)
     if len(table) > generation.paths.shape[-1]:
-        arrays["prices"] = np.ascontiguousarray(table.to_numpy().T)
+        shape = (*generation.paths.shape[1:-1], len(generation.paths), len(table))
+        prices = table.to_numpy().T.reshape(shape)
+        arrays["prices"] = np.ascontiguousarray(prices.swapaxes(0, 1) if generation.columns else prices)
     if isinstance(table.index, pd.DatetimeIndex):
         arrays["dates"] = np.array([date.isoformat() for date in table.index])
     save_arrays(path, KIND, arrays)
@@ -306,7 +324,7 @@ def _about(generation: Generation) -> dict[str, Any]:
 
 def _span(generation: Generation) -> dict[str, Any]:
     """How many points the series has, and from when to when."""
-    points: dict[str, Any] = {"points": len(generation.series)}
+    points: dict[str, Any] = {"points": generation.series.shape[-1]}
     if generation.observed is None or not isinstance(generation.observed.index, pd.DatetimeIndex):
         return points
     return points | {name: generation.observed.index[at].isoformat() for name, at in (("first", 0), ("last", -1))}

@@ -306,7 +306,8 @@ def drawn(request: pytest.FixtureRequest) -> Drawn:
 
 
 def test_every_figure_is_tested_here() -> None:
-    assert sorted({name.split(",")[0] for name in FIGURES}) == sorted(name for name in figures.__all__ if callable(getattr(figures, name)))
+    names = {name.split(",")[0] for name in FIGURES}
+    assert sorted(names) == sorted(name for name in figures.__all__ if callable(getattr(figures, name)))
 
 
 def test_figure_draws_without_a_warning_and_leaves_no_window(drawn: Drawn) -> None:

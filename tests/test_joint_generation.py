@@ -128,7 +128,7 @@ def test_notes_name_the_column_that_they_are_on(table: pd.DataFrame) -> None:
     trending = table.assign(BBB=table["BBB"] + np.linspace(0.0, 2.0, len(table))).head(1000)
     notes = generate(trending, 1, 64, start="noise", duration=1e-6).notes
     assert notes[0].startswith("The series has 1000 points")
-    assert [note for note in notes if "trend" in note][0].startswith("BBB: The means of the two halves")
+    assert next(note for note in notes if "trend" in note).startswith("BBB: The means of the two halves")
 
 
 def test_law_that_cannot_be_fitted_to_a_column_is_said_with_its_name(table: pd.DataFrame) -> None:
@@ -193,5 +193,5 @@ def test_table_that_is_none_is_refused_with_the_column(table: pd.DataFrame, spoi
 
 
 def test_half_line_is_for_one_column(table: pd.DataFrame) -> None:
-    with pytest.raises(ValueError, match="series has 2 columns and support .*expected the real line.*one column at a t"):
+    with pytest.raises(ValueError, match=r"series has 2 columns and support .*expected the real line.*at a time"):
         generate(table.abs(), 1, 64, support=constraints.nonnegative)

@@ -62,8 +62,6 @@ def test_density_is_the_product_of_the_margins_and_the_copula_s() -> None:
     scores = np.stack([scipy.stats.norm.ppf(first.cdf(a)), scipy.stats.norm.ppf(second.cdf(b))], -1)
     together = scipy.stats.multivariate_normal([0, 0], matrix(0.6)).logpdf(scores)
     copula = together - scipy.stats.norm.logpdf(scores).sum(-1)
-        -1
-    )
     expected = (first.logpdf(a) + second.logpdf(b) + copula).sum(-1)
     np.testing.assert_allclose(law.log_prob(x).numpy(), expected, rtol=0, atol=1e-9)
 

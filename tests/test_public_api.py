@@ -141,7 +141,17 @@ ORDER = [
         "specification",
         "support",
     ),
-    *("_conjugate_gradients", "processes", "energies", "target", "descents", "log_determinants", "runs", "flows"),
+    *(
+        "support",
+        "_conjugate_gradients",
+        "processes",
+        "energies",
+        "target",
+        "descents",
+        "log_determinants",
+        "runs",
+        "flows",
+    ),
     *(
         "models",
         "divergence",

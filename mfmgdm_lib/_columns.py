@@ -34,7 +34,7 @@ def as_columns(name: str, table: Any, *, minimum_length: int = 2) -> tuple[Tenso
         >>> values.tolist(), names
         ([[1.0, 2.0], [0.0, 3.0]], ('AAA', 'BBB'))
     """
-    raw = table if isinstance(table, (pd.DataFrame, pd.Series, Tensor, np.ndarray)) else _as_array(name, table)
+    raw: Any = table if isinstance(table, (pd.DataFrame, pd.Series, Tensor, np.ndarray)) else _as_array(name, table)
     if raw.ndim != 2:
         return as_series(name, raw, minimum_length=minimum_length).double().cpu(), ()
     points, count = raw.shape
@@ -56,7 +56,7 @@ def as_columns(name: str, table: Any, *, minimum_length: int = 2) -> tuple[Tenso
 
 
 def _as_array(name: str, values: Any) -> Any:
-    """Lists of numbers, or of rows of them, as an array; several series that lie side by side in nothing are refused."""
+    """Lists of numbers, or of rows of them, as an array; several series that are in no table are refused."""
     parts = list(values.values() if isinstance(values, Mapping) else values) if isinstance(values, Iterable) else []
     lengths = sorted({len(part) for part in parts if hasattr(part, "__len__") and not isinstance(part, str)})
     if lengths:

@@ -47,7 +47,7 @@ def joint_report(
     for place, name in enumerate(names):
         units = float(mean[place]), float(stddev[place])
         part = path_report(scaled[place], ensemble[:, place], n_paths, *units)
-        parts.append(part.rename(index=lambda row, name=name: f"{name}: {row}"))
+        parts.append(part.set_axis([f"{name}: {row}" for row in part.index]))
     whole = scaled.shape[-1] >= length
     windows = as_windows("series", scaled, length, (len(names), None)) if whole else None
     of_series, of_paths = (pair_statistics(x, names) for x in (scaled[None], ensemble))
@@ -66,7 +66,7 @@ def pair_statistics(scaled: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         Correlations of values and of their squares at the same time, and of values at lags −1 and 1, where at lag 1
         the second of a pair is the later one.
     """
-    found = {}
+    found: dict[str, Tensor] = {}
     for (first, x), (second, y) in itertools.combinations(zip(names, scaled.unbind(1), strict=True), 2):
         of_values, of_squares = cross_correlation(x, y, 1), cross_correlation(x**2, y**2, 0)
         pair = f"{first} × {second}: correlation"

@@ -1,4 +1,4 @@
-"""Statistics that compare paths: auto- and cross-correlations, leverage, quantiles, tails, histograms and fitted exponents."""
+"""Statistics that compare paths: correlations at lags, leverage, quantiles, tails, histograms and fitted exponents."""
 
 from __future__ import annotations
 

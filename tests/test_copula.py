@@ -60,9 +60,8 @@ def test_density_is_the_product_of_the_margins_and_the_copula_s() -> None:
     first, second = (scipy.stats.t(nu, scale=((nu - 2) / nu) ** 0.5) for nu in (5.0, 8.0))
     a, b = x[:, 0].numpy(), x[:, 1].numpy()
     scores = np.stack([scipy.stats.norm.ppf(first.cdf(a)), scipy.stats.norm.ppf(second.cdf(b))], -1)
-    copula = scipy.stats.multivariate_normal([0, 0], matrix(0.6)).logpdf(scores) - scipy.stats.norm.logpdf(scores).sum(
-        -1
-    )
+    together = scipy.stats.multivariate_normal([0, 0], matrix(0.6)).logpdf(scores)
+    copula = together - scipy.stats.norm.logpdf(scores).sum(-1)
     expected = (first.logpdf(a) + second.logpdf(b) + copula).sum(-1)
     np.testing.assert_allclose(law.log_prob(x).numpy(), expected, rtol=0, atol=1e-9)
 

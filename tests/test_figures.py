@@ -86,6 +86,12 @@ def a_market(seed: int = 0) -> MarketSummary:
     return MarketSummary(cell, Result({}, {"wall_time": 1.0}, table))
 
 
+def a_joint_generation(count: int) -> Generation:
+    table = draws(400, count) + 0.5 * draws(400, 1)
+    columns = [f"a long name {place}" for place in range(count)]
+    return generate(pd.DataFrame(table.numpy(), columns=columns), n_paths=3, length=64, start="noise", duration=1.0)
+
+
 def a_generation() -> Generation:
     return generate(draws(400), n_paths=3, length=64)
 
@@ -265,6 +271,12 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {name: (draws(9, 60).abs(), np.exp(-SIZES), np.exp(-GRID)) for name in ("one", "two")}, GRID
     ),
     "generation_report": lambda: plotting.generation_report(a_generation(), unit="log-return per trading day"),
+    **{
+        f"generation_report, {count} columns": lambda count=count: plotting.generation_report(
+            a_joint_generation(count), unit="log-return per trading day"
+        )
+        for count in (2, 4)
+    },
     "energy_costs": lambda: figures.energy_costs(
         pd.DataFrame(
             {"energy": ["i", "i", "ii", "ii"], "task": ["a", "b"] * 2, "milliseconds": [0.1, 1.0, 10.0, 100.0]}
@@ -294,7 +306,8 @@ def drawn(request: pytest.FixtureRequest) -> Drawn:
 
 
 def test_every_figure_is_tested_here() -> None:
-    assert sorted(FIGURES) == sorted(name for name in figures.__all__ if callable(getattr(figures, name)))
+    names = {name.split(",")[0] for name in FIGURES}
+    assert sorted(names) == sorted(name for name in figures.__all__ if callable(getattr(figures, name)))
 
 
 def test_figure_draws_without_a_warning_and_leaves_no_window(drawn: Drawn) -> None:
@@ -488,6 +501,25 @@ def test_report_draws_leverage_at_20_lags_and_shares_beyond_1_to_10_deviations()
     assert at[0] == 1.0 and (np.diff(at) > 0).all()
     expected = [float((x.abs() > far).double().mean()) for far in np.asarray(at, dtype=float)]
     np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-12)
+
+
+def test_joint_report_draws_cross_correlations_of_the_pair_at_lags_of_either_sign() -> None:
+    generation = a_joint_generation(2)
+    of_values, of_squares = plotting.generation_report(generation).axes[4:6]
+    first, second = (pd.Series(row.numpy() - float(row.mean())) for row in generation.series)
+    for axis, x, y in ((of_values, first, second), (of_squares, first**2, second**2)):
+        drawn = dict(zip(*(np.asarray(part) for part in axis.lines[2].get_data()), strict=True))
+        x, y = (part - part.mean() for part in (x, y))
+        expected = [(x * y.shift(-lag)).sum() / np.sqrt((x**2).sum() * (y**2).sum()) for lag in range(-10, 11)]
+        np.testing.assert_allclose([drawn[lag] for lag in range(-10, 11)], expected, rtol=0, atol=1e-12)
+
+
+def test_joint_report_of_four_series_draws_each_pair_at_lag_0() -> None:
+    generation = a_joint_generation(4)
+    of_values = plotting.generation_report(generation).axes[8]
+    correlations = np.corrcoef(generation.series.numpy())
+    drawn = [float(line.get_xdata()[0]) for line in of_values.lines[3::4]]
+    np.testing.assert_allclose(drawn, correlations[np.triu_indices(4, 1)], rtol=0, atol=1e-12)
 
 
 def test_lines_of_entropies_stay_within_the_frame_and_are_dashed_where_they_are_bounds() -> None:

@@ -545,7 +545,7 @@ def test_fits_at_a_limit_are_noted(
             np.r_[np.arange(299.0), np.inf],
             r"series has 1 entries that are NaN or infinite, the first at index \(299,\)",
         ),
-        (np.ones((2, 400)), r"series has shape \(2, 400\); expected \(points, columns\)"),
+        (np.ones((2, 400)), r"series has shape \(2, 400\); expected \(points, columns\).*Use series.T"),
     ],
     ids=["short", "constant", "not finite", "two series"],
 )

@@ -129,8 +129,9 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 
 # Each may import from what stands before it: the way through, from a process to a figure.
 ORDER = [
-    *("_environment", "_lazy", "_deprecated", "errors", "_checks", "_progress", "_arrays", "specification", "support"),
+    *("_environment", "_lazy", "_deprecated", "errors", "_checks", "_columns", "_progress", "_arrays", "specification"),
     *(
+        "support",
         "_conjugate_gradients",
         "_lanczos",
         "_threads",
@@ -148,6 +149,7 @@ ORDER = [
         "statistics",
         "risk",
         "report",
+        "joint_report",
         "generation",
         "data",
         "io",

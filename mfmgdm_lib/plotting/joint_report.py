@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,11 +55,13 @@ def _draw_paths(figure: SubFigure, generation: Generation, unit: str) -> None:
         for axis, path in zip(panels[:, column], values, strict=True):
             axis.plot(path.numpy(), color=colour, lw=0.6)
             axis.margins(x=0.01)
-        panels[0, column].set_title(", ".join(filter(None, [title, unit])) if column == 0 else title)
+        panels[0, column].set_title(title)
         panels[-1, column].set_xlabel("point")
     for axis, name in zip(panels[:, 0], generation.columns, strict=True):
         axis.set_ylabel(_short(name))
     figure.align_ylabels(panels[:, 0])
+    if unit:
+        figure.suptitle(textwrap.fill(f"x, {unit}", 44 if is_narrow() else 90), fontsize="medium")
 
 
 def _draw_lags(figure: SubFigure, generation: Generation, pairs: Sequence[tuple[int, int]]) -> None:

@@ -29,7 +29,7 @@ def student_scores(z: Tensor, degrees_of_freedom: float, skew: float = 0.0) -> T
         >>> student_scores(z, 5.0)[[0, 2]].numpy().round(3).tolist()
         [-1.636, 1.636]
     """
-    scores: Tensor = _Scores.apply(z, degrees_of_freedom, skew)
+    scores: Tensor = _Scores.apply(z, degrees_of_freedom, skew)  # type: ignore[no-untyped-call]
     return scores
 
 

@@ -105,9 +105,8 @@ class GaussianCopula(Process):
                 " tuple."
             )
         scores = self._root @ torch.from_numpy(generator(seed).standard_normal((n, *shape)))
-        return torch.stack(
-            [law.from_normal_scores(part) for law, part in zip(self.laws, scores.unbind(1), strict=True)], 1
-        )
+        pairs = zip(self.laws, scores.unbind(1), strict=True)
+        return torch.stack([law.from_normal_scores(part) for law, part in pairs], 1)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log-density, in nats, of paths (*, C, T): a tensor (*,)."""

@@ -303,7 +303,7 @@ def _end_differs(scaled: Tensor, dates: pd.DatetimeIndex | None) -> list[str]:
     if k < _FEWEST_STRETCHES:
         return []
     stretches = scaled[len(scaled) - (k + 1) * _STRETCH :].reshape(-1, _STRETCH).std(-1, correction=0)
-    if not bool((stretches > 0).all()):
+    if not bool((stretches > 0).all()):  # a year without a change is noted for its values that repeat
         return []
     logs = stretches.log()
     distance = float((logs[-1] - logs[:-1].mean()) / (logs[:-1].std() * (1.0 + 1.0 / k) ** 0.5))

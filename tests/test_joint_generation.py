@@ -20,7 +20,7 @@ from mfmgdm_lib.statistics import cross_correlation
 
 N, LENGTH = 5, 128
 NAMES = ("AAA", "BBB")
-ENERGY = Concatenate(EachChannel(StylizedFacts(leverage=20), NAMES), CrossCorrelations(NAMES))
+ENERGY = Concatenate(EachChannel(StylizedFacts(leverage=20, sums=20), NAMES), CrossCorrelations(NAMES))
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ _GRAM_PATHS = 16
 """Paths for the Gram matrix of an energy without banded Hessians, for which all would take most of the time."""
 
 _GRAM_NUMBERS = 2**25
-"""Entries of the Jacobians for the Gram matrix of several columns, which are quick to write down: what memory bears."""
+"""Entries of the Jacobians of several columns up to which the whole Gram matrix is quick to write down."""
 
 _FAR = 0.2
 """Error of a step relative to the way that is left to the target, where that is more than the flow's tolerance."""
@@ -165,8 +165,8 @@ def generate(
         gram_paths = _GRAM_PATHS if energy is not None and energy.bandwidth is None else None
         if energy is None:
             energy = _default_energy(columns, observed.shape[-1], support)
-            if columns:
-                gram_paths = max(_GRAM_PATHS, _GRAM_NUMBERS // (energy.dim * len(columns) * length))
+            if columns and energy.dim * len(columns) * length * max(n_paths, _ENSEMBLE) > _GRAM_NUMBERS:
+                gram_paths = _GRAM_PATHS
         target = target_from_data(energy, scaled)
     law, notes = _law(scaled, starts, columns) if support.whole_line else _half_line_law(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)

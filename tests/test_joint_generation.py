@@ -121,7 +121,9 @@ def test_start_from_noise_has_the_correlation_of_the_table_and_another_energy_is
     assert isinstance(made.start, GaussianCopula) and all(isinstance(law, WhiteNoise) for law in made.start.laws)
     assert float(made.start.correlation[0, 1]) == pytest.approx(table.corr("spearman").iloc[0, 1], abs=0.05)
     paths, target = standardised(made.paths, made.series), energy(standardised(made.series, made.series))
-    torch.testing.assert_close(energy(paths).mean(0), target, rtol=0, atol=1e-6)
+    # G is that of a part of the paths, so that the last step leaves up to its tolerance of 0.02 ‖α‖, and hardly any here.
+    torch.testing.assert_close(energy(paths).mean(0), target, rtol=0, atol=0.02 * float(target.norm()))
+    assert made.loss < 1e-6
 
 
 def test_notes_name_the_column_that_they_are_on(table: pd.DataFrame) -> None:
@@ -180,7 +182,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "ragged rows": (lambda t: [[1.0, 2.0], [3.0]], "series is a list of 2 sequences of 1 and 2 numbers"),
     "too many": (
         lambda t: np.random.default_rng(0).standard_normal((400, 8)),
-        r"series has 8 columns of 400 points; expected more points than the 616 energies .* 28 pairs.*fewer columns",
+        r"series has 8 columns of 400 points; expected more points than the 624 energies .* 28 pairs.*fewer columns",
     ),
     "tiny": (lambda t: t.assign(BBB=1e-200 * t["BBB"]), "BBB has a standard deviation of 0.0 in double precision"),
 }

@@ -135,7 +135,7 @@ def generate(
         _check_choices(kind, support, prices, risk, flow_file)
         levels = read_levels(source, **reading)
         series, doubts = returns_and_doubts(levels, kind)
-        click.echo("\n".join([summary(levels), *_point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        click.echo("\n".join([summary(series), *_point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
         _check_columns(levels, prices, flow_file)
         first = [column.iloc[-1] for column in columns_of(levels)] if isinstance(prices, str) else prices

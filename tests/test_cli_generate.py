@@ -111,6 +111,56 @@ def test_prices_dates_risk_and_flow_are_written(file: Path, tmp_path: Path) -> N
         assert arrays["paths"].std() == pytest.approx(0.01, rel=0.1) and arrays["unit"] == "log-return per trading day"
 
 
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """Prices of two shares, one of which has no value on some days."""
+    first = prices()
+    second = first.sort_index(ascending=False).set_axis(first.index) + 7.0
+    path = tmp_path / "two.csv"
+    pd.DataFrame({"AAA": first, "BBB": second.mask(np.arange(450) % 100 == 50)}).to_csv(path)
+    return path
+
+
+def test_several_columns_are_generated_together(two: Path, tmp_path: Path) -> None:
+    out, risk = tmp_path / "paths.npz", tmp_path / "risk.csv"
+    options = ("--column", "AAA", "--column", "BBB", "--missing", "drop", "--start", "noise", "--prices", "last")
+    result = invoke("generate", two, *FEW, *options, "--dates", "--risk", risk, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "two.csv, columns AAA, BBB: 445 points" in result.output and "AAA × BBB: correlation" in result.output
+    assert "In the file, 4 rows without a value were left out." in result.output
+    with np.load(out) as arrays:
+        assert arrays["columns"].tolist() == ["AAA", "BBB"] and arrays["prices"].shape == (3, 2, 65)
+        table = pd.read_csv(two, index_col="date")
+        assert (arrays["prices"][..., 0] == table.iloc[-1].to_numpy()).all()
+        changes = np.diff(np.log(arrays["prices"]), axis=-1)
+        np.testing.assert_allclose(changes, arrays["paths"], rtol=0, atol=1e-12)
+    assert pd.read_csv(risk)["series"].unique().tolist() == ["AAA", "BBB"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--column", "BBB"), "--column is 'BBB' twice"),
+        (("--column", "AAA"), "has no value on 4 lines"),
+        (("--column", "AAA", "--missing", "drop", "--prices", "100"), "--prices is 100.0 with 2 columns"),
+        (("--column", "AAA", "--missing", "drop", "--flow", "f.npz"), "--flow is f.npz with 2 columns"),
+        (("--column", "AAA", "--missing", "drop", "--energy", "Autocovariance"), "with 2 columns; expected one column"),
+    ],
+)
+def test_options_for_one_column_are_refused_with_several(
+    options: tuple[str, ...], said: str, two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke("generate", two, *FEW, "--column", "BBB", *options, "--out", "paths.csv")
+    assert result.exit_code == 2 and said in " ".join(result.output.split()), result.output
+    assert list(tmp_path.iterdir()) == [two]
+
+
+def test_each_column_is_inspected(two: Path) -> None:
+    result = invoke("data", "inspect", two, "--column", "AAA", "--column", "BBB", "--missing", "drop")
+    assert "columns AAA, BBB: 446 points" in result.output and "Note: BBB: The series has 445 points" in result.output
+
+
 def test_energy_is_chosen_by_its_name(file: Path, tmp_path: Path) -> None:
     flow = tmp_path / "flow.npz"
     for name, found in (("Autocovariance", "Autocovariance()"), ("StylizedFacts(lags=2)", "StylizedFacts(lags=2)")):

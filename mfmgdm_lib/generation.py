@@ -20,10 +20,9 @@ from mfmgdm_lib.energies import Concatenate, CrossCorrelations, EachChannel, Ene
 from mfmgdm_lib.errors import DivergedError, Message
 from mfmgdm_lib.flows import FrozenFlow
 from mfmgdm_lib.joint_report import columns_warnings, joint_report
-from mfmgdm_lib.processes import ARGARCH, Exponential, GaussianCopula, Process, StudentNoise, WhiteNoise
+from mfmgdm_lib.processes import Process
 from mfmgdm_lib.processes.base import Seed
-from mfmgdm_lib.processes.fits import FEWEST_DEGREES, STARTS, settled, starting_law, starting_paths
-from mfmgdm_lib.processes.maximum_entropy import maximum_entropy
+from mfmgdm_lib.processes.starts import DEFAULT_STARTS, STARTS, fitted_start, half_line_start, settled, starting_paths
 from mfmgdm_lib.report import energy_shares, path_report, report_warnings, series_warnings, shares_warnings
 from mfmgdm_lib.support import HALF_LINE, REAL_LINE, Support, as_support, check_inside
 from mfmgdm_lib.target import Target, target_from_data
@@ -168,7 +167,7 @@ def generate(
             if columns and energy.dim * len(columns) * length * max(n_paths, _ENSEMBLE) > _GRAM_NUMBERS:
                 gram_paths = _GRAM_PATHS
         target = target_from_data(energy, scaled)
-    law, notes = _law(scaled, starts, columns) if support.whole_line else _half_line_law(scaled)
+    law, notes = fitted_start(scaled, starts, columns) if support.whole_line else half_line_start(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
     flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support, gram_paths=gram_paths)
     last, weights = _flown(flow, x0, duration, law)
@@ -325,66 +324,6 @@ def compare_flow(made: Generation, n_paths: int = 256, seed: Seed = 1) -> tuple[
     return report, notes
 
 
-def _law(scaled: Tensor, starts: Sequence[str], columns: Sequence[str]) -> tuple[Process, list[str]]:
-    """The law to start from, and notes on it; for several columns that of each, joined by a copula."""
-    if not columns:
-        return _starting_law(scaled, starts)
-    laws, notes = zip(*(_starting_law(column, starts) for column in scaled), strict=True)
-    named = [f"{name}: {note}" for name, said in zip(columns, notes, strict=True) for note in said]
-    return GaussianCopula.fit(laws, scaled), named
-
-
-def _starting_law(scaled: Tensor, starts: Sequence[str]) -> tuple[Process, list[str]]:
-    """The first law that can be fitted, or else white noise, and why it is not the first of all."""
-    failed = ""
-    for start in starts:
-        try:
-            law = starting_law(scaled, start)
-        except ValueError as error:
-            failed = failed or str(error)
-            continue
-        notes = [f"The paths started from {start!r}, as {starts[0]!r} could not be fitted: {failed}"] if failed else []
-        return law, notes + _limit_warnings(law, len(scaled))
-    return WhiteNoise(), [f"The paths started from white noise, as {starts[0]!r} could not be fitted: {failed}"]
-
-
-def _limit_warnings(law: Process, points: int) -> list[str]:
-    """Fitted parameters at the end of what they can be, where the series says nothing of how far beyond they are."""
-    found = []
-    if isinstance(law, ARGARCH):
-        memory = 1.0 / (1.0 - law.persistence)
-        if memory > 0.99 * points:  # which is the limit of some starts, that the optimiser stops a hair below
-            found.append(
-                f"The fitted GARCH takes {memory:.0f} points to forget a wild stretch (alpha = {law.alpha:.4f}, beta ="
-                f" {law.beta:.4f}), and the series has {points}: its variance is as good as infinite."
-            )
-        if law.persistence - law.beta < _VANISHING:
-            found.append("The fitted GARCH has alpha = 0, its limit: the paths started without clusters.")
-    # At the other limit of many degrees the law is Gaussian, which speaks against nothing.
-    tails = law.degrees_of_freedom if isinstance(law, (ARGARCH, StudentNoise)) else None
-    if tails is not None and tails < 1.001 * FEWEST_DEGREES:
-        found.append(
-            f"The fitted Student t has {tails:.3g} degrees of freedom, at the limit of 2, below which the variance is"
-            " infinite."
-        )
-    return found
-
-
-_VANISHING = 1e-6
-"""α below which a fit has stopped at 0: the tolerance of the optimiser."""
-
-
-def _half_line_law(scaled: Tensor) -> tuple[Process, list[str]]:
-    """The maximum-entropy law on the half-line with the series' mean and spread, or a note where there is none."""
-    mean, stddev = float(scaled.mean()), float(scaled.std(correction=0))
-    if stddev <= mean:
-        return maximum_entropy(mean, stddev, HALF_LINE, name="the series"), []
-    return Exponential(mean), [
-        f"The paths started from exponential values with a spread of {mean:.2f} in place of {stddev:.2f}: no law on the"
-        " half-line has the largest entropy where the spread is above the mean."
-    ]
-
-
 def _zero_warning(scaled: Tensor, paths: Tensor) -> list[str]:
     """Whether paths are at 0, the end of the half-line, where the series is not."""
     share, expected = (float((values == 0.0).double().mean()) for values in (paths, scaled))
@@ -402,17 +341,13 @@ def _check_support(support: constraints.Constraint, start: str | None) -> tuple[
             " Use GradientFlow for another."
         )
     if start is None:
-        return chosen, _DEFAULT_STARTS if chosen.whole_line else STARTS[:1]
+        return chosen, DEFAULT_STARTS if chosen.whole_line else STARTS[:1]
     if check_member("start", start, STARTS) != STARTS[0] and not chosen.whole_line:
         raise ValueError(
             f"start is {start!r} on the half-line; expected {STARTS[0]!r}, since laws fitted to a series have values"
             f" below 0. Leave it out, or use {STARTS[0]!r}."
         )
     return chosen, (start,)
-
-
-_DEFAULT_STARTS = ("argjr-skewt", "argarch-t", "argarch")
-"""Laws to start from where none is named: `results/report_rows.csv` has what they leave out of eleven series."""
 
 
 def _target_warning(mismatch: Tensor, target: Target) -> list[str]:

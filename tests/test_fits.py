@@ -15,7 +15,8 @@ from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.processes import AR, ARGARCH, GARCH, Process, StudentNoise, WhiteNoise
-from mfmgdm_lib.processes.fits import STARTS, Fit, fit_argarch, fit_student, starting_law, starting_paths
+from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student
+from mfmgdm_lib.processes.starts import STARTS, starting_law, starting_paths
 
 LAWS = [
     ARGARCH(-0.1, 0.05, 0.1, 0.85),

@@ -18,7 +18,7 @@ from mfmgdm_lib.energies import Autocovariance, StylizedFacts
 from mfmgdm_lib.errors import DivergedError
 from mfmgdm_lib.generation import Generation, compare_flow, generate
 from mfmgdm_lib.processes import AR, ARGARCH, Exponential, StudentNoise, TruncatedGaussian, WhiteNoise
-from mfmgdm_lib.processes.fits import starting_law
+from mfmgdm_lib.processes.starts import starting_law
 from mfmgdm_lib.report import series_warnings
 
 N, LENGTH = 5, 128
@@ -430,7 +430,7 @@ def test_start_that_is_not_named_is_the_first_that_can_be_fitted(
             raise ValueError(f"no {start}")
         return AR([0.5])
 
-    monkeypatch.setattr("mfmgdm_lib.generation.starting_law", fit)
+    monkeypatch.setattr("mfmgdm_lib.processes.starts.starting_law", fit)
     made = make(series, 1, 64, duration=1e-6)
     said = [note for note in made.notes if note.startswith("The paths started from")]
     assert isinstance(made.start, WhiteNoise if known is None else AR)
@@ -527,7 +527,7 @@ def test_ensemble_that_three_paths_carry_is_noted_and_one_that_many_do_is_not(ma
 def test_fits_at_a_limit_are_noted(
     law: mm.processes.Process, points: int, said: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mfmgdm_lib.generation.starting_law", lambda series, start: law)
+    monkeypatch.setattr("mfmgdm_lib.processes.starts.starting_law", lambda series, start: law)
     (noise,) = WhiteNoise().sample(1, points, 0)
     notes = [note for note in doubts(noise) if note.startswith("The fitted")]
     assert len(notes) == (said is not None) and all(said in note for note in notes if said)

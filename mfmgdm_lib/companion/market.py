@@ -16,7 +16,7 @@ from mfmgdm_lib.energies import Energy, StylizedFacts
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.processes import Process
 from mfmgdm_lib.processes.base import Seed
-from mfmgdm_lib.processes.fits import STARTS, starting_law, starting_paths
+from mfmgdm_lib.processes.starts import STARTS, starting_law, starting_paths
 from mfmgdm_lib.target import Target, target_from_data
 
 __all__ = ["SERIES", "MarketExperiment", "Series", "observed_returns"]

@@ -5,10 +5,11 @@ from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.processes.burn_in import BurnIn
 from mfmgdm_lib.processes.cir import CIR
 from mfmgdm_lib.processes.copula import GaussianCopula
-from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student, starting_law, starting_paths
+from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student
 from mfmgdm_lib.processes.garch import ARGARCH, GARCH
 from mfmgdm_lib.processes.maximum_entropy import Exponential, TruncatedGaussian, initial_distribution
 from mfmgdm_lib.processes.noise import Independent, StudentNoise, WhiteNoise
+from mfmgdm_lib.processes.starts import starting_law, starting_paths
 
 __all__ = [
     "AR",

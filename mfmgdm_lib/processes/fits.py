@@ -1,4 +1,4 @@
-"""Maximum-likelihood fits of laws to one series, and the starting laws of Section 5.2."""
+"""Maximum-likelihood fits of laws to one series."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ import numpy as np
 import pandas as pd
 import scipy.optimize
 import scipy.signal
-from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib._threads import one_thread
-from mfmgdm_lib.processes.base import Process, Seed
-from mfmgdm_lib.processes.burn_in import BurnIn
-from mfmgdm_lib.processes.copula import GaussianCopula
+from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.processes.garch import ARGARCH
-from mfmgdm_lib.processes.noise import StudentNoise, WhiteNoise
+from mfmgdm_lib.processes.noise import StudentNoise
 
-__all__ = ["STARTS", "Fit", "fit_argarch", "fit_student", "starting_law", "starting_paths"]
+__all__ = ["FEWEST_DEGREES", "Fit", "fit_argarch", "fit_student", "fit_with_variance"]
 
 _INNOVATIONS = ("gaussian", "student", "skewed student")
 
@@ -125,8 +122,8 @@ def _persistence(arguments: dict[str, float]) -> float:
     return arguments["alpha"] + arguments["beta"] + share * arguments.get("asymmetry", 0.0)
 
 
-def _fit_with_variance(series: Any) -> ARGARCH:
-    """The most likely AR(1)–GARCH(1, 1) with an asymmetry and a skew among those with the variance of the series.
+def fit_with_variance(series: Any) -> ARGARCH:
+    """Return the most likely AR(1)–GARCH(1, 1) with an asymmetry and a skew of those with the variance of the series.
 
     Where the variance persists, a likelihood hardly sees its mean (Engle and Mezrich, 1996): that of the most likely
     law of all may be ten times that of the series, or infinite, and the optimiser of `arch` stops at the limit where
@@ -189,47 +186,6 @@ def _levels_said(phi: float) -> str:
         f"the most likely AR(1) of the series has phi = {phi:.6f}; expected a stationary one. Use returns or"
         " differences, not levels."
     )
-
-
-STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
-"""Laws that paths may start from; all but white noise are fitted to the series."""
-
-
-def starting_law(series: Any, start: str) -> Process:
-    """The law q_0 of the paths that a descent towards a standardised series starts from.
-
-    Args:
-        series: one standardised series (length,).
-        start: "noise", standard white noise as in the paper; "student", independent t draws; "garch", a GARCH(1, 1)
-            with Gaussian innovations (Figure 10); "argarch", the same around an AR(1) mean; "argarch-t", that with t
-            innovations, the reference model of Section 5.2; or "argjr-skewt", that with an asymmetry and a skew,
-            the most likely one with the variance of the series.
-
-    Raises:
-        ValueError: another name, or a series that the law cannot be fitted to.
-    """
-    if check_member("start", start, STARTS) == "noise":
-        return WhiteNoise()
-    if start == "student":
-        return fit_student(series).process
-    if start == "argjr-skewt":
-        return _fit_with_variance(series)
-    innovations = "student" if start == "argarch-t" else "gaussian"
-    return fit_argarch(series, innovations, autoregressive=start != "garch").process
-
-
-def starting_paths(start: Process, n: int, length: int, seed: Seed) -> Tensor:
-    """Draw `n` paths of a starting law, (n, length) float64; those of a GARCH without their first 1000 points.
-
-    Those of a `GaussianCopula` are (n, C, length), without these points too.
-    """
-    shape = (len(start.laws), length) if isinstance(start, GaussianCopula) else length
-    return settled(start).sample(n, shape, seed)
-
-
-def settled(start: Process) -> Process:
-    """The law of `starting_paths`: a GARCH's variance has forgotten where it began (Section 5.2)."""
-    return BurnIn(start) if isinstance(start, (ARGARCH, GaussianCopula)) else start
 
 
 def fit_student(series: Any) -> Fit:

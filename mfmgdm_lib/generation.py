@@ -145,8 +145,9 @@ def generate(
         >>> made = generate(returns, n_paths=20, length=512, seed=0)
         >>> made.paths.shape, bool(made.loss < 1e-6)
         (torch.Size([20, 512]), True)
-        >>> law = GaussianCopula([WhiteNoise(), WhiteNoise(stddev=2.0)], [[1.0, 0.6], [0.6, 1.0]])
-        >>> generate(law.sample(1, (2, 1024), seed=0)[0].T, n_paths=3, length=128).paths.shape
+        >>> noises = [mm.processes.WhiteNoise(), mm.processes.WhiteNoise(stddev=2.0)]
+        >>> table = mm.processes.GaussianCopula(noises, [[1.0, 0.6], [0.6, 1.0]]).sample(1, (2, 1024), seed=0)[0].T
+        >>> generate(table, n_paths=3, length=128, start="noise").paths.shape
         torch.Size([3, 2, 128])
     """
     support, starts = _check_support(support, start)

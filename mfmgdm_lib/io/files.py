@@ -240,7 +240,7 @@ def report_text(generation: Generation) -> str:
 
     Example:
         >>> import mfmgdm_lib as mm
-        >>> made = mm.generate(mm.processes.AR([0.5]).sample(1, 400, seed=0)[0], n_paths=3, length=64)
+        >>> made = mm.generate(mm.processes.AR([0.5]).sample(1, 400, seed=0)[0], n_paths=3, length=64, start="noise")
         >>> print(report_text(made).splitlines()[-1])
         Note: The series has 400 points: its statistics are rough, and the paths take them as true.
     """

@@ -29,10 +29,10 @@ def lanczos(
             basis, which are Vᵀb / ‖b‖, and the last ones times the norm of what the next product would add.
 
     Example:
-        >>> matrix = torch.diag(torch.tensor([1.0, 2.0, 2.0], dtype=torch.float64))
+        >>> matrix = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64))
         >>> values, _ = lanczos(lambda v: v @ matrix, torch.ones(1, 3, dtype=torch.float64), lambda *_: True)
         >>> values.round(decimals=9)
-        tensor([[0., 1., 2.]], dtype=torch.float64)
+        tensor([[1., 2., 4.]], dtype=torch.float64)
     """
     n, size = start.shape
     basis = _quotient(start, start.norm(dim=-1)).unsqueeze(-1)

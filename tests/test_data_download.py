@@ -420,7 +420,7 @@ def test_kept_series_is_found_without_its_window(server: Server) -> None:
         data.kept("fred", "DGS10")
     server.says(FRED)
     series = data.fetch("fred", "DGS10", "2024-01-02")
-    again = data.kept("fred", "dgs10")
+    again = data.kept("fred", "DGS10")
     pd.testing.assert_series_equal(again, series, check_exact=True)
     assert again.attrs == series.attrs and Path(series.attrs["path"]) == files()[0] and len(server.asked) == 1
     data.fetch("fred", "DGS10")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.processes import AR, ARGARCH, GARCH, Process, StudentNoise, WhiteNoise
+from mfmgdm_lib.processes import AR, ARGARCH, GARCH, BurnIn, Process, StudentNoise, WhiteNoise
 from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student
 from mfmgdm_lib.processes.starts import STARTS, starting_law, starting_paths
 
@@ -434,3 +434,12 @@ def test_asymmetry_at_the_limit_of_the_optimiser_is_within_that_of_the_law() -> 
     noise = np.random.default_rng(1).standard_normal(3000) + np.arange(3000) / 1000  # a trend, without any clusters
     law = mm.fit_argarch((noise - noise.mean()) / noise.std(), "skewed student", asymmetric=True).process
     assert law.asymmetry == -law.alpha
+
+
+def test_burn_in_of_a_law_has_no_density_and_keeps_what_is_known() -> None:
+    law = BurnIn(ARGARCH(0.1, 0.1, 0.1, 0.8, mean=2.0), points=7)
+    assert (law.mean, law.stddev, repr(law)) == (2.0, law.law.stddev, f"BurnIn({law.law!r}, 7)")
+    with pytest.raises(NotImplementedError, match=r"has no density.*Start from ARGARCH"):
+        law.log_prob(torch.zeros(2, 3))
+    with pytest.raises(ValueError, match="points is 0"):
+        BurnIn(law.law, points=0)

@@ -135,7 +135,7 @@ def test_single_object_is_known_by_its_name() -> None:
             {"type": "AR", "coefficients": [0.1], "order": 1},
             r"AR is described with order; expected its arguments coeff",
         ),
-        ({"type": "StylizedFacts", "lags": 2}, r"type is StylizedFacts; expected one of AR, ARGARCH, CIR"),
+        ({"type": "StylizedFacts", "lags": 2}, r"type is StylizedFacts; expected one of AR, ARGARCH, BurnIn, CIR"),
         (
             {"type": "CIR", "kappa": {"type": "AR", "coefficients": [0.1]}, "theta": 1, "sigma": 1},
             r"CIR cannot be built",

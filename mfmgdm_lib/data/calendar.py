@@ -35,8 +35,8 @@ def dates_after(dates: pd.Index, n: int) -> pd.DatetimeIndex:
         ValueError: dates of another spacing, such as minutes, or more than there is room for in pandas.
 
     Example:
-        >>> dates_after(pd.bdate_range("2024-01-01", "2024-03-01"), 2)
-        DatetimeIndex(['2024-03-04', '2024-03-05'], dtype='datetime64[ns]', freq=None)
+        >>> dates_after(pd.bdate_range("2024-01-01", "2024-03-01"), 2).strftime("%Y-%m-%d").tolist()
+        ['2024-03-04', '2024-03-05']
     """
     check_positive_int("n", n)
     if not isinstance(dates, pd.DatetimeIndex):

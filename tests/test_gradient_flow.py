@@ -297,9 +297,17 @@ def test_gram_matrices_are_the_same_in_chunks(
 @ENERGIES
 @SIZES
 @pytest.mark.parametrize("gram_paths", [1, 2, N])
+@pytest.mark.parametrize("few", [0, 256], ids=["products", "rows"])
 def test_gram_matrix_of_a_part_of_the_paths_leaves_the_steps_within_their_tolerance(
-    energy: Energy, size: int | None, gram_paths: int, make_flow: MakeFlow, noise: Callable[..., Tensor]
+    energy: Energy,
+    size: int | None,
+    gram_paths: int,
+    few: int,
+    make_flow: MakeFlow,
+    noise: Callable[..., Tensor],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(gradient_flow, "_FEW", few)
     x0, tolerance = noise(N, D), 1e-3
     flow = make_flow(energy, size, tolerance=tolerance, gram_paths=gram_paths)
     *_, last = flow.steps(x0, DURATION)
@@ -312,7 +320,7 @@ def test_gram_matrix_of_a_part_of_the_paths_leaves_the_steps_within_their_tolera
     assert float((last.paths - exact).norm()) < 0.1 * float((x0 - exact).norm())
 
 
-def test_product_with_the_gram_matrix_is_that_of_its_largest_paths_and_some_for_the_rest(
+def test_gram_matrix_and_the_product_with_it_are_those_of_its_largest_paths_and_some_for_the_rest(
     make_flow: MakeFlow, noise: Callable[..., Tensor]
 ) -> None:
     x, energy = noise(12, D), StylizedFacts(4)
@@ -322,11 +330,12 @@ def test_product_with_the_gram_matrix_is_that_of_its_largest_paths_and_some_for_
     grams = (rows @ rows.mT).unflatten(0, (2, 6))
     order = energy(x).norm(dim=-1).unflatten(0, (2, 6)).argsort(descending=True)
     weights = noise(2, energy.dim, seed=1)
-    found = flow._gram_product(state, 6, 4, None)(weights)
-    for gram, places, weight, product in zip(grams, order, weights, found, strict=True):
+    whole, found = flow._gram(state, 6, 4, None), flow._gram_product(state, 6, 4, None)(weights)
+    for gram, matrix, places, weight, product in zip(grams, whole, order, weights, found, strict=True):
         # The two largest of six for themselves, the first and the third of the other four for two each.
         expected = (gram[places[0]] + gram[places[1]] + 2.0 * gram[places[2]] + 2.0 * gram[places[4]]) / 6.0
         torch.testing.assert_close(product, expected @ weight)
+        torch.testing.assert_close(matrix, expected)
 
 
 @SIZES
@@ -335,6 +344,7 @@ def test_products_take_the_steps_of_the_whole_gram_matrix_where_it_is_the_same_f
 ) -> None:
     # With all three directions of energy space the two are one formula, up to round-off.
     monkeypatch.setattr(gradient_flow, "_KRYLOV", 0.0)
+    monkeypatch.setattr(gradient_flow, "_FEW", 0)
     x0, energy = noise(N, D), Waves()
     whole, products = (make_flow(energy, size, gram_paths=some).sample(x0, 100.0) for some in (None, 1))
     torch.testing.assert_close(products, whole, rtol=0, atol=1e-9)

@@ -28,6 +28,9 @@ _CHUNK = 64
 _FIRST = 1e-6
 """The first step tried, as a part of the duration."""
 
+_FEW = 256
+"""Energies up to which the rows of a part of the paths' Jacobians are quicker than products with them."""
+
 _KRYLOV = 0.1
 """Part of the error that a step may have which products with G may leave."""
 
@@ -84,9 +87,9 @@ class GradientFlow:
         gram_paths: paths of each ensemble that G is averaged over at first: one half are those of the largest energies,
             the other stands for the rest. After a step that had to be shortened they are twice as many. A few often do
             for an energy whose Jacobian is slow: as in a W-method (Steihaug and Wolfbrandt, 1979) a rough G costs
-            steps, while their error, which is measured, stays within the tolerance. G is then not written down either:
-            its function in the formula comes from products with it, up to a tenth of the tolerance (`lanczos`). None
-            for all paths and the whole G.
+            steps, while their error, which is measured, stays within the tolerance. Of more than 256 energies G is then
+            not written down either: its function in the formula comes from products with it, up to a tenth of the
+            tolerance (`lanczos`). None for all paths and the whole G.
 
     Raises:
         ValueError: a tolerance or number of paths that is not above 0, a target of other energies, or another support.
@@ -189,8 +192,8 @@ class GradientFlow:
         if self.relative_tolerance is not None:
             far = float(mismatch.norm(dim=-1).mean())
             scale = max(scale, far * self.relative_tolerance / self.tolerance)
-        if self.gram_paths is None:
-            values, vectors = torch.linalg.eigh(self._gram(state.paths, members, resting))
+        if self.gram_paths is None or self.energy.dim <= _FEW:
+            values, vectors = torch.linalg.eigh(self._gram(state, members, n_used, resting))
         else:
             product = self._gram_product(state, members, n_used, resting)
             values, vectors = _ritz_pairs(product, mismatch, length, _KRYLOV * self.tolerance * scale)
@@ -228,15 +231,20 @@ class GradientFlow:
         force = self.energy.gradient(paths, weights)
         return paths - force if resting is None else self.support.nearest(paths - force.masked_fill(resting, 0.0))
 
-    def _gram(self, paths: Tensor, members: int, resting: Tensor | None) -> Tensor:
-        """G of each ensemble, of the entries that do not rest: (N / members, K, K), float64."""
+    def _gram(self, state: State, members: int, n_used: int, resting: Tensor | None) -> Tensor:
+        """G of each ensemble, of the entries that do not rest, over some paths: (N / members, K, K), float64."""
+        paths, shares = state.paths, None
+        if self.gram_paths is not None:
+            places, shares = _some_paths(state.energies, members, n_used)
+            paths, resting = paths[places], None if resting is None else resting[places]
         grams = []
         for start in range(0, len(paths), _CHUNK):
             some = slice(start, start + _CHUNK)
             rows = self.energy.jacobian(paths[some])
             rows = (rows if resting is None else rows.masked_fill(resting[some, None], 0.0)).flatten(2)
             grams.append((rows @ rows.mT).double())
-        return torch.cat(grams).unflatten(0, (-1, members)).mean(1)
+        grouped = torch.cat(grams).unflatten(0, (-1, n_used))
+        return grouped.mean(1) if shares is None else torch.einsum("p,npkl->nkl", shares, grouped)
 
     def _gram_product(
         self, state: State, members: int, n_used: int, resting: Tensor | None

@@ -162,15 +162,12 @@ def generate(
     with one_thread():
         mean, stddev = _moments(observed, columns, support)
         scaled = (observed - mean) / stddev
-        gram_paths = _GRAM_PATHS if energy is not None and energy.bandwidth is None else None
-        if energy is None:
-            energy = _default_energy(columns, observed.shape[-1], support)
-            if columns and energy.dim * len(columns) * length * max(n_paths, _ENSEMBLE) > _GRAM_NUMBERS:
-                gram_paths = _GRAM_PATHS
+        energy = _default_energy(columns, observed.shape[-1], support) if energy is None else energy
         target = target_from_data(energy, scaled)
     law, notes = fitted_start(scaled, starts, columns) if support.whole_line else half_line_start(scaled)
     x0 = starting_paths(law, max(n_paths, _ENSEMBLE), length, seed)
-    flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support, gram_paths=gram_paths)
+    some = None if _has_quick_rows(energy, x0) else _GRAM_PATHS
+    flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support, gram_paths=some)
     last, weights = _flown(flow, x0, duration, law)
     paths = last.paths[:n_paths]
     scaling = (mean, stddev, series.attrs.get("unit") if isinstance(series, pd.Series) else None)
@@ -242,6 +239,12 @@ def _default_energy(columns: tuple[str, ...], points: int, support: Support) -> 
     return joint
 
 
+def _has_quick_rows(energy: Energy, ensemble: Tensor) -> bool:
+    """Whether the Jacobians of all paths are quick to write down: banded ones are, and few of several channels."""
+    few = energy.dim * ensemble.numel() <= _GRAM_NUMBERS
+    return energy.bandwidth is not None or (energy.event_ndim > 1 and few)
+
+
 def _flown(flow: GradientFlow, x0: Tensor, duration: float, law: Process) -> tuple[FlowState, list[Tensor]]:
     """The state at the end with the weights of all steps, or an error with what can be changed here."""
     step, weights = 0, []
@@ -298,7 +301,7 @@ def compare_flow(made: Generation, n_paths: int = 256, seed: Seed = 1) -> tuple[
         seed: whatever `numpy.random.default_rng` takes.
 
     Raises:
-        ValueError: a generation without a flow.
+        ValueError: a generation without a flow, of several series or on the half-line.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -308,8 +311,9 @@ def compare_flow(made: Generation, n_paths: int = 256, seed: Seed = 1) -> tuple[
         (26, 5)
     """
     if (flow := made.flow) is None:
-        said = "the paths are on the half-line, where entries rest at 0, and have no flow; expected the real line."
-        raise ValueError(Message(said, "Leave support out.", option="Leave --flow or --support out."))
+        said = "the generation has no flow; expected one of a single series on the real line."
+        mend = "Generate one column at a time, without support."
+        raise ValueError(Message(said, mend, option="Leave --flow out."))
     starts = flow.start.sample(n_paths, flow.length, seed)
     with torch.no_grad():
         paths = flow.ends(starts)

@@ -1,7 +1,8 @@
-"""The command `mfmgdm generate`, which reads one series and writes a file of paths like it."""
+"""The command `mfmgdm generate`, which reads a series, or several, and writes a file of paths like them."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,12 @@ _POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
 def _level(context: click.Context, parameter: click.Parameter, value: str | None) -> float | str | None:
     """A number, or "last"."""
     try:
-        return value if value in (None, "last") else float(value)
+        level = None if value in (None, "last") else float(value)
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is no number; expected one such as 4700, or last.") from error
+    if level is not None and not math.isfinite(level):
+        raise click.BadParameter(f"{value!r} is not finite; expected a number such as 4700, or last.")
+    return value if level is None else level
 
 
 _generation_options = option_group(
@@ -48,7 +52,7 @@ _generation_options = option_group(
         "energy_name",
         metavar="NAME",
         help=f"{', '.join(ENERGY_NAMES)}, or one spelled out, as 'StylizedFacts(lags=5)'.  [default: the stylised facts"
-        " with leverage at 20 lags]",
+        " with leverage at 20 lags and sums of 20]",
     ),
     click.option("--length", type=click.IntRange(min=64), default=1024, show_default=True, help="Points of each path."),
     click.option(
@@ -116,7 +120,7 @@ def generate(
     flow_file: Path | None,
     **reading: Any,
 ) -> None:
-    """Generate paths like one observed series.
+    """Generate paths like one observed series, or like several at once.
 
     SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
     each date; or a series of a publisher, such as yahoo:^GSPC, fred:DGS10, or cache:fred:DGS10 for the one that was
@@ -126,6 +130,7 @@ def generate(
     from torch.distributions import constraints
 
     from mfmgdm_lib import generation
+    from mfmgdm_lib.data import dates_after
     from mfmgdm_lib.io.files import report_text, save_paths
 
     outputs: Outputs = [("--out", out, PATHS_SUFFIXES), ("--plot", plot, FIGURE_SUFFIXES)]
@@ -138,6 +143,8 @@ def generate(
         click.echo("\n".join([summary(series), *_point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
         _check_columns(levels, prices, flow_file)
+        if dates:
+            dates_after(series.index, length)  # which says why there are none
         first = [column.iloc[-1] for column in columns_of(levels)] if isinstance(prices, str) else prices
         chosen = None if energy_name is None else energy_of(energy_name, length, *columns_of(series))
         made = generation.generate(

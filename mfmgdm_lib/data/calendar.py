@@ -7,6 +7,7 @@ import pandas as pd
 
 from mfmgdm_lib._checks import check_positive_int, spell_date
 from mfmgdm_lib.data.series import describe
+from mfmgdm_lib.errors import Message
 
 __all__ = ["dates_after"]
 
@@ -41,22 +42,32 @@ def dates_after(dates: pd.Index, n: int) -> pd.DatetimeIndex:
     check_positive_int("n", n)
     if not isinstance(dates, pd.DatetimeIndex):
         raise TypeError(
-            f"the series has an index of the type {type(dates).__name__}; expected dates, a pandas DatetimeIndex."
-            " Leave dates out, or give the series such an index."
+            Message(
+                f"the series has an index of the type {type(dates).__name__}; expected dates, a pandas DatetimeIndex.",
+                "Leave dates out, or give the series such an index.",
+                option="Leave --dates out.",
+            )
         )
     frequency = describe(pd.Series(0.0, dates))["frequency"]
     if len(dates) < 10 or frequency not in _OFFSETS:
         raise ValueError(
-            f"the series has {len(dates)} dates, {frequency}; expected at least 10 that are daily, weekly or monthly,"
-            " of which the next are known. Leave dates out: points are numbered then."
+            Message(
+                f"the series has {len(dates)} dates, {frequency}; expected at least 10 that are daily, weekly or"
+                " monthly, of which the next are known.",
+                "Leave dates out: points are numbered then.",
+                option="Leave --dates out: points are numbered then.",
+            )
         )
     last = dates[-1]
     try:
         following = pd.date_range(last, periods=n + 1, freq=_OFFSETS[frequency](dates))
     except (pd.errors.OutOfBoundsDatetime, OverflowError) as error:
         raise ValueError(
-            f"{n} dates after {spell_date(last)} go beyond what pandas has dates for; expected fewer. Use shorter"
-            " paths, or leave dates out."
+            Message(
+                f"{n} dates after {spell_date(last)} go beyond what pandas has dates for; expected fewer.",
+                "Use shorter paths, or leave dates out.",
+                option="Use a smaller --length, or leave --dates out.",
+            )
         ) from error
     return following[following > last][:n]
 

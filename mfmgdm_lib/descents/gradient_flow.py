@@ -234,7 +234,7 @@ class GradientFlow:
     def _gram(self, state: State, members: int, n_used: int, resting: Tensor | None) -> Tensor:
         """G of each ensemble, of the entries that do not rest, over some paths: (N / members, K, K), float64."""
         paths, shares = state.paths, None
-        if self.gram_paths is not None:
+        if n_used < members:
             places, shares = _some_paths(state.energies, members, n_used)
             paths, resting = paths[places], None if resting is None else resting[places]
         grams = []

@@ -16,7 +16,16 @@ from mfmgdm_lib._checks import check_paths, check_positive_int
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.support import REAL_LINE
 
-__all__ = ["InnovationProcess", "Process", "Seed", "SeriesProcess", "Size", "draw_in_chunks", "generator"]
+__all__ = [
+    "DerivedProcess",
+    "InnovationProcess",
+    "Process",
+    "Seed",
+    "SeriesProcess",
+    "Size",
+    "draw_in_chunks",
+    "generator",
+]
 
 Seed = Any
 """Whatever `numpy.random.default_rng` takes: an int, a sequence of ints, a SeedSequence or a Generator."""
@@ -62,6 +71,27 @@ class Process(ABC):
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density, in nats, of paths x of shape (*, length): a tensor (*,)."""
+
+
+class DerivedProcess(Process):
+    """A process made of another law, whose support and marginal mean and standard deviation it has.
+
+    Args:
+        law: that law.
+    """
+
+    def __init__(self, law: Process) -> None:
+        self.law, self.support, self.draws_path_by_path = law, law.support, law.draws_path_by_path
+
+    @property
+    def mean(self) -> float:
+        """Marginal mean, that of the law."""
+        return self.law.mean
+
+    @property
+    def stddev(self) -> float:
+        """Marginal standard deviation, that of the law."""
+        return self.law.stddev
 
 
 class SeriesProcess(Process):

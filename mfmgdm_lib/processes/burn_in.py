@@ -7,14 +7,14 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_shape, check_positive_int
-from mfmgdm_lib.processes.base import Process, Seed, Size
+from mfmgdm_lib.processes.base import DerivedProcess, Process, Seed, Size
 from mfmgdm_lib.specification import register
 
 __all__ = ["BurnIn"]
 
 
 @register
-class BurnIn(Process):
+class BurnIn(DerivedProcess):
     """The law of later points of a process of series, such as a GARCH whose variance begins at its mean.
 
     It can be drawn from and has no density: that of the points left is an integral over all that were dropped.
@@ -31,22 +31,11 @@ class BurnIn(Process):
     """
 
     def __init__(self, law: Process, points: int = 1000) -> None:
-        self.law, self.points = law, check_positive_int("points", points)
-        self.support, self.draws_path_by_path = law.support, law.draws_path_by_path
-        self.event_shape = law.event_shape
+        super().__init__(law)
+        self.points, self.event_shape = check_positive_int("points", points), law.event_shape
 
     def __repr__(self) -> str:
         return f"BurnIn({self.law!r}, {self.points})"
-
-    @property
-    def mean(self) -> float:
-        """Marginal mean, that of the law."""
-        return self.law.mean
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation, that of the law."""
-        return self.law.stddev
 
     def sample(self, n: int, length: Size, seed: Seed) -> Tensor:
         """Draw `n` independent paths (n, length), or (n, *shape) where `length` is one: the ends of longer ones."""

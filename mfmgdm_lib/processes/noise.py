@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import as_shape, check_number, check_paths, check_positive, common_shape, spelled_shape
 from mfmgdm_lib.processes._student import student_quantiles, student_scores
-from mfmgdm_lib.processes.base import InnovationProcess, Process, Seed, Size
+from mfmgdm_lib.processes.base import DerivedProcess, InnovationProcess, Process, Seed, Size
 from mfmgdm_lib.specification import register
 
 __all__ = ["Independent", "StudentNoise", "WhiteNoise", "check_degrees_of_freedom"]
@@ -29,7 +29,7 @@ def check_degrees_of_freedom(value: float, other: str) -> float:
 
 
 @register
-class Independent(Process):
+class Independent(DerivedProcess):
     """The points of a law of independent draws, arranged as channels (C, T) or a field (H, W).
 
     Args:
@@ -44,21 +44,11 @@ class Independent(Process):
     """
 
     def __init__(self, law: Process, event_shape: Sequence[int | None]) -> None:
-        self.law, self.event_shape = law, tuple(event_shape)
-        self.support, self.draws_path_by_path = law.support, law.draws_path_by_path
+        super().__init__(law)
+        self.event_shape = tuple(event_shape)
 
     def __repr__(self) -> str:
         return f"Independent({self.law!r}, event_shape={self.event_shape})"
-
-    @property
-    def mean(self) -> float:
-        """Marginal mean."""
-        return self.law.mean
-
-    @property
-    def stddev(self) -> float:
-        """Marginal standard deviation."""
-        return self.law.stddev
 
     def sample(self, n: int, length: Size, seed: Seed) -> Tensor:
         """Draw `n` independent paths of a shape: a float64 tensor (n, *shape)."""

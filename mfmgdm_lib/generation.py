@@ -18,7 +18,7 @@ from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.energies import Concatenate, CrossCorrelations, EachChannel, Energy, StylizedFacts
 from mfmgdm_lib.errors import DivergedError, Message
-from mfmgdm_lib.flows import FrozenFlow
+from mfmgdm_lib.flows import FrozenFlow, frozen_gradient_flow
 from mfmgdm_lib.joint_report import columns_warnings, joint_report
 from mfmgdm_lib.processes import Process
 from mfmgdm_lib.processes.base import Seed
@@ -170,7 +170,7 @@ def generate(
     flow = GradientFlow(energy, target, relative_tolerance=_FAR, support=support, gram_paths=some)
     last, weights = _flown(flow, x0, duration, law)
     paths = last.paths[:n_paths]
-    scaling = (mean, stddev, series.attrs.get("unit") if isinstance(series, pd.Series) else None)
+    unit = series.attrs.get("unit") if isinstance(series, pd.Series) else None
     if columns:
         report = joint_report(scaled, last.paths, n_paths, mean, stddev, columns)
     else:
@@ -195,7 +195,9 @@ def generate(
         columns=columns,
         seed=seed,
         observed=series if isinstance(series, (pd.Series, pd.DataFrame)) else None,
-        flow=None if columns or not support.whole_line else _frozen(flow, weights, law, last.paths, scaling),
+        flow=None
+        if columns or not support.whole_line
+        else frozen_gradient_flow(flow, weights, settled(law), last.paths.shape, loc=mean, scale=stddev, unit=unit),
     )
 
 
@@ -264,30 +266,6 @@ def _flown(flow: GradientFlow, x0: Tensor, duration: float, law: Process) -> tup
             step=step,
         ) from error
     return state, weights
-
-
-def _frozen(
-    flow: GradientFlow,
-    weights: list[Tensor],
-    law: Process,
-    ensemble: Tensor,
-    units: tuple[float, float, str | None],
-) -> FrozenFlow:
-    """The steps of one ensemble as a flow of independent paths, in the units of the series."""
-    loc, scale, unit = units
-    return FrozenFlow(
-        flow.energy,
-        flow.target,
-        float(flow.target.mean.square().sum()),  # a rate of 1, for the weights are all that gradients are multiplied by
-        torch.cat(weights),
-        start=settled(law),
-        length=ensemble.shape[-1],
-        ensemble_size=len(ensemble),
-        loc=loc,
-        scale=scale,
-        unit=unit,
-        redraw=True,
-    )
 
 
 def compare_flow(made: Generation, n_paths: int = 256, seed: Seed = 1) -> tuple[pd.DataFrame, list[str]]:

@@ -303,12 +303,11 @@ def test_names_that_are_offered_are_those_of_the_library() -> None:
     from mfmgdm_lib.cli import options
     from mfmgdm_lib.companion import table1
     from mfmgdm_lib.data import publishers
-    from mfmgdm_lib.io import files as writing
-    from mfmgdm_lib.io import streaming
+    from mfmgdm_lib.io import files, paths, streaming
     from mfmgdm_lib.processes import starts
     from mfmgdm_lib.runs import cells
 
-    homes = (publishers, cells, starts, streaming, table1, writing)
+    homes = (publishers, cells, starts, streaming, table1, files, paths)
     for name in (name for name in options.__all__ if name.isupper() and name != "STORES"):
         (theirs,) = {id(vars(home)[name]): vars(home)[name] for home in homes if name in vars(home)}.values()
         offered = getattr(options, name)

@@ -11,7 +11,8 @@ import pytest
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.generation import Generation
-from mfmgdm_lib.io.files import FIGURE_SUFFIXES, PATHS_SUFFIXES, check_output, paths_table, report_text, save_paths
+from mfmgdm_lib.io.files import FIGURE_SUFFIXES, check_output
+from mfmgdm_lib.io.paths import PATHS_SUFFIXES, paths_table, report_text, save_paths
 
 
 @pytest.fixture(scope="module")

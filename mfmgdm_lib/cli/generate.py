@@ -131,7 +131,7 @@ def generate(
 
     from mfmgdm_lib import generation
     from mfmgdm_lib.data import dates_after
-    from mfmgdm_lib.io.files import report_text, save_paths
+    from mfmgdm_lib.io.paths import report_text, save_paths
 
     outputs: Outputs = [("--out", out, PATHS_SUFFIXES), ("--plot", plot, FIGURE_SUFFIXES)]
     outputs += [("--risk", risk, (".csv",)), ("--flow", flow_file, (".npz",))]

@@ -1,170 +1,33 @@
-"""Generated paths written to Parquet, CSV or npz files, figures to image files, and the report as text."""
+"""Files that appear whole or not at all: figures, tables, and what is written at length."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
-import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
 import pandas as pd
-import torch
 
-from mfmgdm_lib._arrays import replace_file, replacing_file, save_arrays
-from mfmgdm_lib.data import dates_after, levels
+from mfmgdm_lib._arrays import replace_file, replacing_file
 from mfmgdm_lib.errors import Message
-from mfmgdm_lib.generation import Generation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FIGURE_SUFFIXES",
-    "PATHS_SUFFIXES",
-    "check_output",
-    "paths_table",
-    "replacing",
-    "report_text",
-    "save_figure",
-    "save_paths",
-    "save_table",
-]
-
-KIND = "generated paths"
-"""What an .npz file says that it holds."""
+__all__ = ["FIGURE_SUFFIXES", "check_output", "named_errors", "replacing", "save_figure", "save_table"]
 
 FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
 """Formats of figures."""
 
 
-def save_paths(
-    generation: Generation,
-    path: str | os.PathLike[str],
-    *,
-    prices: float | Sequence[float] | None = None,
-    dates: bool = False,
-    force: bool = False,
-) -> Path:
-    """Write generated paths to a file, in the format that its suffix names, whole or not at all.
-
-    - `.parquet` and `.csv`: the table of `paths_table`. Parquet keeps what is known of the paths as pandas' `attrs`:
-      `kind`, `version` of the library, `seed`, `source` and `unit` of the series and what else its `attrs` have,
-      `start`, `steps`, `loss`, `notes` and the `report`. CSV has the same above the table, a line for each that begins
-      with #: read it with `pandas.read_csv(file, comment="#", index_col=0)`.
-    - `.npz`: arrays that `numpy.load` reads without pickle: `paths` (n_paths, length), `series` (points,), of several
-      series with an axis of theirs before the last one, and their names as `columns`; `report` (statistic, column)
-      with the names `report_rows` and `report_columns`; the rest as in Parquet; `prices` (n_paths, length + 1) and
-      `dates`, as text, where they are asked for.
-
-    All three keep every bit of the float64 values.
-
-    Args:
-        generation: what `generate` returned.
-        path: where to.
-        prices: the first level of paths of prices, as for `paths_table`; None for the paths as they are.
-        dates: whether rows have dates, as for `paths_table`.
-        force: whether to replace a file that is there.
-
-    Returns:
-        Where the file is.
-
-    Raises:
-        ValueError: another suffix, or prices or dates that there cannot be.
-        FileExistsError: a file that is there, without `force`.
-        OSError: no folder to write into, or no room; a file that was there still is.
-
-    Example:
-        >>> import mfmgdm_lib as mm, pathlib, tempfile
-        >>> made = mm.generate(mm.processes.AR([0.5]).sample(1, 400, seed=0)[0], n_paths=3, length=64)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     pd.read_parquet(save_paths(made, pathlib.Path(folder, "paths.parquet"))).shape
-        (64, 3)
-    """
-    target = check_output(path, PATHS_SUFFIXES, force)
-    with _named_errors(target):
-        _WRITERS[target.suffix](generation, paths_table(generation, prices=prices, dates=dates), target)
-    return target
-
-
-def paths_table(
-    generation: Generation, *, prices: float | Sequence[float] | None = None, dates: bool = False
-) -> pd.DataFrame:
-    """Return generated paths as a table with a column for each path: "path 0", …, or "AAA 0", … of several series.
-
-    Args:
-        generation: what `generate` returned.
-        prices: the level that each path begins at, such as the last price, one for each of several series: then the
-            table has the levels that the returns lead to, `mm.data.levels`, the first one included. None for the paths
-            as they are.
-        dates: whether the rows have dates, those of `mm.data.dates_after` the series, in place of numbers; the first
-            price then has the last date of the series.
-
-    Returns:
-        (length, n_paths), or (length + 1, n_paths) with prices; its index is named "point" or "date". Of several series
-        it has the paths of the first, of the second, and so on.
-
-    Raises:
-        ValueError: prices, where it is not known what returns the series has, or dates after a series without any.
-
-    Example:
-        >>> import mfmgdm_lib as mm
-        >>> returns = mm.data.returns(mm.data.sp500())
-        >>> made = mm.generate(returns, n_paths=3, length=64, start="noise")
-        >>> table = paths_table(made, prices=2500.0, dates=True)
-        >>> table.shape, table.index[:2].strftime("%Y-%m-%d").tolist(), float(table["path 0"].iloc[0])
-        ((65, 3), ['2018-12-31', '2019-01-01'], 2500.0)
-    """
-    channels = [generation.paths] if not generation.columns else list(generation.paths.unbind(1))
-    if prices is not None:
-        firsts = [float(first) for first in np.atleast_1d(prices)]
-        if len(firsts) != len(channels):
-            raise ValueError(
-                f"prices has {len(firsts)} levels for {len(channels)} series; expected one for each. Pass a list."
-            )
-        kind = _returns_of(generation)
-        channels = [levels(paths, first, kind) for paths, first in zip(channels, firsts, strict=True)]
-    rows = channels[0].shape[-1]
-    index = _dates_of(generation, rows, begins=prices is None) if dates else pd.RangeIndex(rows, name="point")
-    names = [f"{name} {at}" for name in generation.columns or ("path",) for at in range(len(generation.paths))]
-    return pd.DataFrame(torch.cat(channels).numpy().T, columns=names, index=index)
-
-
-def _returns_of(generation: Generation) -> str:
-    """Whether the series has log-returns or differences."""
-    kind = None if generation.observed is None else generation.observed.attrs.get("returns")
-    if kind is None:
-        raise ValueError(
-            Message(
-                "prices are given, and it is not known how the series was made of prices; expected one of"
-                " mm.data.returns(prices).",
-                "Make it so, or use mm.data.levels(made.paths, first, kind).",
-                option="Use --returns log or --returns difference, or leave --prices out.",
-            )
-        )
-    return str(kind)
-
-
-def _dates_of(generation: Generation, rows: int, *, begins: bool) -> pd.Index:
-    """The dates of so many rows, which begin after the last of the series, or with it."""
-    if generation.observed is None:
-        raise ValueError(
-            "dates are wanted, and the series had none; expected a pandas Series with dates. Leave dates out."
-        )
-    index = generation.observed.index
-    following = dates_after(index, rows if begins else rows - 1)
-    return (following if begins else index[-1:].append(following)).rename("date")
-
-
 def save_table(table: pd.DataFrame, path: str | os.PathLike[str], *, force: bool = False) -> Path:
     """Write a table to a .csv file; arguments, result and errors are those of `save_paths`."""
     target = check_output(path, (".csv",), force)
-    with _named_errors(target):
+    with named_errors(target):
         replace_file(target, table.to_csv(lineterminator="\n").encode())
     return target
 
@@ -174,7 +37,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, force: bool = F
     target = check_output(path, FIGURE_SUFFIXES, force)
     drawn = io.BytesIO()
     figure.savefig(drawn, format=target.suffix[1:])
-    with _named_errors(target):
+    with named_errors(target):
         replace_file(target, drawn.getbuffer())
     return target
 
@@ -230,108 +93,9 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         ...     Path(folder, "numbers.bin").stat().st_size
         10
     """
-    with _named_errors(path), replacing_file(path) as file:
+    with named_errors(path), replacing_file(path) as file:
         yield file
         check_output(path, (path.suffix,), force)
-
-
-def report_text(generation: Generation) -> str:
-    """Return the report as a table for a terminal, with what its columns are, and a line for each note.
-
-    Example:
-        >>> import mfmgdm_lib as mm
-        >>> made = mm.generate(mm.processes.AR([0.5]).sample(1, 400, seed=0)[0], n_paths=3, length=64, start="noise")
-        >>> print(report_text(made).splitlines()[-1])
-        Note: The series has 400 points: its statistics are rough, and the paths take them as true.
-    """
-    n, length = len(generation.paths), generation.paths.shape[-1]
-    return "\n".join(
-        [
-            generation.report.to_string(float_format="{:.4g}".format, na_rep="–"),
-            "",
-            "windows: mean over stretches of the series as long as a path; low to high: nine paths in ten",
-            f"{n} paths of {length} points, {generation.steps} steps from {generation.start!r} to a relative loss of"
-            f" {generation.loss:.1e}",
-            *(f"Note: {note}" for note in generation.notes),
-        ]
-    )
-
-
-def _write_parquet(generation: Generation, table: pd.DataFrame, path: Path) -> None:
-    table.attrs.update(_about(generation))
-    whole = io.BytesIO()
-    table.to_parquet(whole, engine="pyarrow", index=True)
-    replace_file(path, whole.getbuffer())
-
-
-def _write_csv(generation: Generation, table: pd.DataFrame, path: Path) -> None:
-    lines = (f"# {name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in _about(generation).items())
-    replace_file(path, ("".join(lines) + table.to_csv(lineterminator="\n")).encode())
-
-
-def _write_npz(generation: Generation, table: pd.DataFrame, path: Path) -> None:
-    report = generation.report
-    about = {name: value for name, value in _about(generation).items() if name not in ("kind", "report")}
-    arrays = {
-        "paths": generation.paths.numpy(),
-        "series": generation.series.numpy(),
-        "report": report.to_numpy(),
-        "report_rows": np.array(report.index, dtype=str),
-        "report_columns": np.array(report.columns, dtype=str),
-        **{name: np.array(value, dtype=str if name == "notes" else None) for name, value in about.items()},
-    }
-    if generation.columns:
-        arrays["columns"] = np.array(generation.columns)
-    if len(table) > generation.paths.shape[-1]:
-        shape = (*generation.paths.shape[1:-1], len(generation.paths), len(table))
-        prices = table.to_numpy().T.reshape(shape)
-        arrays["prices"] = np.ascontiguousarray(prices.swapaxes(0, 1) if generation.columns else prices)
-    if isinstance(table.index, pd.DatetimeIndex):
-        arrays["dates"] = np.array([date.isoformat() for date in table.index])
-    save_arrays(path, KIND, arrays)
-
-
-_WRITERS: dict[str, Callable[[Generation, pd.DataFrame, Path], None]] = {
-    ".parquet": _write_parquet,
-    ".csv": _write_csv,
-    ".npz": _write_npz,
-}
-
-PATHS_SUFFIXES = tuple(_WRITERS)
-"""Formats of paths."""
-
-
-def _about(generation: Generation) -> dict[str, Any]:
-    """What is known of the paths, as JSON can write it."""
-    report = {
-        row: {column: None if np.isnan(value) else float(value) for column, value in values.items()}
-        for row, values in generation.report.iterrows()
-    }
-    attrs = {} if generation.observed is None else generation.observed.attrs
-    return {
-        "kind": KIND,
-        "version": importlib.metadata.version("mfmgdm-lib"),
-        "seed": repr(generation.seed),
-        **{name: attrs[name] for name in _KEPT if name in attrs},
-        **_span(generation),
-        "start": repr(generation.start),
-        "steps": generation.steps,
-        "loss": generation.loss,
-        "notes": list(generation.notes),
-        "report": report,
-    }
-
-
-def _span(generation: Generation) -> dict[str, Any]:
-    """How many points the series has, and from when to when."""
-    points: dict[str, Any] = {"points": generation.series.shape[-1]}
-    if generation.observed is None or not isinstance(generation.observed.index, pd.DatetimeIndex):
-        return points
-    return points | {name: generation.observed.index[at].isoformat() for name, at in (("first", 0), ("last", -1))}
-
-
-_KEPT = ("source", "url", "retrieved", "sha256", "unit", "level_unit", "frequency", "returns")
-"""Attributes of a series that go into the files of its paths."""
 
 
 def _check_folder(folder: Path) -> None:
@@ -348,7 +112,7 @@ def _check_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def named_errors(path: Path) -> Iterator[None]:
     """Add the name of the file to an error of writing it."""
     try:
         yield

@@ -29,11 +29,12 @@ from mfmgdm_lib.companion import (
     market_explorer_data,
     market_spreads,
 )
+from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.plotting import widths
 from mfmgdm_lib.runs.store import Result
-from mfmgdm_lib.statistics import autocorrelation, describe_paths, describe_series, leverage
+from mfmgdm_lib.statistics import autocorrelation, leverage
 
 MODELS = ("MGDM", "MF–MGDM")
 

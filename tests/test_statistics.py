@@ -12,10 +12,9 @@ import torch
 from statsmodels.tsa.stattools import acf
 from torch import Tensor
 
+from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
 from mfmgdm_lib.statistics import (
     autocorrelation,
-    describe_paths,
-    describe_series,
     gaussian_contour,
     histogram,
     leverage,

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib.companion.market import MarketExperiment
+from mfmgdm_lib.companion.path_summaries import EDGES
 from mfmgdm_lib.companion.synthetic import AR_ILLUSTRATION, SyntheticExperiment
 from mfmgdm_lib.descents.gradient_flow import FlowState
 from mfmgdm_lib.divergence import DivergenceTrace
-from mfmgdm_lib.statistics import EDGES, autocorrelation, histogram, path_statistics
+from mfmgdm_lib.statistics import autocorrelation, histogram, path_statistics
 
 __all__ = ["ar_explorer_data", "market_explorer_data", "unpacked"]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import check_member, check_positive
 from mfmgdm_lib.companion.market import SERIES, MarketExperiment
+from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
 from mfmgdm_lib.companion.results import projected_covariance
 from mfmgdm_lib.companion.table1 import MODELS
 from mfmgdm_lib.descents.descent import Descent, State
@@ -21,7 +22,6 @@ from mfmgdm_lib.log_determinants import log_determinant
 from mfmgdm_lib.log_determinants.quadrature import integrate, quadrature_error, quadrature_nodes
 from mfmgdm_lib.runs.run import Run, descent_states, new_records
 from mfmgdm_lib.runs.store import Result
-from mfmgdm_lib.statistics import describe_paths, describe_series
 
 __all__ = ["MARKET", "MarketCell", "losses"]
 

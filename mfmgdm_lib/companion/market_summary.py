@@ -11,10 +11,10 @@ import pandas as pd
 from mfmgdm_lib.companion.comparison import MODEL_NAMES
 from mfmgdm_lib.companion.market import SERIES
 from mfmgdm_lib.companion.market_cells import MARKET, MarketCell
+from mfmgdm_lib.companion.path_summaries import EDGES
 from mfmgdm_lib.companion.results import result_store
 from mfmgdm_lib.companion.table1 import MODELS
 from mfmgdm_lib.runs.store import Result
-from mfmgdm_lib.statistics import EDGES
 
 __all__ = [
     "MarketSummary",
@@ -79,7 +79,7 @@ class MarketSummary:
         return self._of_series("spread")[statistic]
 
     def density(self, *, of_series: bool = False) -> np.ndarray:
-        """The marginal density of the paths, or of the series, on the bins between `statistics.EDGES`."""
+        """The marginal density of the paths, or of the series, on the bins between `path_summaries.EDGES`."""
         return self.curve("series marginal" if of_series else "marginal").reindex(EDGES[:-1]).to_numpy()
 
     def share_beyond(self, *, of_series: bool = False) -> float:

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mfmgdm_lib.companion.figures.series import draw_violins
+from mfmgdm_lib.companion.path_summaries import EDGES
 from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots
-from mfmgdm_lib.statistics import EDGES
 
 __all__ = ["market_bands", "market_entropies", "market_losses", "market_spread", "market_violins"]
 

@@ -30,6 +30,7 @@ def describe_paths(paths: Tensor, lags: int = 20) -> dict[str, pd.Series]:
         "marginal", the density of all points on the bins that begin at its index.
 
     Example:
+        >>> import torch
         >>> noise = torch.randn(200, 1024, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         >>> found = describe_paths(noise)
         >>> round(float(found["kurtosis"][0.5]), 1), len(found)

@@ -33,19 +33,19 @@ class Function(NamedTuple):
 
 def size(x: Tensor) -> Tensor:
     """Return √(ε² + ¼) of innovations of any shape."""
-    return torch.addcmul(x.new_tensor(_ROUND**2), x, x).sqrt()
+    return (x * x).add_(_ROUND**2).sqrt_()
 
 
 def _signed_bend(x: Tensor, v: Tensor) -> Tensor:
     ratio = x / v
-    return ratio * (1.5 - 0.5 * ratio.square())
+    return (ratio * ratio).mul_(-0.5).add_(1.5).mul_(ratio)
 
 
 FUNCTIONS: dict[str, Function] = {
     "value": Function(lambda x, v: x, lambda x, v: x.new_ones(()), lambda x, v: x.new_zeros(()), 0.0),
-    "size": Function(lambda x, v: v, lambda x, v: x / v, lambda x, v: _ROUND**2 / (v * v * v), 1.0 / _ROUND),
+    "size": Function(lambda x, v: v, lambda x, v: x / v, lambda x, v: (v * v).mul_(v).reciprocal_().mul_(_ROUND**2), 1.0 / _ROUND),
     "square": Function(lambda x, v: 0.5 * x.square(), lambda x, v: x, lambda x, v: x.new_ones(()), 1.0),
-    "signed square": Function(lambda x, v: 0.5 * x * v, lambda x, v: v - 0.5 * _ROUND**2 / v, _signed_bend, 1.0),
+    "signed square": Function(lambda x, v: 0.5 * x * v, lambda x, v: v.reciprocal().mul_(-0.5 * _ROUND**2).add_(v), _signed_bend, 1.0),
 }
 """The functions of an innovation: ε, the size v = √(ε² + ¼), ε²/2, and ε v / 2, a square that keeps its sign."""
 

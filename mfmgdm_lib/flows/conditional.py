@@ -114,8 +114,9 @@ class ConditionalFlow(ConditionalLaw):
 
     def _by_step(self, features: Tensor) -> list[tuple[Tensor, ...]]:
         """For each step the sums of w f over the energies of each function: tensors (*,)."""
-        found = torch.einsum("...k,ksa->sa...", features, self._coefficients)
-        return [step.unbind(0) for step in found.unbind(0)]
+        count, parts = len(self.weights), len(self._functions)
+        found = self._coefficients @ features.reshape(-1, self.energy.dim).T
+        return [step.unbind(0) for step in found.reshape(count, parts, *features.shape[:-1]).unbind(0)]
 
     def _draws(self, innovations: Tensor) -> tuple[Tensor, Tensor]:
         """The draws behind series of innovations (N, T), and the logs of the derivatives."""
@@ -256,10 +257,9 @@ def bends(energy: ConditionalEnergy) -> Tensor:
 
 
 def _spread(energy: ConditionalEnergy, weights: Tensor) -> Tensor:
-    """The weights (S, K) as (K, S, A), each in the place of its energy's function."""
-    names = list(dict.fromkeys(energy.functions))
-    places = torch.tensor([names.index(name) for name in energy.functions])
-    return weights.T[..., None] * torch.nn.functional.one_hot(places, len(names))[:, None, :]
+    """The weights (S, K) as (S A, K): a row for each step and function, with those of the function's energies."""
+    rows = [[name == other for other in energy.functions] for name in dict.fromkeys(energy.functions)]
+    return (weights[:, None, :] * torch.tensor(rows)).reshape(-1, energy.dim)
 
 
 def _displacement(z: Tensor, step: Sequence[Tensor], functions: Sequence[Function]) -> tuple[Tensor, Tensor]:

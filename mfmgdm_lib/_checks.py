@@ -128,11 +128,18 @@ def first_true(mask: Tensor) -> int | None:
     return int(mask.nonzero()[0]) if mask.any() else None
 
 
-def as_series(name: str, series: Any, *, minimum_length: int = 2, shape: Sequence[int | None] = (None,)) -> Tensor:
+def as_series(
+    name: str,
+    series: Any,
+    *,
+    minimum_length: int = 2,
+    shape: Sequence[int | None] = (None,),
+    may_be_constant: bool = False,
+) -> Tensor:
     """Return a single real series as a float64 tensor (length,), or as it is if it is a floating tensor.
 
-    The series has to be one-dimensional, or of another `shape`, finite, nowhere constant in time and at least
-    `minimum_length` long.
+    The series has to be one-dimensional, or of another `shape`, finite, nowhere constant in time (unless it
+    `may_be_constant`) and at least `minimum_length` long.
     """
     if isinstance(series, np.ma.MaskedArray) and (masked := np.broadcast_to(series.mask, series.shape)).any():
         raise ValueError(
@@ -157,7 +164,7 @@ def as_series(name: str, series: Any, *, minimum_length: int = 2, shape: Sequenc
         raise ValueError(Message(said, "Use a longer series or fewer lags.", option="Use a longer series."))
     check_finite(name, values)
     constant = (values == values[..., :1]).all(-1)
-    if constant.any():
+    if constant.any() and not may_be_constant:
         value = float(values[constant][0, 0] if values.ndim > 1 else values[0])
         raise ValueError(f"{name} is constant at {value}; expected a series that varies. Use another one.")
     return values

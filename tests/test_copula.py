@@ -12,7 +12,6 @@ import torch
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.processes import AR, ARGARCH, GARCH, GaussianCopula, StudentNoise, WhiteNoise
-from mfmgdm_lib.processes._student import student_quantiles, student_scores
 from mfmgdm_lib.processes.base import InnovationProcess
 
 SKEWED = ARGARCH(0.2, 0.3, 0.1, 0.6, degrees_of_freedom=9.0, asymmetry=0.1, skew=-0.2)
@@ -38,20 +37,6 @@ def test_scores_of_paths_are_standard_gaussian_and_lead_back_to_them(law: Innova
     assert scipy.stats.kstest(scores.flatten().numpy(), "norm").statistic < 1.95 / 10_000**0.5
     # SciPy's quantiles of Student's t are good to 10⁻¹⁰ (see below); a GARCH carries that on for some points.
     torch.testing.assert_close(law.from_normal_scores(scores), x, rtol=1e-8, atol=1e-8)
-
-
-@pytest.mark.parametrize("skew", [0.0, -0.4, 0.6])
-@pytest.mark.parametrize("nu", [2.1, 6.0, 100.0])
-def test_scores_of_a_stretched_student_t_are_those_of_its_density(nu: float, skew: float) -> None:
-    z = np.array([-30.0, -2.0, -0.1, 0.1, 1.0, 30.0])
-    side = np.where(z < 0, 1 - skew, 1 + skew)
-    below = np.where(z < 0, side * scipy.stats.t.cdf(z / side, nu), 1 - side * scipy.stats.t.sf(z / side, nu))
-    scores = student_scores(torch.from_numpy(z), nu, skew)
-    # As far as 1 − probability has digits.
-    np.testing.assert_allclose(scipy.stats.norm.cdf(scores.numpy()), below, rtol=0, atol=1e-14)
-    np.testing.assert_allclose(student_quantiles(scores.numpy(), nu, skew), z, rtol=1e-8)
-    leaf = torch.from_numpy(z).requires_grad_()
-    assert torch.autograd.gradcheck(lambda y: student_scores(y, nu, skew), leaf)
 
 
 def test_density_is_the_product_of_the_margins_and_the_copula_s() -> None:

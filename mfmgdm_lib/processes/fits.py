@@ -15,9 +15,20 @@ from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.processes.garch import ARGARCH
+from mfmgdm_lib.processes.innovations import innovation_law
 from mfmgdm_lib.processes.noise import StudentNoise
 
-__all__ = ["FEWEST_DEGREES", "Fit", "fit_argarch", "fit_student", "fit_with_variance"]
+__all__ = [
+    "FEWEST_DEGREES",
+    "Fit",
+    "arch_law",
+    "check_stationary",
+    "fit_argarch",
+    "fit_student",
+    "fit_with_variance",
+    "most_likely",
+    "standardised",
+]
 
 _INNOVATIONS = ("gaussian", "student", "skewed student")
 
@@ -69,23 +80,17 @@ def fit_argarch(
         >>> fit.parameters["estimate"].round(1).to_dict()
         {'phi': -0.1, 'omega': 0.0, 'alpha': 0.1, 'beta': 0.9}
     """
-    from arch.univariate import ARX, GARCH, Normal, SkewStudent, StudentsT, ZeroMean  # slow to import
+    from arch.univariate import ARX, GARCH, ZeroMean  # slow to import
 
     check_member("innovations", innovations, _INNOVATIONS)
-    values = as_series("series", series, minimum_length=_SHORTEST).double().cpu().numpy()
-    mean, scale = float(values.mean()), float(values.std())
-    laws: dict[str, Any] = {"gaussian": Normal, "student": StudentsT, "skewed student": SkewStudent}
+    scaled, mean, scale = standardised(series)
     parts: dict[str, Any] = {
         "volatility": GARCH(o=int(asymmetric)),
-        "distribution": laws[innovations](),
+        "distribution": arch_law(innovations),
         "rescale": False,
     }
-    scaled = (values - mean) / scale  # the optimiser is made for values around 1
     model = ARX(scaled, lags=1, constant=False, **parts) if autoregressive else ZeroMean(scaled, **parts)
-    # The optimiser makes round-off a millionth of its result, and so would the number of threads.
-    with warnings.catch_warnings(), one_thread():
-        warnings.simplefilter("ignore")  # convergence is looked at below
-        found = model.fit(disp="off", show_warning=False)
+    found = most_likely(model, "a GARCH(1, 1)", "Start from white noise.")
     names = ["phi"] * autoregressive + ["omega", "alpha"] + ["asymmetry"] * asymmetric + ["beta"]
     names += {"gaussian": [], "student": ["degrees_of_freedom"]}.get(innovations, ["degrees_of_freedom", "skew"])
     units = np.array([scale**2 if name == "omega" else 1.0 for name in names])
@@ -95,11 +100,6 @@ def fit_argarch(
     arguments = {"phi": 0.0, **{str(name): float(value) for name, value in table["estimate"].items()}}
     if asymmetric:  # the optimiser's own limit, which round-off may pass
         arguments["asymmetry"] = max(arguments["asymmetry"], -arguments["alpha"])
-    if found.convergence_flag != 0:
-        raise ValueError(
-            f"the likelihood of a GARCH(1, 1) of the series has no maximum that was found (optimiser:"
-            f" {found.convergence_flag}); expected a series with quiet and wild stretches. Start from white noise."
-        )
     sums = "alpha + asymmetry E[e² 1(e < 0)] + beta" if asymmetric else "alpha + beta"
     persistence = _persistence(arguments)
     if persistence >= _PERSISTENT:
@@ -107,19 +107,65 @@ def fit_argarch(
             f"the most likely GARCH(1, 1) of the series has {sums} = {persistence:.6f}; expected a law of finite"
             " variance. Use a longer series, or start from white noise."
         )
-    if abs(arguments["phi"]) >= _PERSISTENT:
-        raise ValueError(_levels_said(arguments["phi"]))
+    check_stationary(arguments["phi"])
     # An AR(1) has no density for the first point: `arch` leaves it out.
-    log_likelihood = float(found.loglikelihood) - (len(values) - autoregressive) * math.log(scale)
+    log_likelihood = float(found.loglikelihood) - (len(scaled) - autoregressive) * math.log(scale)
     return Fit(ARGARCH(**arguments, mean=mean), table, log_likelihood)
+
+
+def standardised(series: Any) -> tuple[np.ndarray, float, float]:
+    """Return a series of at least 250 points in standard deviations from its mean, its mean and its deviation.
+
+    Optimisers are made for values around 1.
+    """
+    values = as_series("series", series, minimum_length=_SHORTEST).double().cpu().numpy()
+    mean, scale = float(values.mean()), float(values.std())
+    return (values - mean) / scale, mean, scale
+
+
+def arch_law(innovations: str) -> Any:
+    """Return the distribution of `arch` for "gaussian", "student" or "skewed student" innovations."""
+    from arch.univariate import Normal, SkewStudent, StudentsT  # slow to import
+
+    laws: dict[str, Any] = {"gaussian": Normal, "student": StudentsT, "skewed student": SkewStudent}
+    return laws[innovations]()
+
+
+def most_likely(model: Any, said: str, mend: str, **options: Any) -> Any:
+    """Return the fit of a model of `arch`; `said` and `mend` are what a failure calls it and what else to do.
+
+    Raises:
+        ValueError: an optimiser that has not converged.
+    """
+    # The optimiser makes round-off a millionth of its result, and so would the number of threads.
+    with warnings.catch_warnings(), one_thread():
+        warnings.simplefilter("ignore")  # convergence is looked at below
+        found = model.fit(disp="off", show_warning=False, **options)
+    if found.convergence_flag != 0:
+        raise ValueError(
+            f"the likelihood of {said} of the series has no maximum that was found (optimiser:"
+            f" {found.convergence_flag}); expected a series with quiet and wild stretches. {mend}"
+        )
+    return found
+
+
+def check_stationary(phi: float) -> None:
+    """Refuse the φ of a fitted AR(1) that is not stationary.
+
+    Raises:
+        ValueError: one at the limit or beyond it.
+    """
+    if abs(phi) >= _PERSISTENT:
+        raise ValueError(
+            f"the most likely AR(1) of the series has phi = {phi:.6f}; expected a stationary one. Use returns or"
+            " differences, not levels."
+        )
 
 
 def _persistence(arguments: dict[str, float]) -> float:
     """What is left of a deviation of the variance a point later, also where that is more than the deviation."""
-    still = {name: value for name, value in arguments.items() if name in ("degrees_of_freedom", "skew")}
-    # The asymmetry of a law that is finite for certain: what it leaves is linear in it.
-    share = ARGARCH(0.0, 1.0, 0.0, 0.0, asymmetry=0.1, **still).persistence / 0.1
-    return arguments["alpha"] + arguments["beta"] + share * arguments.get("asymmetry", 0.0)
+    law = innovation_law(arguments.get("degrees_of_freedom"), arguments.get("skew"))
+    return arguments["alpha"] + arguments["beta"] + law.semivariance * arguments.get("asymmetry", 0.0)
 
 
 def fit_with_variance(series: Any) -> ARGARCH:
@@ -129,12 +175,8 @@ def fit_with_variance(series: Any) -> ARGARCH:
     law of all may be ten times that of the series, or infinite, and the optimiser of `arch` stops at the limit where
     that begins. The variance is given here, and the memory 1 / (1 − persistence) is at most the length of the series.
     """
-    from arch.univariate import SkewStudent  # slow to import
-
-    values = as_series("series", series, minimum_length=_SHORTEST).double().cpu().numpy()
-    mean, scale = float(values.mean()), float(values.std())
-    scaled = (values - mean) / scale
-    student = SkewStudent()
+    scaled, mean, scale = standardised(series)
+    student = arch_law("skewed student")
 
     def law(parameters: np.ndarray) -> dict[str, float]:
         phi, log_memory, weight, falls, tail, skew = (float(value) for value in parameters)
@@ -175,17 +217,9 @@ def fit_with_variance(series: Any) -> ARGARCH:
     start = [0.0, math.log(50.0), 0.1, 0.5, 1.0 / 6.0, 0.0]  # as daily returns have them
     with one_thread():
         found = scipy.optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds)
-    if abs(found.x[0]) >= _PERSISTENT:
-        raise ValueError(_levels_said(float(found.x[0])))
+    check_stationary(float(found.x[0]))
     arguments = law(found.x)
     return ARGARCH(**{**arguments, "omega": arguments["omega"] * scale**2}, mean=mean)
-
-
-def _levels_said(phi: float) -> str:
-    return (
-        f"the most likely AR(1) of the series has phi = {phi:.6f}; expected a stationary one. Use returns or"
-        " differences, not levels."
-    )
 
 
 def fit_student(series: Any) -> Fit:

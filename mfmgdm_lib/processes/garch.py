@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.integrate
-import scipy.special
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from mfmgdm_lib._checks import check_number, check_paths, check_positive
-from mfmgdm_lib.processes._student import student_quantiles, student_scores
 from mfmgdm_lib.processes.base import InnovationProcess
-from mfmgdm_lib.processes.noise import check_degrees_of_freedom
+from mfmgdm_lib.processes.innovations import innovation_law
 from mfmgdm_lib.specification import register
 
 __all__ = ["ARGARCH", "GARCH"]
@@ -82,61 +79,34 @@ class ARGARCH(InnovationProcess):
                 f"alpha + beta is {alpha!r} + {beta!r} = {alpha + beta!r}; expected below 1, where the variance is"
                 " finite. Use smaller ones."
             )
-        if degrees_of_freedom is not None:
-            degrees_of_freedom = check_degrees_of_freedom(degrees_of_freedom, "None for Gaussian innovations")
+        self._law = innovation_law(degrees_of_freedom, skew)
         self.phi = float(phi)
         self.omega, self.alpha, self.beta = check_positive("omega", omega), float(alpha), float(beta)
-        self.degrees_of_freedom = degrees_of_freedom
-        self.asymmetry, self.skew = self._check_falls(asymmetry, skew)
+        self.degrees_of_freedom = None if degrees_of_freedom is None else float(degrees_of_freedom)
+        self.skew = None if skew is None else float(skew)
+        self.persistence = self.alpha + self.beta
+        """What is left of a deviation of the variance a point later, on average."""
+        self.asymmetry = None if asymmetry is None else self._check_asymmetry(asymmetry)
         self._innovation_variance = self.omega / (1.0 - self.persistence)  # the mean of σ_t² at every time
         super().__init__(check_number("mean", mean), math.sqrt(self._innovation_variance / (1.0 - self.phi**2)))
 
     def __repr__(self) -> str:
         return f"ARGARCH({self.phi:g}, {self._variance_arguments}{f', mean={self.mean:g}' if self.mean else ''})"
 
-    def _check_falls(self, asymmetry: float | None, skew: float | None) -> tuple[float | None, float | None]:
-        """Asymmetry and skew, and with them the persistence, if they are what they may be."""
-        if skew is not None and not (abs(skew) < 1 and self.degrees_of_freedom is not None):
-            raise ValueError(
-                f"skew is {skew!r} with degrees_of_freedom {self.degrees_of_freedom!r}; expected a number between -1"
-                " and 1, of a Student's t. Leave it out, or pass its degrees_of_freedom, too."
-            )
-        self.skew = None if skew is None else float(skew)
-        self.persistence = self.alpha + self.beta
-        """What is left of a deviation of the variance a point later, on average."""
-        if asymmetry is None:
-            return None, self.skew
+    def _check_asymmetry(self, asymmetry: float) -> float:
+        """The asymmetry, which the persistence gets its part of, if it is what it may be."""
         if not self.alpha + check_number("asymmetry", asymmetry) >= 0:
             raise ValueError(
                 f"asymmetry is {asymmetry!r} with alpha {self.alpha!r}; expected at least {-self.alpha!r}, for a"
                 " variance that no fall lowers. Use a larger one."
             )
-        self.persistence += asymmetry * self._share_of_falls()
+        self.persistence += asymmetry * self._law.semivariance
         if not self.persistence < 1:
             raise ValueError(
                 f"asymmetry is {asymmetry!r} with alpha {self.alpha!r} and beta {self.beta!r}, which leaves"
                 f" {self.persistence!r} of the variance; expected below 1, where it is finite. Use a smaller one."
             )
-        return float(asymmetry), self.skew
-
-    def _share_of_falls(self) -> float:
-        """E[ε² 1(ε < 0)], 1/2 for a symmetric law."""
-        if self.skew is None:
-            return 0.5
-
-        def integrand(value: float) -> float:
-            squares = self._unskewed(torch.tensor(value, dtype=torch.float64)).square()
-            return value**2 * math.exp(float(self._log_density(squares)))
-
-        return float(scipy.integrate.quad(integrand, -math.inf, 0.0, epsabs=1e-10)[0])
-
-    @property
-    def _skewed(self) -> tuple[float, float]:
-        """Hansen's a and b: (s − a) / b has mean 0 and variance 1, s of the scale 1 − λ below 0 and 1 + λ above."""
-        nu, skew = float(self.degrees_of_freedom or math.inf), float(self.skew or 0.0)
-        constant = math.exp(-float(scipy.special.betaln(0.5 * nu, 0.5))) / math.sqrt(nu - 2.0)
-        centre = 4.0 * skew * constant * (nu - 2.0) / (nu - 1.0)
-        return centre, math.sqrt(1.0 + 3.0 * skew**2 - centre**2)
+        return float(asymmetry)
 
     @property
     def _variance_arguments(self) -> str:
@@ -145,7 +115,7 @@ class ARGARCH(InnovationProcess):
         return f"{self.omega:g}, {self.alpha:g}, {self.beta:g}{''.join(given)}"
 
     def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-        return self._paths(self._innovations(rng, (n, length)))
+        return self._paths(self._law.draw(rng, (n, length)))
 
     def _paths(self, noise: np.ndarray) -> np.ndarray:
         """The paths (n, length) whose ε are these."""
@@ -162,27 +132,9 @@ class ARGARCH(InnovationProcess):
                 variance += self.asymmetry * np.minimum(innovation, 0.0) ** 2
         return paths
 
-    def _innovations(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """Draws of ε, those of a path after those of the one before: it does not depend on how many follow."""
-        nu = self.degrees_of_freedom
-        if nu is None:
-            return rng.standard_normal(shape)
-        if self.skew is None:
-            return rng.standard_t(nu, shape) * self._unit
-        # Hansen's law is half of a Student's t on either side: below with a part (1 − λ) / 2 of the draws, and as much
-        # narrower.
-        (centre, scale), draws = self._skewed, np.empty(shape)
-        for row in draws:
-            half = np.abs(rng.standard_t(nu, shape[1]))
-            row[:] = half * np.where(rng.random(shape[1]) < 0.5 * (1.0 - self.skew), self.skew - 1.0, 1.0 + self.skew)
-        return (self._unit * draws - centre) / scale
-
     def _log_prob(self, x: Tensor) -> Tensor:
         innovations, variances = self._innovations_of(x)
-        squares = innovations.square() / variances
-        if self.skew is not None:
-            squares = self._unskewed(innovations / variances.sqrt()).square()
-        log_density = self._log_density(squares) - 0.5 * variances.log()
+        log_density = self._law.log_density(innovations / variances.sqrt()) - 0.5 * variances.log()
         return log_density.sum(-1) + math.log(math.sqrt(1.0 - self.phi**2))
 
     def _innovations_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,26 +147,11 @@ class ARGARCH(InnovationProcess):
     def normal_scores(self, x: Tensor) -> Tensor:
         """Return Φ⁻¹ of the probability of a value below ε at each point of paths (*, length)."""
         innovations, variances = self._innovations_of(check_paths("x", x))
-        values = innovations / variances.sqrt()
-        if self.degrees_of_freedom is None:
-            return values
-        centre, scale = self._skewed
-        return student_scores((scale * values + centre) / self._unit, self.degrees_of_freedom, self.skew or 0.0)
+        return self._law.scores(innovations / variances.sqrt())
 
     def from_normal_scores(self, scores: Tensor) -> Tensor:
         """Return the paths, (n, length), whose ε have these scores."""
-        values = scores.numpy()
-        if self.degrees_of_freedom is not None:
-            centre, scale = self._skewed
-            quantiles = student_quantiles(values, self.degrees_of_freedom, self.skew or 0.0)
-            values = (self._unit * quantiles - centre) / scale
-        return torch.from_numpy(self._paths(values))
-
-    @property
-    def _unit(self) -> float:
-        """The scale of a Student's t of variance 1."""
-        nu = float(self.degrees_of_freedom or math.inf)
-        return math.sqrt((nu - 2.0) / nu)
+        return torch.from_numpy(self._paths(self._law.from_scores(scores).numpy()))
 
     def _variances(self, innovations: Tensor) -> Tensor:
         """σ_t² of innovations (*, length), of the same shape."""
@@ -229,22 +166,6 @@ class ARGARCH(InnovationProcess):
             variances = variances + weight * pad(variances[..., :-lag], (lag, 0))
             lag, weight = 2 * lag, weight**2
         return variances
-
-    def _unskewed(self, values: Tensor) -> Tensor:
-        """The draws of Student's t, of variance 1, whose sides were stretched to those of ε."""
-        (centre, scale), skew = self._skewed, self.skew or 0.0
-        sided = scale * values + centre
-        return sided / (1.0 + skew * sided.sign())
-
-    def _log_density(self, squares: Tensor) -> Tensor:
-        """Log-density of ε, from ε², or from the squares before the skew."""
-        nu = self.degrees_of_freedom
-        if nu is None:
-            return -0.5 * (squares + math.log(2.0 * math.pi))
-        constant = -float(scipy.special.betaln(0.5 * nu, 0.5)) - 0.5 * math.log(nu - 2.0)
-        if self.skew is not None:
-            constant += math.log(self._skewed[1])
-        return constant - 0.5 * (nu + 1.0) * torch.log1p(squares / (nu - 2.0))
 
 
 @register

@@ -6,26 +6,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.special
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_shape, check_number, check_paths, check_positive, common_shape, spelled_shape
-from mfmgdm_lib.processes._student import student_quantiles, student_scores
 from mfmgdm_lib.processes.base import DerivedProcess, InnovationProcess, Process, Seed, Size
+from mfmgdm_lib.processes.innovations import StudentInnovations, check_degrees_of_freedom
 from mfmgdm_lib.specification import register
 
-__all__ = ["Independent", "StudentNoise", "WhiteNoise", "check_degrees_of_freedom"]
-
-
-def check_degrees_of_freedom(value: float, other: str) -> float:
-    """Return `value` as a float if Student's t has a finite variance with it; `other` is what else may be taken."""
-    if not (value > 2 and math.isfinite(value)):
-        raise ValueError(
-            f"degrees_of_freedom is {value!r}; expected a finite number above 2, where the variance is finite."
-            f" Use more of them, or {other}."
-        )
-    return float(value)
+__all__ = ["Independent", "StudentNoise", "WhiteNoise"]
 
 
 @register
@@ -131,6 +120,7 @@ class StudentNoise(InnovationProcess):
         self.degrees_of_freedom = check_degrees_of_freedom(degrees_of_freedom, "WhiteNoise")
         super().__init__(check_number("mean", mean), check_positive("stddev", stddev))
         nu = self.degrees_of_freedom
+        self._law = StudentInnovations(nu)
         self._scale = self.stddev * math.sqrt((nu - 2.0) / nu)  # of the t distribution that has this stddev
 
     def __repr__(self) -> str:
@@ -140,15 +130,13 @@ class StudentNoise(InnovationProcess):
         return self.mean + self._scale * rng.standard_t(self.degrees_of_freedom, (n, length))
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        nu, scale = self.degrees_of_freedom, self._scale
-        constant = -float(scipy.special.betaln(0.5 * nu, 0.5)) - 0.5 * math.log(nu) - math.log(scale)
-        squares = ((x - self.mean) / scale).square() / nu
-        return constant * x.shape[-1] - 0.5 * (nu + 1.0) * torch.log1p(squares).sum(-1)
+        deviations = (x - self.mean) / self.stddev
+        return self._law.log_density(deviations).sum(-1) - x.shape[-1] * math.log(self.stddev)
 
     def normal_scores(self, x: Tensor) -> Tensor:
         """Return Φ⁻¹ of the probability of a value below each point of paths (*, length)."""
-        return student_scores((check_paths("x", x) - self.mean) / self._scale, self.degrees_of_freedom)
+        return self._law.scores((check_paths("x", x) - self.mean) / self.stddev)
 
     def from_normal_scores(self, scores: Tensor) -> Tensor:
         """Return the paths, (n, length), with these scores."""
-        return self.mean + self._scale * torch.from_numpy(student_quantiles(scores.numpy(), self.degrees_of_freedom))
+        return self.mean + self.stddev * self._law.from_scores(scores)

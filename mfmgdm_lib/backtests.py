@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,7 @@ from scipy.special import xlog1py, xlogy
 
 from mfmgdm_lib._checks import as_series, check_positive_int, check_shares
 from mfmgdm_lib.processes.base import Seed, generator
-
-if TYPE_CHECKING:
-    from mfmgdm_lib.processes.conditional import ConditionalLaw
+from mfmgdm_lib.processes.conditional import ConditionalLaw
 
 __all__ = [
     "BLOCK",
@@ -95,7 +93,7 @@ def daily_forecasts(
         >>> x = torch.randn(1500, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         >>> forecasts = daily_forecasts(fit_volatility(x[:-500], "argarch-t"), x, days=500)
         >>> forecasts.table.shape, int(forecasts.violations(0.95).sum())
-        ((500, 8), 31)
+        ((500, 8), 20)
     """
     values = as_series("series", series).double().cpu()
     if check_positive_int("days", days) >= len(values):
@@ -169,8 +167,8 @@ def backtest(
         >>> from mfmgdm_lib.processes.volatility import fit_volatility
         >>> x = torch.randn(1500, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         >>> table = backtest(fit_volatility(x[:-500], "argarch-t"), x, days=500)
-        >>> table.loc["violations, 95 %", ["value", "expected"]].tolist()
-        [31.0, 25.0]
+        >>> table.loc["violations, 95 %", ["value", "expected"]].round(1).tolist()
+        [20.0, 25.0]
     """
     return backtest_table(daily_forecasts(law, series, days, shares), seed=seed)
 
@@ -230,7 +228,8 @@ def independence(violations: np.ndarray) -> tuple[float, float]:
     """Christoffersen's likelihood ratio of independence (1998), p-value by chi-squared of one degree of freedom.
 
     The null hypothesis is that a violation is as likely after a violation as after none; the alternative is a Markov
-    chain of first order. With few violations the chi-squared law is rough: of 1000 days at 99 % there are 10.
+    chain of first order. With few violations the chi-squared law is rough: of independent violations on 1000 days the
+    test at the level of 5 % refuses 8 % at a share of 95 %, and 2 % at 99 % (10 000 simulations).
 
     Args:
         violations: whether each day did, (days,) bool.
@@ -341,9 +340,9 @@ def mean_gain(differences: Any, *, block: int = BLOCK, seed: Seed = 0) -> tuple[
         ValueError: differences that are constant or not finite, or a block longer than they are.
 
     Example:
-        >>> mean, error = mean_gain(np.random.default_rng(0).standard_normal(400) + 1.0)
+        >>> mean, error = mean_gain(np.random.default_rng(0).standard_normal(400))
         >>> round(mean, 2), round(error, 2)
-        (0.97, 0.05)
+        (-0.04, 0.05)
     """
     from arch.bootstrap import StationaryBootstrap  # slow to import
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,10 @@ from mfmgdm_lib.backtests import DailyForecasts, backtest_table, compare_backtes
 from mfmgdm_lib.data import dates_after, levels
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.processes.base import Seed
+from mfmgdm_lib.processes.conditional import ConditionalLaw
+from mfmgdm_lib.processes.volatility import fit_volatility
 from mfmgdm_lib.report import series_warnings
 from mfmgdm_lib.risk import risk_ahead
-
-if TYPE_CHECKING:
-    from mfmgdm_lib.processes.conditional import ConditionalLaw
 
 __all__ = ["Forecast", "HeldOut", "forecast", "hold_out"]
 
@@ -108,10 +107,7 @@ def forecast(
     kind = "log" if observed is None else str(observed.attrs.get("returns", "log"))
     if level is not None:
         levels(values[:1], level, kind)  # which says why there are none
-    if law is None:
-        from mfmgdm_lib.flows import fit_conditional_flow
-
-        law = fit_conditional_flow(values, base=base, seed=seed)
+    law = _fitted(values, base, seed) if law is None else law
     paths = law.sample(n_paths, horizon, given=values, seed=seed)
     table = risk_ahead(paths, shares=_SHARES, kind=kind)
     if level is not None:
@@ -122,6 +118,10 @@ def forecast(
         table.insert(0, "date", dates)
     notes = [*series_warnings(series if observed is not None else values), *getattr(law, "notes", ())]
     return Forecast(paths, law, table, tuple(notes), seed, observed)
+
+
+def _fitted(values: Tensor, base: str, seed: Seed) -> ConditionalLaw:
+    return fit_volatility(values, base)
 
 
 def _dates_ahead(observed: pd.Series | None, horizon: int) -> pd.DatetimeIndex | None:
@@ -153,10 +153,7 @@ def hold_out(
     if len(values) - check_positive_int("days", days) < _FEWEST:
         said = f"days is {days} with a series of {len(values)} points; expected {_FEWEST} points or more before them."
         raise ValueError(Message(said, "Use fewer.", option="Use a smaller --backtest-days."))
-    if law is None:
-        from mfmgdm_lib.flows import fit_conditional_flow
-
-        law = fit_conditional_flow(values[:-days], base=base, seed=seed)
+    law = _fitted(values[:-days], base, seed) if law is None else law
     laws = {"flow": law, base: law.base} if hasattr(law, "base") else {base: law}
     forecasts = {name: daily_forecasts(one, series, days, _SHARES) for name, one in laws.items()}
     tables = {name: backtest_table(one, seed=seed) for name, one in forecasts.items()}

@@ -97,7 +97,7 @@ def risk_ahead(paths: Tensor, *, shares: Sequence[float] = (0.95, 0.99), kind: s
     Example:
         >>> noise = 0.01 * torch.randn(5000, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         >>> risk_ahead(noise)["volatility"].round(3).tolist()
-        [0.01, 0.014, 0.017, 0.02]
+        [0.01, 0.014, 0.018, 0.02]
     """
     _check_arguments(paths, shares, kind)
     rows = []

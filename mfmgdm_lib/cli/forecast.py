@@ -48,7 +48,9 @@ _forecast_options = option_group(
         type=click.Choice(BASES),
         default="argarch-t",
         show_default=True,
-        help="Model of volatility that the law starts from.",
+        metavar="MODEL",
+        help="Volatility that the law starts from: garch, gjr, egarch or aparch, with ar before it for an AR(1) mean,"
+        " and -n, -t or -skewt after it for the law of its innovations.",
     ),
     _file("--plot", f"File for a fan chart of prices or rates: {', '.join(FIGURE_SUFFIXES)}."),
     _file("--paths-out", f"File for the simulated paths of prices or rates: {', '.join(PATHS_SUFFIXES)}."),

@@ -19,7 +19,6 @@ __all__ = [
     "ENERGIES",
     "FIGURE_SUFFIXES",
     "MODELS",
-    "Outputs",
     "PATHS_SUFFIXES",
     "PROCESSES",
     "PROFILES",
@@ -27,6 +26,7 @@ __all__ = [
     "STARTS",
     "STORES",
     "STREAM_SUFFIXES",
+    "Outputs",
     "cell_options",
     "check_outputs",
     "open_store",
@@ -35,7 +35,6 @@ __all__ = [
     "profile_option",
 ]
 
-BASES = ("argarch-t",)
 CHECKPOINT_SECONDS = 30.0
 DTYPES = ("float64", "float32")
 ENERGIES = ("acf", "scatmean", "scatcov", "spectra")
@@ -47,6 +46,13 @@ PROFILES = ("paper", "quick")
 PUBLISHERS = ("yahoo", "riksbank", "fred", "ecb")
 STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
 STREAM_SUFFIXES = (".parquet", ".npz")
+BASES = tuple(
+    f"{mean}{variance}-{law}"
+    for mean in ("", "ar")
+    for variance in ("garch", "gjr", "egarch", "aparch")
+    for law in ("n", "t", "skewt")
+)
+"""Models of volatility."""
 STORES = {"paper": "table1", "quick": "quick"}
 """The store of Table 1's cells, by profile."""
 

@@ -1,5 +1,6 @@
 # Where each public name comes from: type checkers read this file, and __init__.py loads names by it.
 
+from mfmgdm_lib import backtests as backtests
 from mfmgdm_lib import companion as companion
 from mfmgdm_lib import data as data
 from mfmgdm_lib import distributed as distributed
@@ -22,6 +23,8 @@ from mfmgdm_lib.flows import ConditionalFlow as ConditionalFlow
 from mfmgdm_lib.flows import FrozenFlow as FrozenFlow
 from mfmgdm_lib.flows import FrozenState as FrozenState
 from mfmgdm_lib.flows import fit_conditional_flow as fit_conditional_flow
+from mfmgdm_lib.forecasting import Forecast as Forecast
+from mfmgdm_lib.forecasting import forecast as forecast
 from mfmgdm_lib.generation import Generation as Generation
 from mfmgdm_lib.generation import compare_flow as compare_flow
 from mfmgdm_lib.generation import generate as generate

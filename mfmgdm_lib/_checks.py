@@ -23,6 +23,7 @@ __all__ = [
     "check_paths",
     "check_positive",
     "check_positive_int",
+    "check_shares",
     "common_shape",
     "first_true",
     "spell_date",
@@ -64,6 +65,13 @@ def check_member(name: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, allowed))}. Choose one of them.")
     return value
+
+
+def check_shares(shares: Sequence[float]) -> None:
+    """Refuse shares of a distribution that are not between 0 and 1."""
+    for share in shares:
+        if not 0.0 < share < 1.0:
+            raise ValueError(f"shares has {share!r}; expected numbers between 0 and 1. Use such as 0.95 and 0.99.")
 
 
 def check_paths(name: str, x: Tensor, *, minimum_length: int = 1) -> Tensor:

@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_finite, check_member, check_paths, check_positive_int
+from mfmgdm_lib._checks import check_finite, check_member, check_paths, check_positive_int, check_shares
 from mfmgdm_lib.errors import Message
 
-__all__ = ["HORIZONS", "risk_table"]
+__all__ = ["HORIZONS", "risk_ahead", "risk_table"]
 
 HORIZONS = (1, 5, 20)
 """Points ahead: a day, a week and a month of trading days."""
@@ -56,16 +56,7 @@ def risk_table(
         >>> table.loc[(1, "value at risk, 95 %")].round(4).tolist()
         [0.0164, 0.0001]
     """
-    check_finite("paths", check_paths("paths", paths))
-    if paths.ndim != 2 or len(paths) < 2:
-        raise ValueError(
-            f"paths has shape {tuple(paths.shape)}; expected (N, time) with at least 2 paths, whose spread gives the"
-            " errors. Generate more of them."
-        )
-    check_member("kind", kind, ("log", "difference"))
-    for share in shares:
-        if not 0.0 < share < 1.0:
-            raise ValueError(f"shares has {share!r}; expected numbers between 0 and 1. Use such as 0.95 and 0.99.")
+    _check_arguments(paths, shares, kind)
     rows = {}
     for horizon in horizons:
         if check_positive_int("horizons", horizon) > paths.shape[-1]:
@@ -81,6 +72,64 @@ def risk_table(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "standard error"])
     table.index = pd.MultiIndex.from_tuples(table.index, names=["horizon", "statistic"])
     return table
+
+
+def risk_ahead(paths: Tensor, *, shares: Sequence[float] = (0.95, 0.99), kind: str = "log") -> pd.DataFrame:
+    r"""Return what can be lost from the beginning of paths of returns to each of their points, and how far they spread.
+
+    The first h points of each path are one draw, and the paths are independent, such as forecasts from one day. Losses
+    and their errors are those of `risk_table`. The volatility is the standard deviation of the sum of the first h
+    returns, not by year, and its error that of a variance over independent paths, from the fourth moment.
+
+    Args:
+        paths: (N, horizon), at least two independent paths of returns.
+        shares: p, between 0 and 1.
+        kind: "log" for log-returns, "difference" for differences, as for `mm.data.returns`.
+
+    Returns:
+        A row for each horizon h from 1 on. The columns are `volatility`, in the unit of the returns, and for each share
+        p `value at risk, 95 %` and `expected shortfall, 95 %`, each followed by its standard error, `volatility ±` and
+        so on; NaN where fewer than 10 losses are beyond the quantile.
+
+    Raises:
+        TypeError, ValueError: fewer than two paths, or arguments out of range.
+
+    Example:
+        >>> noise = 0.01 * torch.randn(5000, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> risk_ahead(noise)["volatility"].round(3).tolist()
+        [0.01, 0.014, 0.018, 0.02]
+    """
+    _check_arguments(paths, shares, kind)
+    rows = []
+    for horizon in range(1, paths.shape[-1] + 1):
+        first = paths[:, :horizon].double()
+        row: dict[str, float] = {}
+        row["volatility"], row["volatility ±"] = _spread(first.sum(-1, keepdim=True).numpy())
+        losses = _losses(first, horizon, kind)[0]
+        for share in shares:
+            for name, found in zip(("value at risk", "expected shortfall"), _tail(losses, share), strict=True):
+                label = f"{name}, {100 * share:g} %"
+                row[label], row[f"{label} ±"] = found
+        rows.append(row)
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="horizon"))
+
+
+def _check_arguments(paths: Tensor, shares: Sequence[float], kind: str) -> None:
+    check_finite("paths", check_paths("paths", paths))
+    if paths.ndim != 2 or len(paths) < 2:
+        raise ValueError(
+            f"paths has shape {tuple(paths.shape)}; expected (N, time) with at least 2 paths, whose spread gives the"
+            " errors. Generate more of them."
+        )
+    check_member("kind", kind, ("log", "difference"))
+    check_shares(shares)
+
+
+def _spread(values: np.ndarray) -> tuple[float, float]:
+    """The standard deviation of values (N, 1), and its standard error."""
+    squares = (values - values.mean()) ** 2
+    spread = math.sqrt(squares.sum() / (len(values) - 1))
+    return spread, _error(squares) / (2.0 * spread) if spread else 0.0
 
 
 def _losses(paths: Tensor, horizon: int, kind: str) -> tuple[np.ndarray, np.ndarray]:

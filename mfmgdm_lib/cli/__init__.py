@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mfmgdm_lib.cli import data, descend, generate, reproduce, sample, verify
+from mfmgdm_lib.cli import data, descend, forecast, generate, reproduce, sample, verify
 
 __all__ = ["main"]
 
@@ -17,6 +17,7 @@ def main() -> None:
 
 for command in (
     generate.generate,
+    forecast.forecast,
     data.data_group,
     descend.descend,
     sample.sample,

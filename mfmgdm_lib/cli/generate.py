@@ -10,10 +10,19 @@ import click
 
 from mfmgdm_lib.cli.energies import ENERGY_NAMES, energy_of
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import FIGURE_SUFFIXES, PATHS_SUFFIXES, STARTS, option_group, paths_options
+from mfmgdm_lib.cli.options import (
+    FIGURE_SUFFIXES,
+    PATHS_SUFFIXES,
+    STARTS,
+    Outputs,
+    check_outputs,
+    option_group,
+    paths_options,
+)
 from mfmgdm_lib.cli.reading import (
     Source,
     columns_of,
+    point_line,
     read_levels,
     reading_options,
     returns_and_doubts,
@@ -27,12 +36,6 @@ if TYPE_CHECKING:
     from mfmgdm_lib.generation import Generation
 
 __all__ = ["generate"]
-
-Outputs = list[tuple[str, Path | None, tuple[str, ...]]]
-"""Options, the files that they name, and the suffixes that those may have."""
-
-_POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
-"""What a point of a path is, by the frequency of the series."""
 
 
 def _level(context: click.Context, parameter: click.Parameter, value: str | None) -> float | str | None:
@@ -133,14 +136,18 @@ def generate(
     from mfmgdm_lib.data import dates_after
     from mfmgdm_lib.io.paths import report_text, save_paths
 
-    outputs: Outputs = [("--out", out, PATHS_SUFFIXES), ("--plot", plot, FIGURE_SUFFIXES)]
-    outputs += [("--risk", risk, (".csv",)), ("--flow", flow_file, (".npz",))]
+    outputs: Outputs = [
+        ("--out", out, PATHS_SUFFIXES),
+        ("--plot", plot, FIGURE_SUFFIXES),
+        ("--risk", risk, (".csv",)),
+        ("--flow", flow_file, (".npz",)),
+    ]
     with reported_errors():
-        _check_outputs(outputs, force, source)
+        check_outputs(outputs, force, source)
         _check_choices(kind, support, prices, risk, flow_file)
         levels = read_levels(source, **reading)
         series, doubts = returns_and_doubts(levels, kind)
-        click.echo("\n".join([summary(series), *_point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        click.echo("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
         _check_columns(levels, prices, flow_file)
         if dates:
@@ -161,21 +168,6 @@ def generate(
         if flow_file is not None:
             _write_flow(made, flow_file)
         click.echo(f"\n{report_text(made)}")
-
-
-def _check_outputs(outputs: Outputs, force: bool, source: Path | str) -> None:
-    """Refuse files that could not be written, that are the series itself, or that are two outputs at once."""
-    from mfmgdm_lib.io.files import check_output
-
-    seen: dict[Path, str] = {}
-    for option, file, suffixes in outputs:
-        if file is None:
-            continue
-        check_output(file, suffixes, force)
-        if isinstance(source, Path) and file.exists() and file.samefile(source):
-            raise ValueError(f"{option} is {file}, the series itself; expected another file. Name another one.")
-        if (other := seen.setdefault(file.absolute(), option)) != option:
-            raise ValueError(f"{option} and {other} are both {file}; expected two files. Name another one.")
 
 
 def _check_choices(
@@ -242,12 +234,3 @@ def _write_flow(made: Generation, file: Path) -> None:
     click.echo(f"Wrote {made.flow.save(file)}: draw paths with mfmgdm sample {file} --out FILE")
     _, notes = compare_flow(made)
     click.echo("\n".join(f"Note on the flow: {note}" for note in notes) or "Nothing speaks against fresh paths of it.")
-
-
-def _point_line(series: pd.Series | pd.DataFrame) -> list[str]:
-    """What a point of a path is, where it is no trading day."""
-    frequency = series.attrs["frequency"]
-    if frequency == "daily":
-        return []
-    point = _POINTS.get(frequency, "an observation, however far it is from the next")
-    return [f"The series is {frequency}, not daily: a point of a path is {point}."]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mfmgdm_lib.runs.store import ResultStore
 
 __all__ = [
+    "BASES",
     "CHECKPOINT_SECONDS",
     "DTYPES",
     "ENERGIES",
@@ -25,8 +26,9 @@ __all__ = [
     "STARTS",
     "STORES",
     "STREAM_SUFFIXES",
+    "Outputs",
     "cell_options",
-    "check_out",
+    "check_outputs",
     "open_store",
     "option_group",
     "paths_options",
@@ -44,10 +46,20 @@ PROFILES = ("paper", "quick")
 PUBLISHERS = ("yahoo", "riksbank", "fred", "ecb")
 STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
 STREAM_SUFFIXES = (".parquet", ".npz")
+BASES = tuple(
+    f"{mean}{variance}-{law}"
+    for mean in ("", "ar")
+    for variance in ("garch", "gjr", "egarch", "aparch")
+    for law in ("n", "t", "skewt")
+)
+"""Models of volatility."""
 STORES = {"paper": "table1", "quick": "quick"}
 """The store of Table 1's cells, by profile."""
 
 Command = Callable[..., Any]
+
+Outputs = Sequence[tuple[str, Path | None, tuple[str, ...]]]
+"""Options, the files that they name, and the suffixes that those may have."""
 
 
 def option_group(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -78,9 +90,11 @@ def profile_option(command: Command) -> Command:
     return click.option("--profile", type=profiles, default="paper", show_default=True, help="Size of a run.")(command)
 
 
-def paths_options(n_paths: int, suffixes: tuple[str, ...]) -> Callable[[Command], Command]:
+def paths_options(
+    n_paths: int, suffixes: tuple[str, ...], what: str = "the paths", fewest: int = 1
+) -> Callable[[Command], Command]:
     """Return the options `--paths`, with a default, `--seed`, `--out`, a file with such a suffix, and `--force`."""
-    count, files = click.IntRange(min=1), f"File for the paths: {', '.join(suffixes)}."
+    count, files = click.IntRange(min=fewest), f"File for {what}: {', '.join(suffixes)}."
     return option_group(
         click.option("--paths", "n_paths", type=count, default=n_paths, show_default=True, help="How many paths."),
         click.option(
@@ -91,13 +105,29 @@ def paths_options(n_paths: int, suffixes: tuple[str, ...]) -> Callable[[Command]
     )
 
 
-def check_out(out: Path, suffixes: tuple[str, ...], force: bool, file: Path, what: str) -> None:
-    """Refuse an `--out` that could not be written, or that is the `file` read, before anyone has waited for it."""
+def check_outputs(outputs: Outputs, force: bool, source: Path | str, what: str = "series") -> None:
+    """Refuse files that could not be written, that are what is read, or that are two outputs at once.
+
+    Args:
+        outputs: options, the files that they name, and the suffixes that those may have.
+        force: whether files that are there may be replaced.
+        source: the file that is read, or the name of a series elsewhere.
+        what: that file is, for messages.
+
+    Raises:
+        ValueError, OSError: such a file, before anyone has waited for it.
+    """
     from mfmgdm_lib.io.files import check_output
 
-    check_output(out, suffixes, force)
-    if out.exists() and out.samefile(file):
-        raise ValueError(f"--out is {out}, the {what} itself; expected another file. Name another one.")
+    seen: dict[Path, str] = {}
+    for option, file, suffixes in outputs:
+        if file is None:
+            continue
+        check_output(file, suffixes, force)
+        if isinstance(source, Path) and file.exists() and file.samefile(source):
+            raise ValueError(f"{option} is {file}, the {what} itself; expected another file. Name another one.")
+        if (other := seen.setdefault(file.absolute(), option)) != option:
+            raise ValueError(f"{option} and {other} are both {file}; expected two files. Name another one.")
 
 
 def open_store(folder: Path | None, name: str) -> ResultStore:

@@ -19,6 +19,7 @@ __all__ = [
     "DOUBTED",
     "Source",
     "columns_of",
+    "point_line",
     "read_levels",
     "reading_options",
     "returns_and_doubts",
@@ -31,6 +32,8 @@ DOUBTED = 3
 
 Command = Callable[..., Any]
 
+_POINTS = {"daily": "a trading day", "weekly": "a week", "monthly": "a month"}
+"""What a point of a path is, by the frequency of the series."""
 
 _ELSEWHERE = re.compile(rf"(cache:)?({'|'.join(PUBLISHERS)}):(.+)")
 """A series that is not in a file of the user's."""
@@ -251,6 +254,15 @@ def summary(series: pd.Series | pd.DataFrame) -> str:
     if "note" in about:
         lines.append(f"In the file, {about['note']}.")
     return "\n".join(lines)
+
+
+def point_line(series: pd.Series | pd.DataFrame) -> list[str]:
+    """What a point of a path is, where it is no trading day."""
+    frequency = series.attrs["frequency"]
+    if frequency == "daily":
+        return []
+    point = _POINTS.get(frequency, "an observation, however far it is from the next")
+    return [f"The series is {frequency}, not daily: a point of a path is {point}."]
 
 
 def stop_if_strict(strict: bool, doubts: Sequence[str]) -> None:

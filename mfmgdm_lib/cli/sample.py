@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import DTYPES, STREAM_SUFFIXES, check_out, paths_options
+from mfmgdm_lib.cli.options import DTYPES, STREAM_SUFFIXES, check_outputs, paths_options
 
 if TYPE_CHECKING:
     from mfmgdm_lib.energies import Energy
@@ -36,7 +36,7 @@ def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str
     from mfmgdm_lib.io.streaming import stream_paths
 
     with reported_errors():
-        check_out(out, STREAM_SUFFIXES, force, file, "flow")
+        check_outputs([("--out", out, STREAM_SUFFIXES)], force, file, "flow")
         flow = FrozenFlow.load(file, _energy(file, name))
         written = stream_paths(flow, n_paths, out, seed, force=force, dtype=dtype)
         click.echo(f"Wrote {written}: {n_paths} paths of {flow}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pandas as pd
 
@@ -18,18 +19,46 @@ from mfmgdm_lib.errors import Message
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURE_SUFFIXES", "check_output", "named_errors", "replacing", "save_figure", "save_table"]
+__all__ = [
+    "FIGURE_SUFFIXES",
+    "check_output",
+    "headed_csv",
+    "named_errors",
+    "replacing",
+    "save_figure",
+    "save_table",
+]
 
 FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
 """Formats of figures."""
 
 
-def save_table(table: pd.DataFrame, path: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """Write a table to a .csv file; arguments, result and errors are those of `save_paths`."""
+def save_table(
+    table: pd.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    about: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write a table to a .csv file, below what is known `about` it; the rest is as for `save_paths`."""
     target = check_output(path, (".csv",), force)
     with named_errors(target):
-        replace_file(target, table.to_csv(lineterminator="\n").encode())
+        replace_file(target, headed_csv(table, about or {}))
     return target
+
+
+def headed_csv(table: pd.DataFrame, about: Mapping[str, Any]) -> bytes:
+    """Return a table as CSV, below a line for each thing that is known about it, which begins with #.
+
+    Example:
+        >>> print(headed_csv(pd.DataFrame({"a": [1]}), {"seed": 0}).decode())
+        # seed: 0
+        ,a
+        0,1
+        <BLANKLINE>
+    """
+    lines = (f"# {name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in about.items())
+    return ("".join(lines) + table.to_csv(lineterminator="\n")).encode()
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -> Path:

@@ -1,14 +1,13 @@
-"""Generated paths as a table, written to Parquet, CSV or npz files, and their report as text."""
+"""Generated paths and forecasts as tables, written to Parquet, CSV or npz files, and a report as text."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import io
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,20 +16,20 @@ import torch
 from mfmgdm_lib._arrays import replace_file, save_arrays
 from mfmgdm_lib.data import dates_after, levels
 from mfmgdm_lib.errors import Message
+from mfmgdm_lib.forecasting import Forecast
 from mfmgdm_lib.generation import Generation
-from mfmgdm_lib.io.files import check_output, named_errors
+from mfmgdm_lib.io.files import check_output, headed_csv, named_errors, save_table
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["PATHS_SUFFIXES", "paths_table", "report_text", "save_paths"]
+__all__ = ["PATHS_SUFFIXES", "paths_table", "provenance", "report_text", "save_forecast", "save_paths"]
 
 KIND = "generated paths"
 """What an .npz file says that it holds."""
 
+Made = Generation | Forecast
+
 
 def save_paths(
-    generation: Generation,
+    generation: Made,
     path: str | os.PathLike[str],
     *,
     prices: float | Sequence[float] | None = None,
@@ -48,10 +47,11 @@ def save_paths(
       with the names `report_rows` and `report_columns`; the rest as in Parquet; `prices` (n_paths, length + 1) and
       `dates`, as text, where they are asked for.
 
-    All three keep every bit of the float64 values.
+    All three keep every bit of the float64 values. Files of a forecast have its `law` in place of `start`, `steps`,
+    `loss`, `report` and the `series`.
 
     Args:
-        generation: what `generate` returned.
+        generation: what `generate` or `forecast` returned.
         path: where to.
         prices: the first level of paths of prices, as for `paths_table`; None for the paths as they are.
         dates: whether rows have dates, as for `paths_table`.
@@ -78,13 +78,22 @@ def save_paths(
     return target
 
 
+def save_forecast(forecast: Forecast, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Write the table of a forecast by horizon to a .csv file, below lines that begin with # on what it was made of.
+
+    `pandas.read_csv(file, comment="#", index_col="horizon")` reads it; other arguments, result and errors are those of
+    `save_paths`.
+    """
+    return save_table(forecast.table, path, about=provenance(forecast), force=force)
+
+
 def paths_table(
-    generation: Generation, *, prices: float | Sequence[float] | None = None, dates: bool = False
+    generation: Made, *, prices: float | Sequence[float] | None = None, dates: bool = False
 ) -> pd.DataFrame:
     """Return generated paths as a table with a column for each path: "path 0", …, or "AAA 0", … of several series.
 
     Args:
-        generation: what `generate` returned.
+        generation: what `generate` or `forecast` returned.
         prices: the level that each path begins at, such as the last price, one for each of several series: then the
             table has the levels that the returns lead to, `mm.data.levels`, the first one included. None for the paths
             as they are.
@@ -106,7 +115,8 @@ def paths_table(
         >>> table.shape, table.index[:2].strftime("%Y-%m-%d").tolist(), float(table["path 0"].iloc[0])
         ((65, 3), ['2018-12-31', '2019-01-01'], 2500.0)
     """
-    channels = [generation.paths] if not generation.columns else list(generation.paths.unbind(1))
+    columns = _columns(generation)
+    channels = [generation.paths] if not columns else list(generation.paths.unbind(1))
     if prices is not None:
         firsts = [float(first) for first in np.atleast_1d(prices)]
         if len(firsts) != len(channels):
@@ -117,11 +127,16 @@ def paths_table(
         channels = [levels(paths, first, kind) for paths, first in zip(channels, firsts, strict=True)]
     rows = channels[0].shape[-1]
     index = _dates_of(generation, rows, begins=prices is None) if dates else pd.RangeIndex(rows, name="point")
-    names = [f"{name} {at}" for name in generation.columns or ("path",) for at in range(len(generation.paths))]
+    names = [f"{name} {at}" for name in columns or ("path",) for at in range(len(generation.paths))]
     return pd.DataFrame(torch.cat(channels).numpy().T, columns=names, index=index)
 
 
-def _returns_of(generation: Generation) -> str:
+def _columns(generation: Made) -> tuple[str, ...]:
+    """Names of several series; a forecast is of one."""
+    return generation.columns if isinstance(generation, Generation) else ()
+
+
+def _returns_of(generation: Made) -> str:
     """Whether the series has log-returns or differences."""
     kind = None if generation.observed is None else generation.observed.attrs.get("returns")
     if kind is None:
@@ -136,7 +151,7 @@ def _returns_of(generation: Generation) -> str:
     return str(kind)
 
 
-def _dates_of(generation: Generation, rows: int, *, begins: bool) -> pd.Index:
+def _dates_of(generation: Made, rows: int, *, begins: bool) -> pd.Index:
     """The dates of so many rows, which begin after the last of the series, or with it."""
     if generation.observed is None:
         raise ValueError(
@@ -169,41 +184,47 @@ def report_text(generation: Generation) -> str:
     )
 
 
-def _write_parquet(generation: Generation, table: pd.DataFrame, path: Path) -> None:
-    table.attrs.update(_about(generation))
+def _write_parquet(generation: Made, table: pd.DataFrame, path: Path) -> None:
+    table.attrs.update(provenance(generation))
     whole = io.BytesIO()
     table.to_parquet(whole, engine="pyarrow", index=True)
     replace_file(path, whole.getbuffer())
 
 
-def _write_csv(generation: Generation, table: pd.DataFrame, path: Path) -> None:
-    lines = (f"# {name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in _about(generation).items())
-    replace_file(path, ("".join(lines) + table.to_csv(lineterminator="\n")).encode())
+def _write_csv(generation: Made, table: pd.DataFrame, path: Path) -> None:
+    replace_file(path, headed_csv(table, provenance(generation)))
 
 
-def _write_npz(generation: Generation, table: pd.DataFrame, path: Path) -> None:
-    report = generation.report
-    about = {name: value for name, value in _about(generation).items() if name not in ("kind", "report")}
+def _write_npz(generation: Made, table: pd.DataFrame, path: Path) -> None:
+    about = {name: value for name, value in provenance(generation).items() if name not in ("kind", "report")}
     arrays = {
         "paths": generation.paths.numpy(),
-        "series": generation.series.numpy(),
-        "report": report.to_numpy(),
-        "report_rows": np.array(report.index, dtype=str),
-        "report_columns": np.array(report.columns, dtype=str),
+        **(_of_series(generation) if isinstance(generation, Generation) else {}),
         **{name: np.array(value, dtype=str if name == "notes" else None) for name, value in about.items()},
     }
-    if generation.columns:
-        arrays["columns"] = np.array(generation.columns)
+    columns = _columns(generation)
     if len(table) > generation.paths.shape[-1]:
         shape = (*generation.paths.shape[1:-1], len(generation.paths), len(table))
         prices = table.to_numpy().T.reshape(shape)
-        arrays["prices"] = np.ascontiguousarray(prices.swapaxes(0, 1) if generation.columns else prices)
+        arrays["prices"] = np.ascontiguousarray(prices.swapaxes(0, 1) if columns else prices)
     if isinstance(table.index, pd.DatetimeIndex):
         arrays["dates"] = np.array([date.isoformat() for date in table.index])
     save_arrays(path, KIND, arrays)
 
 
-_WRITERS: dict[str, Callable[[Generation, pd.DataFrame, Path], None]] = {
+def _of_series(generation: Generation) -> dict[str, np.ndarray]:
+    """Arrays of the series that a generation is like, and of its report."""
+    report = generation.report
+    arrays = {
+        "series": generation.series.numpy(),
+        "report": report.to_numpy(),
+        "report_rows": np.array(report.index, dtype=str),
+        "report_columns": np.array(report.columns, dtype=str),
+    }
+    return arrays | ({"columns": np.array(generation.columns)} if generation.columns else {})
+
+
+_WRITERS: dict[str, Callable[[Made, pd.DataFrame, Path], None]] = {
     ".parquet": _write_parquet,
     ".csv": _write_csv,
     ".npz": _write_npz,
@@ -213,33 +234,44 @@ PATHS_SUFFIXES = tuple(_WRITERS)
 """Formats of paths."""
 
 
-def _about(generation: Generation) -> dict[str, Any]:
-    """What is known of the paths, as JSON can write it."""
-    report = {
-        row: {column: None if np.isnan(value) else float(value) for column, value in values.items()}
-        for row, values in generation.report.iterrows()
-    }
-    attrs = {} if generation.observed is None else generation.observed.attrs
+def provenance(generation: Made) -> dict[str, Any]:
+    """Return what is known of paths, as JSON can write it: what made them, and of what."""
+    observed = generation.observed
+    attrs = {} if observed is None else observed.attrs
     return {
-        "kind": KIND,
+        "kind": KIND if isinstance(generation, Generation) else "forecast",
         "version": importlib.metadata.version("mfmgdm-lib"),
         "seed": repr(generation.seed),
         **{name: attrs[name] for name in _KEPT if name in attrs},
         **_span(generation),
-        "start": repr(generation.start),
-        "steps": generation.steps,
-        "loss": generation.loss,
+        **(_outcome(generation) if isinstance(generation, Generation) else {"law": repr(generation.law)}),
         "notes": list(generation.notes),
-        "report": report,
+        **({"report": _plain_report(generation.report)} if isinstance(generation, Generation) else {}),
     }
 
 
-def _span(generation: Generation) -> dict[str, Any]:
+def _outcome(generation: Generation) -> dict[str, Any]:
+    return {"start": repr(generation.start), "steps": generation.steps, "loss": generation.loss}
+
+
+def _plain_report(report: pd.DataFrame) -> dict[Any, Any]:
+    """A report with None where there is no number."""
+    return {
+        row: {column: None if np.isnan(value) else float(value) for column, value in values.items()}
+        for row, values in report.iterrows()
+    }
+
+
+def _span(generation: Made) -> dict[str, Any]:
     """How many points the series has, and from when to when."""
-    points: dict[str, Any] = {"points": generation.series.shape[-1]}
-    if generation.observed is None or not isinstance(generation.observed.index, pd.DatetimeIndex):
+    observed = generation.observed
+    if isinstance(generation, Generation):
+        points: dict[str, Any] = {"points": generation.series.shape[-1]}
+    else:
+        points = {} if observed is None else {"points": len(observed)}
+    if observed is None or not isinstance(observed.index, pd.DatetimeIndex):
         return points
-    return points | {name: generation.observed.index[at].isoformat() for name, at in (("first", 0), ("last", -1))}
+    return points | {name: observed.index[at].isoformat() for name, at in (("first", 0), ("last", -1))}
 
 
 _KEPT = ("source", "url", "retrieved", "sha256", "unit", "level_unit", "frequency", "returns")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter
 
-from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, date_ticks, legend_below, styled, subplots
 
 __all__ = ["price_fan"]
 
@@ -18,7 +17,9 @@ _SERIES, _PATHS = COLOURS["true"], COLOURS["MF–MGDM"]
 
 
 @styled
-def price_fan(levels: pd.Series, table: pd.DataFrame, *, unit: str = "", log: bool = True) -> Figure:
+def price_fan(
+    levels: pd.Series, table: pd.DataFrame, *, unit: str = "", log: bool = True, history: int | None = None
+) -> Figure:
     """The last stretch of a series of prices or rates, and paths that go on from its end.
 
     Of the paths there are the median at each date, half and nine in ten of them, and the first three.
@@ -28,6 +29,7 @@ def price_fan(levels: pd.Series, table: pd.DataFrame, *, unit: str = "", log: bo
         table: paths by date, a column for each, as `mm.io.paths_table(made, prices=levels.iloc[-1], dates=True)`.
         unit: of the levels.
         log: whether the axis is logarithmic, for prices.
+        history: points of the series; None for as many as the table has.
 
     Raises:
         ValueError: paths or a series without dates.
@@ -39,8 +41,8 @@ def price_fan(levels: pd.Series, table: pd.DataFrame, *, unit: str = "", log: bo
                 " paths_table(..., dates=True)."
             )
     figure, (axis,) = subplots(1, 1, height=3.2)
-    history = levels.iloc[-len(table) :]
-    axis.plot(history.index, history, color=_SERIES, lw=0.8)
+    before = levels.iloc[-(history or len(table)) :]
+    axis.plot(before.index, before, color=_SERIES, lw=0.8)
     for low, high, alpha in ((0.05, 0.95, 0.18), (0.25, 0.75, 0.3)):
         edges = np.quantile(table.to_numpy(), [low, high], axis=1)
         axis.fill_between(table.index, *edges, color=_PATHS, alpha=alpha, lw=0)
@@ -50,9 +52,7 @@ def price_fan(levels: pd.Series, table: pd.DataFrame, *, unit: str = "", log: bo
         axis.set_yscale("log")
         for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             which(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
-    locator = AutoDateLocator(minticks=3)  # type: ignore[no-untyped-call]
-    axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    date_ticks(axis)
     axis.set(
         xlabel="date", ylabel=", ".join(filter(None, [str(levels.name) if levels.name is not None else "level", unit]))
     )

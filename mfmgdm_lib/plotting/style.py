@@ -11,12 +11,23 @@ from typing import Any, ParamSpec
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import NullLocator
 
 from mfmgdm_lib.plotting.widths import NARROW, WIDE, PageFigure, finish_narrow, is_narrow, narrow_screen, stacked, wrap
 
-__all__ = ["COLOURS", "band", "legend_below", "name_ticks", "new_figure", "styled", "subplots", "with_powers"]
+__all__ = [
+    "COLOURS",
+    "band",
+    "date_ticks",
+    "legend_below",
+    "name_ticks",
+    "new_figure",
+    "styled",
+    "subplots",
+    "with_powers",
+]
 
 COLOURS = {"true": "#1a1a1a", "start": "#8a8a8a", "MGDM": "#d55e00", "MF–MGDM": "#0072b2"}
 """The colours of all figures: of the true law, the start, and the two models."""
@@ -112,6 +123,13 @@ def legend_below(figure: Figure | SubFigure, handles: Sequence[Any], title: str 
     if label := figure.get_supxlabel():  # a label keeps no distance from a legend: empty lines do
         line_height = 1.2 * plt.rcParams["figure.labelsize"] * figure.dpi / 72.0
         figure.supxlabel(label + "\n" * math.ceil(legend.get_window_extent().height / line_height + 0.3))
+
+
+def date_ticks(axis: Axes) -> None:
+    """Name a few dates of a horizontal axis of time, with as much of each as tells it from the one before."""
+    locator = AutoDateLocator(minticks=3)  # type: ignore[no-untyped-call]
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def name_ticks(axis: Axes, at: np.ndarray) -> None:

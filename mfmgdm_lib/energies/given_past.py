@@ -43,9 +43,13 @@ def _signed_bend(x: Tensor, v: Tensor) -> Tensor:
 
 FUNCTIONS: dict[str, Function] = {
     "value": Function(lambda x, v: x, lambda x, v: x.new_ones(()), lambda x, v: x.new_zeros(()), 0.0),
-    "size": Function(lambda x, v: v, lambda x, v: x / v, lambda x, v: (v * v).mul_(v).reciprocal_().mul_(_ROUND**2), 1.0 / _ROUND),
+    "size": Function(
+        lambda x, v: v, lambda x, v: x / v, lambda x, v: (v * v).mul_(v).reciprocal_().mul_(_ROUND**2), 1.0 / _ROUND
+    ),
     "square": Function(lambda x, v: 0.5 * x.square(), lambda x, v: x, lambda x, v: x.new_ones(()), 1.0),
-    "signed square": Function(lambda x, v: 0.5 * x * v, lambda x, v: v.reciprocal().mul_(-0.5 * _ROUND**2).add_(v), _signed_bend, 1.0),
+    "signed square": Function(
+        lambda x, v: 0.5 * x * v, lambda x, v: v.reciprocal().mul_(-0.5 * _ROUND**2).add_(v), _signed_bend, 1.0
+    ),
 }
 """The functions of an innovation: ε, the size v = √(ε² + ¼), ε²/2, and ε v / 2, a square that keeps its sign."""
 
@@ -132,9 +136,7 @@ class GivenPast(ConditionalEnergy):
         [1.3, 0.39, -0.65, -1.56, 0.0]
     """
 
-    def __init__(
-        self, lags: tuple[int, ...] = (1, 5, 20), *, leverage: bool = True, shape: bool = False
-    ) -> None:
+    def __init__(self, lags: tuple[int, ...] = (1, 5, 20), *, leverage: bool = True, shape: bool = False) -> None:
         if not lags or any(later <= lag for lag, later in zip((0, *lags), lags, strict=False)):
             raise ValueError(f"lags is {lags!r}; expected ascending numbers from 1 on. Use such as (1, 5, 20).")
         self.lags, self.leverage, self.shape = tuple(int(lag) for lag in lags), leverage, shape

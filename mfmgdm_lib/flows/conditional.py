@@ -255,7 +255,6 @@ def bends(energy: ConditionalEnergy) -> Tensor:
     return torch.tensor(most, dtype=torch.float64)
 
 
-
 def _spread(energy: ConditionalEnergy, weights: Tensor) -> Tensor:
     """The weights (S, K) as (S A, K): a row for each step and function, with those of the function's energies."""
     rows = [[name == other for other in energy.functions] for name in dict.fromkeys(energy.functions)]

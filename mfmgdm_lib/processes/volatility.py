@@ -144,7 +144,9 @@ class VolatilityModel(ConditionalLaw):
     def _scale(self, state: np.ndarray) -> np.ndarray:
         """σ of a state."""
         if self.variance == "egarch":
-            return np.exp(0.5 * state)
+            # Beyond e^±700, where a value is millions of scales off, float64 has no numbers.
+            scale: np.ndarray = np.exp(np.clip(0.5 * state, -700.0, 700.0))
+            return scale
         return np.sqrt(state) if self.power is None else state ** (1.0 / self.power)
 
     def _first_state(self, count: int) -> np.ndarray:

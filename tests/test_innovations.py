@@ -43,7 +43,7 @@ def quantile_error(law: InnovationLaw) -> float:
 
 
 def tails(law: InnovationLaw, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities below and above by SciPy, of Hansen's law (1994) from its two halves, with the constants of his (11)."""
+    """Probabilities below and above by SciPy, of Hansen's law (1994) from its two halves."""
     if isinstance(law, GaussianInnovations):
         return scipy.stats.norm.cdf(z), scipy.stats.norm.sf(z)
     assert isinstance(law, StudentInnovations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from itertools import pairwise
 
@@ -82,12 +83,14 @@ def daily_scores(values: Tensor, fit: Callable[[Tensor], ConditionalLaw], *, ref
         refitted: whether it is fitted again at the beginning of each window of `WINDOW` days.
 
     Returns:
-        Two tensors (T − N_FITTED,).
+        Two tensors (T − N_FITTED,). Where a law cannot be fitted again, the one before goes on.
     """
     begins = range(N_FITTED, len(values), WINDOW) if refitted else (N_FITTED,)
-    scores, probabilities = [], []
+    scores, probabilities, law = [], [], fit(values[:N_FITTED])
     for begin, end in pairwise((*begins, len(values))):
-        law = fit(values[:begin])
+        if begin > N_FITTED:
+            with suppress(ValueError):
+                law = fit(values[:begin])
         scores.append(law.log_densities(values[:end])[begin:])
         probabilities.append(law.probabilities(values[:end])[begin:])
     return torch.cat(scores), torch.cat(probabilities)

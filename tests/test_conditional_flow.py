@@ -10,7 +10,7 @@ import mfmgdm_lib as mm
 from mfmgdm_lib.energies.given_past import FUNCTIONS, size
 from mfmgdm_lib.flows.conditional import MOST_BEND, ConditionalFlow, bends
 from mfmgdm_lib.flows.conditional_fit import _chosen, fit_conditional_flow
-from mfmgdm_lib.processes import VolatilityModel, fit_volatility
+from mfmgdm_lib.processes import VolatilityModel
 
 ENERGY = mm.energies.GivenPast((1, 3), shape=True)
 VARIANCES = {
@@ -207,18 +207,6 @@ def test_energies_and_days_of_ones_own(leveraged) -> None:
     flow = fit_conditional_flow(leveraged[:1000], "garch-n", AfterFalls())
     paths, log_q = flow.sample_and_log_prob(4, 30, given=leveraged[:1000], seed=0)
     assert (flow.log_prob(paths, given=leveraged[:1000]) - log_q).abs().max() < 1e-8
-
-
-def test_fit_has_the_same_bits_with_any_number_of_threads(leveraged) -> None:
-    base, threads = fit_volatility(leveraged[:800], "garch-t"), torch.get_num_threads()
-    found = []
-    try:
-        for number in (1, 2):
-            torch.set_num_threads(number)
-            found.append(fit_conditional_flow(leveraged[:800], base, mm.energies.GivenPast((1,))).weights)
-    finally:
-        torch.set_num_threads(threads)
-    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize(

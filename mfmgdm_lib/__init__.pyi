@@ -19,8 +19,10 @@ from mfmgdm_lib.descents import State as State
 from mfmgdm_lib.divergence import DivergenceTrace as DivergenceTrace
 from mfmgdm_lib.divergence import divergence_run as divergence_run
 from mfmgdm_lib.divergence import reverse_kl_trace as reverse_kl_trace
+from mfmgdm_lib.flows import ConditionalFlow as ConditionalFlow
 from mfmgdm_lib.flows import FrozenFlow as FrozenFlow
 from mfmgdm_lib.flows import FrozenState as FrozenState
+from mfmgdm_lib.flows import fit_conditional_flow as fit_conditional_flow
 from mfmgdm_lib.forecasting import Forecast as Forecast
 from mfmgdm_lib.forecasting import forecast as forecast
 from mfmgdm_lib.generation import Generation as Generation

@@ -3,6 +3,7 @@
 from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy, RecordedEnergy
 from mfmgdm_lib.energies.channels import CrossCorrelations, EachChannel
+from mfmgdm_lib.energies.given_past import ConditionalEnergy, GivenPast
 from mfmgdm_lib.energies.principal_components import Projection, Whitening
 from mfmgdm_lib.energies.scattering import Coefficient, ScatteringCovariance, ScatteringMean, ScatteringSpectra
 from mfmgdm_lib.energies.stylized import StylizedFacts
@@ -13,9 +14,11 @@ __all__ = [
     "BandedEnergy",
     "Coefficient",
     "Concatenate",
+    "ConditionalEnergy",
     "CrossCorrelations",
     "EachChannel",
     "Energy",
+    "GivenPast",
     "Linear",
     "Projection",
     "RecordedEnergy",

@@ -144,7 +144,9 @@ class VolatilityModel(ConditionalLaw):
     def _scale(self, state: np.ndarray) -> np.ndarray:
         """σ of a state."""
         if self.variance == "egarch":
-            return np.exp(0.5 * state)
+            # Beyond e^±700, where a value is millions of scales off, float64 has no numbers.
+            scale: np.ndarray = np.exp(np.clip(0.5 * state, -700.0, 700.0))
+            return scale
         return np.sqrt(state) if self.power is None else state ** (1.0 / self.power)
 
     def _first_state(self, count: int) -> np.ndarray:
@@ -319,8 +321,8 @@ def fit_volatility(series: Any, model: str = "argarch-t") -> VolatilityModel:
     """Fit a volatility model by maximum likelihood with `arch`, in the units of the series.
 
     The recursion starts as that of `arch`, from a weighted mean of the first 75 squares, so that the densities of the
-    series are those that `arch` has maximised (other than that of the first point, which it leaves out with an AR(1)
-    mean, and those at which it would cut off a variance: below a 10⁻⁶th or above 10⁶ times a smoothed one).
+    series are those that `arch` has maximised; with an AR(1) mean, other than that of the first point. The limits of
+    its search hold here too: α + β (with γ/2 for gjr) is at most 1, and ν at least 2.05.
 
     Args:
         series: one series (length,) of at least 250 returns.
@@ -330,8 +332,8 @@ def fit_volatility(series: Any, model: str = "argarch-t") -> VolatilityModel:
         The most likely law, whose variance may be infinite.
 
     Raises:
-        ValueError: another name, a series that is too short, constant or of levels, or an optimiser that has not
-            converged.
+        ValueError: another name, a series that is too short, constant or of levels, an optimiser that has not
+            converged, or one that has ended where `arch` cuts variances off.
 
     Example:
         >>> from mfmgdm_lib.processes import GARCH
@@ -343,20 +345,30 @@ def fit_volatility(series: Any, model: str = "argarch-t") -> VolatilityModel:
     name, _, innovations = model.partition("-")
     variance = name.removeprefix("ar")
     scaled, mean, scale = standardised(series)
-    autoregressive = variance != name
-    found = most_likely(
-        _arch_model(scaled, variance, arch_law(_LAWS[innovations]), autoregressive=autoregressive),
-        f"{model!r}",
-        "Use another of processes.volatility.MODELS, such as 'garch-n', or a longer series.",
-        options={"maxiter": 1000},
-    )
+    first = int(variance != name)  # an AR(1) has no density for the first point: `arch` leaves it out
+    built = _arch_model(scaled, variance, arch_law(_LAWS[innovations]), autoregressive=bool(first))
+    found = most_likely(built, f"{model!r}", _MEND, options={"maxiter": 1000})
     values = {_NAMES[str(key)]: float(value) for key, value in found.params.items()}
     phi = values.get("phi", 0.0)
     check_stationary(phi)
     values["mean"] = mean + scale * values["mean"] / (1.0 - phi)  # of a constant: `arch` adds φ x, not φ (x − μ)
-    start = scale * float(found.conditional_volatility[int(autoregressive)])
-    return VolatilityModel(variance, start=start, **_in_units(values, variance, scale))
+    start = scale * float(found.conditional_volatility[first])
+    law = VolatilityModel(variance, start=start, **_in_units(values, variance, scale))
+    with np.errstate(all="ignore"):  # of scales without any limit
+        ours = float(law.log_densities(torch.from_numpy(mean + scale * scaled))[first:].sum())
+    theirs = float(found.loglikelihood) - (len(scaled) - first) * math.log(scale)
+    if not abs(ours - theirs) < _CUT_OFF:
+        raise ValueError(
+            f"the most likely {model!r} of the series has {theirs:.6g} nats with variances that arch has cut off, and"
+            f" {ours:.6g} without; expected a law with the same. {_MEND}"
+        )
+    return law
 
+
+_CUT_OFF = 1e-3
+"""Nats by which a variance that `arch` has cut off moves a likelihood at least; round-off moves it by 10⁻⁸."""
+
+_MEND = "Use another of processes.volatility.MODELS, such as 'garch-n', or a longer series."
 
 _NAMES = {
     **{"mu": "mean", "Const": "mean", "y[1]": "phi"},

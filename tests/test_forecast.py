@@ -145,7 +145,8 @@ def test_held_out_days_are_back_tested(made: mm.Forecast) -> None:
 
 
 def test_flow_is_back_tested_beside_its_base() -> None:
-    flow = mm.fit_conditional_flow(RETURNS[:-100], "garch-t", mm.energies.GivenPast((1,)))
+    weights = torch.tensor([[0.02, 0.02, -0.01]], dtype=torch.float64)
+    flow = mm.ConditionalFlow(LAW, mm.energies.GivenPast((1,)), weights)
     held_out = hold_out(RETURNS, 100, base="garch-t", law=flow)
     first, second = held_out.forecasts.values()
     gains = held_out.table.loc["gain over garch-t"]
@@ -153,7 +154,9 @@ def test_flow_is_back_tested_beside_its_base() -> None:
     assert gains.loc["log score, mean", "value"] == pytest.approx(difference.mean(), abs=1e-15)
     assert held_out.table.loc[("flow", "log score, mean"), "value"] == first.table["log score"].mean()
     given = torch.from_numpy(RETURNS.to_numpy())
-    np.testing.assert_allclose(second.table["log score"], flow.base.log_densities(given)[-100:], rtol=1e-12)
+    np.testing.assert_allclose(second.table["log score"], LAW.log_densities(given)[-100:], rtol=1e-12)
+    np.testing.assert_allclose(first.table["log score"], flow.log_densities(given)[-100:], rtol=1e-12)
+    assert difference.abs().max() > 1e-3
 
 
 def test_law_is_fitted_to_the_days_before_alone(monkeypatch: pytest.MonkeyPatch) -> None:

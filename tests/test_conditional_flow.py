@@ -13,13 +13,21 @@ from mfmgdm_lib.flows.conditional_fit import _chosen, fit_conditional_flow
 from mfmgdm_lib.processes import VolatilityModel, fit_volatility
 
 ENERGY = mm.energies.GivenPast((1, 3), shape=True)
+VARIANCES = {
+    "garch": ((0.1, 0.1, 0.8), {}),
+    "gjr": ((0.1, 0.02, 0.8), {"asymmetry": 0.1}),
+    "egarch": ((0.0, 0.1, 0.9), {"asymmetry": -0.1}),
+    "aparch": ((0.1, 0.1, 0.8), {"asymmetry": 0.3, "power": 1.3}),
+}
+LAWS = {
+    "n": {"mean": 0.1},
+    "t": {"degrees_of_freedom": 6.0},
+    "skewt": {"degrees_of_freedom": 6.0, "skew": -0.2, "phi": 0.1},
+}
 BASES = {
-    "garch-t": VolatilityModel("garch", 0.1, 0.1, 0.8, start=1.0, degrees_of_freedom=6.0),
-    "gjr-skewt": VolatilityModel(
-        "gjr", 0.1, 0.02, 0.8, asymmetry=0.1, start=1.0, degrees_of_freedom=6.0, skew=-0.2, phi=0.1
-    ),
-    "egarch-n": VolatilityModel("egarch", 0.0, 0.1, 0.9, asymmetry=-0.1, start=1.0, mean=0.1),
-    "aparch-t": VolatilityModel("aparch", 0.1, 0.1, 0.8, asymmetry=0.3, power=1.3, start=1.0, degrees_of_freedom=8.0),
+    f"{variance}-{law}": VolatilityModel(variance, *numbers, start=1.0, **more, **LAWS[law])
+    for variance, (numbers, more) in VARIANCES.items()
+    for law in LAWS
 }
 
 

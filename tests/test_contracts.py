@@ -559,7 +559,7 @@ def test_every_registered_class_is_in_a_test_above() -> None:
     energies = [build(32) for build in EVERY.values()]
     others = {mm.Descent, mm.Model, mm.MGDM, mm.MFMGDM, mm.GradientFlow, mm.FrozenFlow, mm.Target, mm.Interval}
     others |= {mm.processes.BurnIn}  # which has no density
-    others |= {mm.processes.VolatilityModel}  # which is a law of what follows: see test_volatility
+    others |= {mm.processes.VolatilityModel, mm.ConditionalFlow, mm.energies.GivenPast}  # laws of what follows
     shaped = {type(part) for energy, law, _ in SHAPES.values() for part in (energy, law)}
     tested = {*map(type, PROCESSES.values()), *map(type, energies), *others, *shaped}
     tested = {cls for cls in tested if cls.__module__.startswith("mfmgdm_lib")}

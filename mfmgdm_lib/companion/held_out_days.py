@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from itertools import pairwise
 
@@ -82,12 +83,14 @@ def daily_scores(values: Tensor, fit: Callable[[Tensor], ConditionalLaw], *, ref
         refitted: whether it is fitted again at the beginning of each window of `WINDOW` days.
 
     Returns:
-        Two tensors (T − N_FITTED,).
+        Two tensors (T − N_FITTED,). Where a law cannot be fitted again, the one before goes on.
     """
     begins = range(N_FITTED, len(values), WINDOW) if refitted else (N_FITTED,)
-    scores, probabilities = [], []
+    scores, probabilities, law = [], [], fit(values[:N_FITTED])
     for begin, end in pairwise((*begins, len(values))):
-        law = fit(values[:begin])
+        if begin > N_FITTED:
+            with suppress(ValueError):
+                law = fit(values[:begin])
         scores.append(law.log_densities(values[:end])[begin:])
         probabilities.append(law.probabilities(values[:end])[begin:])
     return torch.cat(scores), torch.cat(probabilities)
@@ -106,3 +109,26 @@ def gain_columns(name: str, gains: np.ndarray) -> dict[str, float]:
     mean, error = mean_gain(gains)
     windows = window_means(gains)
     return {name: mean, f"{name} ±": error, f"{name} ± windows": windows.std(ddof=1) / math.sqrt(len(windows))}
+
+
+def law_names(table: pd.DataFrame) -> list[str]:
+    """What laws of a table with the columns `model`, `refitted` and `flow` are called in figures and tables."""
+    spelled = {"garch": "GARCH", "gjr": "GJR", "egarch": "EGARCH", "aparch": "APARCH"}
+    found = []
+    for model, refitted, flow in zip(table["model"], table["refitted"], table["flow"], strict=True):
+        variance, law = model.removeprefix("ar").split("-")
+        name = f"{'flow of ' if flow else ''}{spelled[variance]}–{law}"
+        found.append(f"{name}, each year" if refitted else name)
+    return found
+
+
+def with_errors(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Columns of means and their errors, in the columns with " ±" after them, as text: "+0.0126 ± 0.0025"."""
+    found = {
+        name: [
+            f"{mean:+.4f} ± {error:.4f}" if error > 0 else "–"
+            for mean, error in zip(table[name], table[f"{name} ±"], strict=True)
+        ]
+        for name in columns
+    }
+    return pd.DataFrame(found, index=table.index)

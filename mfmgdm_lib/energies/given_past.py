@@ -63,7 +63,7 @@ class ConditionalEnergy(ABC):
     The g are some of `FUNCTIONS`, whose second derivatives are bounded; the f are bounded. A descent by ε_t alone, with
     its past held fixed, is then one-to-one for every past, if its steps are short enough.
 
-    To add one, write `labels`, `memory`, `functions`, `bounds` and `features`, and register it for flows that are saved.
+    To add one, write `labels`, `memory`, `functions`, `bounds` and `features`, and register it for files of flows.
     """
 
     labels: tuple[str, ...]
@@ -88,7 +88,7 @@ class ConditionalEnergy(ABC):
         return len(self.labels)
 
     def along(self, innovations: Tensor) -> Tensor:
-        """Return the f at each point of series of innovations: (*, T, K) for (*, T). Before a series they count as 0."""
+        """Return the f at each point of series of innovations, which count as 0 before: (*, T, K) for (*, T)."""
         padded = torch.nn.functional.pad(innovations, (self.memory, -1))
         return self.features(padded.unfold(-1, self.memory, 1))
 

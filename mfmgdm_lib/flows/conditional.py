@@ -80,8 +80,8 @@ class ConditionalFlow(ConditionalLaw):
         check_finite("weights", weights)
         if len(weights) and (bend := float((weights.abs() @ bends(energy)).max())) > MOST_BEND * (1.0 + 1e-9):
             raise ValueError(
-                f"weights let a step bend by {bend:.3g}; expected at most {MOST_BEND}, for a step that is one-to-one for"
-                " every past. Use more and shorter steps, as fit_conditional_flow does."
+                f"weights let a step bend by {bend:.3g}; expected at most {MOST_BEND}, for a step that is one-to-one"
+                " for every past. Use more and shorter steps, as fit_conditional_flow does."
             )
         self.base, self.energy, self.weights = base, energy, weights
         self.minimum_past = base.minimum_past

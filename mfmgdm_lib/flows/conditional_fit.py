@@ -107,9 +107,9 @@ def fit_conditional_flow(
 def _chosen(gains: Sequence[np.ndarray]) -> tuple[int, float]:
     """The energy and the time, from the gains (times, folds) of each energy."""
     means = np.stack([gain.mean(-1) for gain in gains])
-    best, latest = np.unravel_index(means.argmax(), means.shape)
+    best, latest = divmod(int(means.argmax()), means.shape[1])
     error = gains[best][latest].std(ddof=1) / math.sqrt(_FOLDS)
-    return int(best), _TIMES[int((means[best] >= means[best, latest] - error).argmax())]
+    return best, _TIMES[int((means[best] >= means[best, latest] - error).argmax())]
 
 
 def _table(

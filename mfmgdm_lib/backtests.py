@@ -337,7 +337,7 @@ def mean_gain(differences: Any, *, block: int = BLOCK, seed: Seed = 0) -> tuple[
         seed: whatever `numpy.random.default_rng` takes.
 
     Raises:
-        ValueError: differences that are constant or not finite, or a block longer than they are.
+        ValueError: differences that are not finite, or a block longer than they are.
 
     Example:
         >>> mean, error = mean_gain(np.random.default_rng(0).standard_normal(400))
@@ -346,7 +346,7 @@ def mean_gain(differences: Any, *, block: int = BLOCK, seed: Seed = 0) -> tuple[
     """
     from arch.bootstrap import StationaryBootstrap  # slow to import
 
-    values = as_series("differences", differences).double().cpu().numpy()
+    values = as_series("differences", differences, may_be_constant=True).double().cpu().numpy()
     if check_positive_int("block", block) > len(values):
         raise ValueError(f"block is {block} with {len(values)} days; expected at most as many. Use a shorter one.")
     samples = StationaryBootstrap(block, values, seed=generator(seed)).apply(np.mean, _REPLICATIONS)

@@ -13,9 +13,9 @@ from mfmgdm_lib._checks import as_series, check_positive_int
 from mfmgdm_lib.backtests import DailyForecasts, backtest_table, compare_backtests, daily_forecasts
 from mfmgdm_lib.data import dates_after, levels
 from mfmgdm_lib.errors import Message
+from mfmgdm_lib.flows import ConditionalFlow, fit_conditional_flow
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.processes.conditional import ConditionalLaw
-from mfmgdm_lib.processes.volatility import fit_volatility
 from mfmgdm_lib.report import series_warnings
 from mfmgdm_lib.risk import risk_ahead
 
@@ -23,8 +23,8 @@ __all__ = ["Forecast", "HeldOut", "forecast", "hold_out"]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SHARES = (0.95, 0.99)
-_FEWEST = 250
-"""Points that a law of volatility is fitted to at least: a year of days."""
+_FEWEST = 500
+"""Points that a conditional flow is fitted to at least."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ def forecast(
     The errors of the table are those of so many simulated paths. That the law was fitted is no part of them.
 
     Args:
-        series: one stationary series (points,) of returns: a pandas Series, an array or a tensor. One of
+        series: one stationary series (points,) of at least 500 returns: a pandas Series, an array or a tensor. One of
             `mm.data.returns` says itself whether it has log-returns or differences; others are taken as log-returns.
         horizon: points ahead.
         n_paths: simulated paths, at least 2; it takes 1000 for losses at 99 %.
-        seed: whatever `numpy.random.default_rng` takes; of the fit of the law and of the paths.
+        seed: of the paths; whatever `numpy.random.default_rng` takes.
         base: the model of volatility that the law starts from, as `fit_conditional_flow` explains.
         level: the last price or rate, where levels are wanted.
         law: a law that was fitted before; None to fit a conditional flow.
@@ -101,13 +101,13 @@ def forecast(
         >>> made.paths.shape, list(made.table.columns[:6])
         (torch.Size([1000, 5]), ['date', '5 %', '25 %', '50 %', '75 %', '95 %'])
     """
-    values = as_series("series", series, minimum_length=_FEWEST).double().cpu()
+    values = as_series("series", series).double().cpu()
     horizon, n_paths = check_positive_int("horizon", horizon), check_positive_int("n_paths", n_paths, minimum=2)
     observed = series if isinstance(series, pd.Series) else None
     kind = "log" if observed is None else str(observed.attrs.get("returns", "log"))
     if level is not None:
         levels(values[:1], level, kind)  # which says why there are none
-    law = _fitted(values, base, seed) if law is None else law
+    law = fit_conditional_flow(values, base) if law is None else law
     paths = law.sample(n_paths, horizon, given=values, seed=seed)
     table = risk_ahead(paths, shares=_SHARES, kind=kind)
     if level is not None:
@@ -116,12 +116,8 @@ def forecast(
             table.insert(place, f"{100 * share:g} %", row)
     if (dates := _dates_ahead(observed, horizon)) is not None:
         table.insert(0, "date", dates)
-    notes = [*series_warnings(series if observed is not None else values), *getattr(law, "notes", ())]
+    notes = series_warnings(series if observed is not None else values)
     return Forecast(paths, law, table, tuple(notes), seed, observed)
-
-
-def _fitted(values: Tensor, base: str, seed: Seed) -> ConditionalLaw:
-    return fit_volatility(values, base)
 
 
 def _dates_ahead(observed: pd.Series | None, horizon: int) -> pd.DatetimeIndex | None:
@@ -141,8 +137,8 @@ def hold_out(
 
     Args:
         series: as for `forecast`.
-        days: how many at the end are held out; at least 250 points have to be before them.
-        seed: of the fit and of the tests.
+        days: how many at the end are held out; at least 500 points have to be before them.
+        seed: of simulated p-values and standard errors; whatever `numpy.random.default_rng` takes.
         base: as for `forecast`.
         law: one that was fitted to the days before; None to fit a conditional flow.
 
@@ -153,8 +149,8 @@ def hold_out(
     if len(values) - check_positive_int("days", days) < _FEWEST:
         said = f"days is {days} with a series of {len(values)} points; expected {_FEWEST} points or more before them."
         raise ValueError(Message(said, "Use fewer.", option="Use a smaller --backtest-days."))
-    law = _fitted(values[:-days], base, seed) if law is None else law
-    laws = {"flow": law, base: law.base} if hasattr(law, "base") else {base: law}
+    law = fit_conditional_flow(values[:-days], base) if law is None else law
+    laws = {"flow": law, base: law.base} if isinstance(law, ConditionalFlow) else {base: law}
     forecasts = {name: daily_forecasts(one, series, days, _SHARES) for name, one in laws.items()}
     tables = {name: backtest_table(one, seed=seed) for name, one in forecasts.items()}
     if len(laws) > 1:

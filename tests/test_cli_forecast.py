@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from mfmgdm_lib import cli
 from mfmgdm_lib.cli.options import BASES
+from mfmgdm_lib.energies import GivenPast
+from mfmgdm_lib.flows import fit_conditional_flow
 from mfmgdm_lib.processes.volatility import MODELS
 
 FEW = ("--paths", "500", "--horizon", "5")
@@ -22,10 +25,17 @@ def invoke(*arguments: str | Path) -> Result:
     return result
 
 
-def prices(n: int = 450) -> pd.Series:
+def prices(n: int = 700) -> pd.Series:
     steps = 0.01 * np.random.default_rng(0).standard_t(6, n)
     dates = pd.date_range("2015-01-02", periods=n, freq="B", name="date")
     return pd.Series(100 * np.exp(np.cumsum(steps)), dates, name="Close").round(4)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few energies, none of them chosen from."""
+    quick = partial(fit_conditional_flow, energy=GivenPast((1,)))
+    monkeypatch.setattr("mfmgdm_lib.forecasting.fit_conditional_flow", quick)
 
 
 @pytest.fixture
@@ -66,6 +76,7 @@ def test_backtests_are_printed_and_written(file: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     table = pd.read_csv(written, comment="#", index_col=["law", "statistic"])
     assert table.loc[("argarch-t", "violations, 95 %"), "expected"] == pytest.approx(7.5)
+    assert {"flow", "argarch-t", "gain over argarch-t"} == {*table.index.get_level_values("law")}
     assert "unconditional coverage LR, 99 %" in result.output and drawn.read_bytes().startswith(b"\x89PNG")
 
 
@@ -99,7 +110,7 @@ def test_choices_that_do_not_go_together_are_refused(tmp_path: Path, arguments: 
 
 def test_figure_needs_dates_that_are_known(tmp_path: Path) -> None:
     file, out = tmp_path / "minutes.csv", tmp_path / "forecast.csv"
-    prices().set_axis(pd.date_range("2024-01-02", periods=450, freq="min", name="date")).to_csv(file)
+    prices().set_axis(pd.date_range("2024-01-02", periods=700, freq="min", name="date")).to_csv(file)
     result = invoke(file, *FEW, "--out", out, "--plot", tmp_path / "fan.png")
     assert result.exit_code == 2 and "--plot needs the dates" in result.output, result.output
     result = invoke(file, *FEW, "--out", out)

@@ -14,13 +14,13 @@ import torch
 import mfmgdm_lib as mm
 from mfmgdm_lib.forecasting import hold_out
 from mfmgdm_lib.io.paths import paths_table, save_forecast, save_paths
-from mfmgdm_lib.processes import VolatilityModel
+from mfmgdm_lib.processes import VolatilityModel, fit_volatility
 from mfmgdm_lib.risk import risk_ahead, risk_table
 
 LAW = VolatilityModel("garch", 1e-6, 0.1, 0.88, start=0.01, mean=3e-4, phi=-0.05, degrees_of_freedom=6.0)
 
 
-def prices(n: int = 600) -> pd.Series:
+def prices(n: int = 701) -> pd.Series:
     path = LAW.sample(1, n, given=[0.0], seed=0)[0].numpy()
     levels = pd.Series(100.0 * np.exp(np.cumsum(path)), pd.bdate_range("2020-01-01", periods=n), name="Close")
     levels.attrs = {"source": "somewhere", "unit": "EUR", "frequency": "daily"}
@@ -95,7 +95,7 @@ def test_series_without_dates_or_level_has_a_table_without_them() -> None:
 
 
 def test_notes_say_what_speaks_against_the_series(made: mm.Forecast) -> None:
-    assert any("599 points" in note for note in made.notes)
+    assert any("700 points" in note for note in made.notes)
 
 
 @pytest.mark.parametrize(
@@ -140,11 +140,27 @@ def test_held_out_days_are_back_tested(made: mm.Forecast) -> None:
     (forecasts,) = held_out.forecasts.values()
     assert forecasts.table.index.equals(RETURNS.index[-200:])
     assert held_out.table.loc[("argarch-t", "violations, 95 %"), "expected"] == pytest.approx(10.0)
-    with pytest.raises(ValueError, match="days is 400 with a series of 599"):
-        hold_out(RETURNS, 400)
+    with pytest.raises(ValueError, match="days is 201 with a series of 700"):
+        hold_out(RETURNS, 201)
 
 
-def test_law_is_fitted_to_the_days_before_alone() -> None:
+def test_flow_is_back_tested_beside_its_base() -> None:
+    weights = torch.tensor([[0.02, 0.02, -0.01]], dtype=torch.float64)
+    flow = mm.ConditionalFlow(LAW, mm.energies.GivenPast((1,)), weights)
+    held_out = hold_out(RETURNS, 100, base="garch-t", law=flow)
+    first, second = held_out.forecasts.values()
+    gains = held_out.table.loc["gain over garch-t"]
+    difference = first.table["log score"] - second.table["log score"]
+    assert gains.loc["log score, mean", "value"] == pytest.approx(difference.mean(), abs=1e-15)
+    assert held_out.table.loc[("flow", "log score, mean"), "value"] == first.table["log score"].mean()
+    given = torch.from_numpy(RETURNS.to_numpy())
+    np.testing.assert_allclose(second.table["log score"], LAW.log_densities(given)[-100:], rtol=1e-12)
+    np.testing.assert_allclose(first.table["log score"], flow.log_densities(given)[-100:], rtol=1e-12)
+    assert difference.abs().max() > 1e-3
+
+
+def test_law_is_fitted_to_the_days_before_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfmgdm_lib.forecasting.fit_conditional_flow", fit_volatility)  # which is quicker
     changed = RETURNS.copy()
     changed.iloc[-100:] *= 3.0
     first, second = (next(iter(hold_out(x, 100).forecasts.values())).table for x in (RETURNS, changed))

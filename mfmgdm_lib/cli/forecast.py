@@ -90,12 +90,11 @@ def forecast(
 ) -> None:
     """Forecast prices or rates over the points after the last, by simulation.
 
-    SERIES is as for `mfmgdm generate`. The law of a return given those before it is fitted to the whole series. Errors
-    in the table, after ±, are those of the number of paths alone. The last lines of the answer say what speaks against
-    trusting it.
+    SERIES is as for `mfmgdm generate`. The law of a return given those before it, a conditional flow, is fitted to the
+    whole series. Errors in the table, after ±, are those of the number of paths alone. The last lines of the answer say
+    what speaks against trusting it.
     """
     from mfmgdm_lib import forecasting
-    from mfmgdm_lib._progress import progress
 
     outputs: Outputs = [
         ("--out", out, (".csv",)),
@@ -113,14 +112,10 @@ def forecast(
         stop_if_strict(strict, doubts)
         if plot is not None:
             _check_dates(series.index, horizon)
-        held_out: HeldOut | None = None
-        parts = ["forecast", "back-test"] if backtest_file or backtest_plot else ["forecast"]
-        for part in progress(parts, total=len(parts), description="fits"):
-            if part == "forecast":
-                made = forecasting.forecast(series, horizon, n_paths, seed, base=base, level=float(levels.iloc[-1]))
-                stop_if_strict(strict, made.notes)
-            else:
-                held_out = forecasting.hold_out(series, backtest_days, seed, base=base)
+        tested = backtest_file is not None or backtest_plot is not None
+        held_out = forecasting.hold_out(series, backtest_days, seed, base=base) if tested else None
+        made = forecasting.forecast(series, horizon, n_paths, seed, base=base, level=float(levels.iloc[-1]))
+        stop_if_strict(strict, made.notes)
         _write(made, levels, out, plot, paths_out, force)
         if held_out is not None:
             _write_backtest(made, held_out, backtest_file, backtest_plot, force)
@@ -175,6 +170,7 @@ def _write(
     click.echo(f"\nFrom {last:g}, by points ahead, losses as {unit}, from {len(made.paths)} paths:")
     numbers = made.table.loc[shown].drop(columns="date", errors="ignore")
     click.echo(numbers.T.to_string(float_format="{:.4g}".format, na_rep="–"))
+    click.echo(f"The law: {made.law}")
 
 
 def _write_backtest(made: Forecast, held_out: HeldOut, file: Path | None, plot: Path | None, force: bool) -> None:
@@ -185,7 +181,9 @@ def _write_backtest(made: Forecast, held_out: HeldOut, file: Path | None, plot: 
 
     first = next(iter(held_out.forecasts.values()))
     click.echo(f"\nBack-tests over the last {len(first.table)} points, fitted to those before:")
-    click.echo(held_out.table.to_string(float_format="{:.4g}".format, na_rep="–"))
+    for name, table in held_out.table.groupby("law", sort=False):
+        shown = table.droplevel("law").dropna(axis=1, how="all")
+        click.echo(f"\n{name}\n{shown.to_string(float_format='{:.4g}'.format, na_rep='–')}")
     if file is not None:
         about = provenance(made) | {"kind": "back-tests", "days": len(first.table)}
         click.echo(f"Wrote {save_table(held_out.table, file, about=about, force=force)}")

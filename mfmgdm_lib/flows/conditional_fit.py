@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series
+from mfmgdm_lib._progress import progress
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.energies import ConditionalEnergy, GivenPast
 from mfmgdm_lib.energies.given_past import FUNCTIONS, size
@@ -131,7 +132,8 @@ def _held_out_gains(base: VolatilityModel, energy: ConditionalEnergy, innovation
     features, log_base = energy.along(innovations), base.law.log_density(innovations)
     days = torch.arange(energy.memory, len(innovations))
     gains = np.empty((len(_TIMES), _FOLDS))
-    for fold, left_out in enumerate(days.tensor_split(_FOLDS)):
+    parts = progress(days.tensor_split(_FOLDS), total=_FOLDS, description="stretches left out")
+    for fold, left_out in enumerate(parts):
         fitted = days[(days < left_out[0]) | (days > left_out[-1])]
         for row, weights in enumerate(_weights(base, energy, features[fitted], innovations[fitted])):
             flow = ConditionalFlow(base, energy, weights)

@@ -51,7 +51,7 @@ def _style(shares: list[float]) -> list[tuple[float, str, dict[str, Any]]]:
     for place, share in enumerate(shares):
         filling = _VIOLATION if place == len(shares) - 1 else "none"
         mark = {"marker": "o", "ls": "", "ms": 4, "mew": 0.8, "color": _VIOLATION, "mfc": filling}
-        found.append((share, _SHADES[place - len(shares)], mark))
+        found.append((share, _SHADES[place], mark))
     return found
 
 
@@ -82,4 +82,4 @@ def _handles(shares: list[float]) -> list[Line2D | Patch]:
     for share, colour, mark in _style(shares):
         handles.append(Line2D([], [], color=colour, lw=1.2, label=f"value at risk, {100 * share:g} %"))
         handles.append(Line2D([], [], **mark, label=f"loss beyond it, {100 * share:g} %"))
-    return [*handles, Patch(color="0.5", alpha=0.25, lw=0, label="95 % of histograms' bins")]
+    return [*handles, Patch(color="0.5", alpha=0.25, lw=0, label="where 95 % of bins are")]

@@ -24,6 +24,7 @@ def row(law: str, seed: int) -> dict[str, object]:
     flow = mm.fit_conditional_flow(series[:FITTED], "garch-t")
     gains = (flow.log_densities(series) - flow.base.log_densities(series))[FITTED:].numpy()
     gain, error = mm.backtests.mean_gain(gains) if gains.any() else (0.0, 0.0)
+    assert flow.choice is not None
     chosen = flow.choice[flow.choice["chosen"]]
     return {
         "law": law,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
 from typing import Any
 
 import numpy as np
@@ -144,39 +144,52 @@ def _held_out_gains(base: VolatilityModel, energy: ConditionalEnergy, innovation
 
 def _weights(base: VolatilityModel, energy: ConditionalEnergy, features: Tensor, innovations: Tensor) -> list[Tensor]:
     """The weights of all steps up to each time, from days with these features (P, K) and innovations (P,)."""
-    values = [FUNCTIONS[name].value(innovations, size(innovations)) for name in energy.functions]
-    target = (torch.stack(values, -1) * features).mean(0)
+    sizes, places = size(innovations), _places(energy)
+    values = torch.stack([FUNCTIONS[name].value(innovations, sizes) for name in places], -1)
+    target = (values[:, _columns(places)] * features).mean(0)
     nodes, shares = _base_nodes(base)
     paths = nodes.expand(len(features), -1)
     weights, found, limits = [], [], bends(energy)
     for begin, end in pairwise((0.0, *_TIMES)):
         while end - begin > 1e-12:
-            direction = _direction(energy, features, paths, shares, target)
+            direction, slopes = _direction(places, features, paths, shares, target)
             # Shorter where that is needed for a step that is one-to-one for every past.
             length = min(_STEP, end - begin, MOST_BEND / float(direction.abs() @ limits))
             weights.append(length * direction)
-            moves = ConditionalFlow(base, energy, weights[-1][None])
-            paths = moves.ends(paths, features[:, None, :])[0]
+            moves = zip(places.values(), slopes, strict=True)
+            paths = paths + sum((features[:, own] @ weights[-1][own])[:, None] * slope for own, slope in moves)
             begin += length
         found.append(torch.stack(weights) if weights else torch.zeros(0, energy.dim, dtype=torch.float64))
     return found
 
 
-def _direction(energy: ConditionalEnergy, features: Tensor, paths: Tensor, shares: Tensor, target: Tensor) -> Tensor:
-    """−G⁻¹ times the mean mismatch of paths (P, nodes) on days with these features: (K,)."""
-    names = list(dict.fromkeys(energy.functions))
-    places = torch.tensor([names.index(name) for name in energy.functions])
-    sizes = size(paths)
-    means = torch.stack([FUNCTIONS[name].value(paths, sizes) @ shares for name in names], -1)  # (P, A)
-    mismatch = (means[:, places] * features).mean(0) - target
-    slopes = [FUNCTIONS[name].slope(paths, sizes).expand(paths.shape) for name in names]
-    gram = torch.empty(energy.dim, energy.dim, dtype=torch.float64)
-    for a, slope in enumerate(slopes):
-        for b, other in enumerate(slopes):
-            products = (slope * other) @ shares
-            rows, columns = features[:, places == a], features[:, places == b]
-            gram[(places == a).nonzero(), places == b] = rows.T @ (products[:, None] * columns) / len(features)
-    return -torch.linalg.pinv(gram, hermitian=True, rtol=1e-10) @ mismatch
+def _places(energy: ConditionalEnergy) -> dict[str, Tensor]:
+    """The functions of an energy, each with the numbers of its energies."""
+    names = np.array(energy.functions)
+    return {name: torch.from_numpy(np.flatnonzero(names == name)) for name in dict.fromkeys(energy.functions)}
+
+
+def _columns(places: dict[str, Tensor]) -> Tensor:
+    """For each energy the number of its function among all: (K,)."""
+    numbers = [torch.full_like(own, number) for number, own in enumerate(places.values())]
+    return torch.cat(numbers)[torch.cat(list(places.values())).argsort()]
+
+
+def _direction(
+    places: dict[str, Tensor], features: Tensor, paths: Tensor, shares: Tensor, target: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """−G⁻¹ times the mean mismatch of paths (P, nodes) on days with these features, (K,), and the slopes of each g."""
+    sizes, functions = size(paths), [FUNCTIONS[name] for name in places]
+    means = torch.stack([function.value(paths, sizes) @ shares for function in functions], -1)  # (P, A)
+    mismatch = (means[:, _columns(places)] * features).mean(0) - target
+    slopes = [function.slope(paths, sizes).expand(paths.shape) for function in functions]
+    gram = torch.empty(len(target), len(target), dtype=torch.float64)
+    pairs = zip(slopes, places.values(), strict=True)
+    for (slope, rows), (other, columns) in combinations_with_replacement(pairs, 2):
+        products = (slope * other) @ shares
+        block = features[:, rows].T @ (products[:, None] * features[:, columns]) / len(features)
+        gram[rows[:, None], columns], gram[columns[:, None], rows] = block, block.T
+    return -torch.linalg.pinv(gram, hermitian=True, rtol=1e-10) @ mismatch, slopes
 
 
 def _base_nodes(base: VolatilityModel) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,7 @@ from mfmgdm_lib.flows import FrozenState as FrozenState
 from mfmgdm_lib.flows import fit_conditional_flow as fit_conditional_flow
 from mfmgdm_lib.forecasting import Forecast as Forecast
 from mfmgdm_lib.forecasting import forecast as forecast
+from mfmgdm_lib.forecasting import hold_out as hold_out
 from mfmgdm_lib.generation import Generation as Generation
 from mfmgdm_lib.generation import compare_flow as compare_flow
 from mfmgdm_lib.generation import generate as generate

@@ -54,6 +54,7 @@ ROUTES = {
                 "notebooks/04_what_the_energies_see", "which properties of a series the paths keep, and which they lose"
             ),
             Step("notebooks/15_frozen_flow", "as many independent paths as you like, each with its density"),
+            Step("notebooks/16_tomorrow_given_today", "the days ahead: forecasts, and whether to trust them"),
             Step("book/api/index", "every function and class, with its arguments and an example"),
         ),
     ),

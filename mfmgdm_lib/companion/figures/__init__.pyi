@@ -28,6 +28,10 @@ from mfmgdm_lib.companion.figures.explorer import market_explorer as market_expl
 from mfmgdm_lib.companion.figures.frozen import frozen_divergences as frozen_divergences
 from mfmgdm_lib.companion.figures.frozen import frozen_held_out as frozen_held_out
 from mfmgdm_lib.companion.figures.frozen import frozen_sizes as frozen_sizes
+from mfmgdm_lib.companion.figures.held_out_days import flow_gains as flow_gains
+from mfmgdm_lib.companion.figures.held_out_days import held_out_gains as held_out_gains
+from mfmgdm_lib.companion.figures.held_out_days import held_out_histograms as held_out_histograms
+from mfmgdm_lib.companion.figures.held_out_days import held_out_windows as held_out_windows
 from mfmgdm_lib.companion.figures.market import market_bands as market_bands
 from mfmgdm_lib.companion.figures.market import market_entropies as market_entropies
 from mfmgdm_lib.companion.figures.market import market_losses as market_losses

@@ -8,8 +8,10 @@ import scipy.stats
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from mfmgdm_lib.companion.figures.frozen import FROZEN
+from mfmgdm_lib.companion.held_out_days import law_names
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
 
 __all__ = ["flow_gains", "held_out_gains", "held_out_histograms", "held_out_windows"]
@@ -22,11 +24,12 @@ def held_out_gains(table: pd.DataFrame, column: str = "over AR-GARCH-t") -> Figu
     """Gains of laws on the held-out days of one series: fixed, and fitted again each year.
 
     Args:
-        table: rows of `results/held_out_gains.csv` of one series, with a column `name`; models and flows.
+        table: rows of `results/held_out_gains.csv` of one series, models and flows.
         column: of the gain; its error is in the column with " ±" after it.
     """
     figure, axes = subplots(1, 2, height=4.2, sharey=True, sharex=True, narrow_height=7.5)
-    names = list(dict.fromkeys(table.sort_values(["flow", column])["name"]))
+    table = table.assign(name=law_names(table.assign(refitted=False)))
+    names = list(dict.fromkeys(table[~table["refitted"]].sort_values(["flow", column])["name"]))
     for axis, refitted in zip(axes, (False, True), strict=True):
         for flow, rows in table[table["refitted"] == refitted].groupby("flow"):
             at = [names.index(name) for name in rows["name"]]
@@ -79,6 +82,7 @@ def flow_gains(table: pd.DataFrame) -> Figure:
             at = -place + np.linspace(0.24, -0.24, len(rows)) if len(rows) > 1 else [-float(place)]
             axis.errorbar(rows["over base"], at, xerr=2.0 * rows["over base ±"], fmt="D", ms=3.5, lw=1, color=FROZEN)
         axis.axvline(0.0, color=COLOURS["true"], lw=0.8, zorder=0)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.set_yticks([-float(place) for place in range(len(series))], series)
         axis.set(xlabel="nats per day over the base", title="fitted again each year" if refitted else "fitted once")
     return figure

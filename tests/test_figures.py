@@ -43,6 +43,21 @@ def draws(*shape: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
+SOME_GAINS = pd.DataFrame(
+    {
+        "series": "here",
+        "model": ["argarch-t", "argarch-t", "argjr-n", "argarch-t", "argarch-t"],
+        "refitted": [False, True, False, False, True],
+        "flow": [False, False, False, True, True],
+        "over AR-GARCH-t": [0.0, 0.01, -0.02, 0.02, 0.03],
+        "over AR-GARCH-t ±": 0.01,
+        "over base": [np.nan, np.nan, np.nan, 0.02, 0.02],
+        "over base ±": 0.01,
+    }
+)
+"""Gains of two models, and of a flow of one of them."""
+
+
 def a_trace(members: int = 1) -> DivergenceTrace:
     """A divergence that falls from 20 to 2 nats at step 6 of 10 and rises again."""
     log_q = 2.0 + 0.5 * (np.arange(11)[:, None] - 6.0) ** 2 + 0.1 * draws(11, 8).numpy()
@@ -252,6 +267,14 @@ FIGURES: dict[str, Callable[[], Figure]] = {
             {"law": ["mf", "mgdm"], "start": "noise", "time": [1.0, 2.0], "held out": [0.1, -0.1], "held out ±": 0.01}
         ),
         pd.DataFrame({"name": ["a reference"], "held out": [0.2]}),
+    ),
+    "held_out_gains": lambda: figures.held_out_gains(SOME_GAINS),
+    "held_out_windows": lambda: figures.held_out_windows(
+        pd.DataFrame([[0.1, 0.2], [0.0, 0.1]], index=["flow of GARCH–t", "GARCH–t"]), ["Jan 2009", "Jan 2010"]
+    ),
+    "flow_gains": lambda: figures.flow_gains(SOME_GAINS[SOME_GAINS["flow"]]),
+    "held_out_histograms": lambda: figures.held_out_histograms(
+        pd.DataFrame([[40, 60, 50, 50], [50, 50, 45, 55]], index=["GARCH–t", "flow of GARCH–t"])
     ),
     "series_alike": lambda: figures.series_alike(
         {name: draws(40).numpy() for name in ("real", "shuffled")}, true="real", ylabel="return"

@@ -33,5 +33,5 @@ def test_conditional_flow():
         density, inverted = timed(lambda flow=flow, paths=paths: flow.log_prob(paths, given=given))
         print(
             f"4096 paths of 1024 days: drawn with densities in {drawn:.1f} s, {drawn / of_base:.0f} times the base's"
-            f" draws; densities of paths {inverted:.1f} s; they agree to {float((density - log_q).abs().max()):.0e} nats"
+            f" draws; densities of paths {inverted:.1f} s; agreeing to {float((density - log_q).abs().max()):.0e} nats"
         )

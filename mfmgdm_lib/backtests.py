@@ -89,7 +89,7 @@ def daily_forecasts(
         ValueError: more days than the series has after its first, or shares out of range.
 
     Example:
-        >>> from mfmgdm_lib.processes.volatility import fit_volatility
+        >>> from mfmgdm_lib.processes import fit_volatility
         >>> x = torch.randn(1500, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         >>> forecasts = daily_forecasts(fit_volatility(x[:-500], "argarch-t"), x, days=500)
         >>> forecasts.table.shape, int(forecasts.violations(0.95).sum())
@@ -164,7 +164,7 @@ def backtest(
         ValueError: more days than the series has after its first, or shares out of range.
 
     Example:
-        >>> from mfmgdm_lib.processes.volatility import fit_volatility
+        >>> from mfmgdm_lib.processes import fit_volatility
         >>> x = torch.randn(1500, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         >>> table = backtest(fit_volatility(x[:-500], "argarch-t"), x, days=500)
         >>> table.loc["violations, 95 %", ["value", "expected"]].round(1).tolist()

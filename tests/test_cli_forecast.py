@@ -14,7 +14,7 @@ from mfmgdm_lib import cli
 from mfmgdm_lib.cli.options import BASES
 from mfmgdm_lib.energies import GivenPast
 from mfmgdm_lib.flows import fit_conditional_flow
-from mfmgdm_lib.processes.volatility import MODELS
+from mfmgdm_lib.processes.volatility_fit import MODELS
 
 FEW = ("--paths", "500", "--horizon", "5")
 

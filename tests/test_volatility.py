@@ -19,7 +19,7 @@ from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.processes import GARCH, ConditionalLaw, VolatilityModel, fit_volatility
-from mfmgdm_lib.processes.volatility import MODELS
+from mfmgdm_lib.processes.volatility_fit import MODELS
 from mfmgdm_lib.specification import parse
 
 ROUND_OFF = 1e-12

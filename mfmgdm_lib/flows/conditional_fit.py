@@ -62,7 +62,7 @@ def fit_conditional_flow(
 
     Args:
         series: one series (T,) of at least 500 returns, oldest first.
-        base: one of `processes.volatility.MODELS`, which is fitted to the series, or a model that has been.
+        base: one of `processes.volatility_fit.MODELS`, which is fitted to the series, or a model that has been.
         energy: what the flow is to see; None for one of `CANDIDATES`, chosen as the time is.
 
     Returns:

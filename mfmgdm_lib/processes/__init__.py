@@ -11,7 +11,8 @@ from mfmgdm_lib.processes.garch import ARGARCH, GARCH
 from mfmgdm_lib.processes.maximum_entropy import Exponential, TruncatedGaussian, initial_distribution
 from mfmgdm_lib.processes.noise import Independent, StudentNoise, WhiteNoise
 from mfmgdm_lib.processes.starts import starting_law, starting_paths
-from mfmgdm_lib.processes.volatility import VolatilityModel, fit_volatility
+from mfmgdm_lib.processes.volatility import VolatilityModel
+from mfmgdm_lib.processes.volatility_fit import fit_volatility
 
 __all__ = [
     "AR",

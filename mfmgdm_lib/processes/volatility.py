@@ -1,10 +1,9 @@
-"""Volatility models of a series given its past (GARCH, GJR, EGARCH, APARCH), fitted by maximum likelihood."""
+"""Volatility models of a series given its past: GARCH, GJR, EGARCH and APARCH."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,13 @@ from torch import Tensor
 from mfmgdm_lib._checks import check_finite, check_member, check_number, check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Seed, generator
 from mfmgdm_lib.processes.conditional import ConditionalLaw, check_levels
-from mfmgdm_lib.processes.fits import arch_law, check_stationary, most_likely, standardised
 from mfmgdm_lib.processes.innovations import innovation_law
 from mfmgdm_lib.specification import register
 
-__all__ = ["MODELS", "VolatilityModel", "fit_volatility"]
+__all__ = ["VARIANCES", "VolatilityModel"]
 
-_VARIANCES = ("garch", "gjr", "egarch", "aparch")
-_LAWS = {"n": "gaussian", "t": "student", "skewt": "skewed student"}
-
-MODELS = tuple(f"{mean}{variance}-{law}" for mean, variance, law in product(("", "ar"), _VARIANCES, _LAWS))
-"""Names that `fit_volatility` takes: "ar" for an AR(1) mean, a variance, and the law of the innovations."""
+VARIANCES = ("garch", "gjr", "egarch", "aparch")
+"""What a model may be called by its variance."""
 
 _MEAN_SIZE = math.sqrt(2.0 / math.pi)
 """E|ε| of a Gaussian, which `arch` takes from |ε| whatever the law of ε is."""
@@ -91,7 +86,7 @@ class VolatilityModel(ConditionalLaw):
         degrees_of_freedom: float | None = None,
         skew: float | None = None,
     ) -> None:
-        self.variance = check_member("variance", variance, _VARIANCES)
+        self.variance = check_member("variance", variance, VARIANCES)
         self.omega, self.alpha = check_number("omega", omega), check_number("alpha", alpha)
         self.beta, self.start = check_number("beta", beta), check_positive("start", start)
         self.asymmetry = None if asymmetry is None else check_number("asymmetry", asymmetry)
@@ -113,7 +108,7 @@ class VolatilityModel(ConditionalLaw):
 
     def _check_variance(self) -> None:
         """Refuse parameters of another variance, and those with which it may be 0 or below."""
-        for name, of in (("asymmetry", _VARIANCES[1:]), ("power", _VARIANCES[3:])):
+        for name, of in (("asymmetry", VARIANCES[1:]), ("power", VARIANCES[3:])):
             value = getattr(self, name)
             if (value is not None) != (self.variance in of):
                 expected = "a number" if self.variance in of else "None"
@@ -315,86 +310,3 @@ class VolatilityModel(ConditionalLaw):
 
 def _like(values: np.ndarray, x: Tensor) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values)).reshape(x.shape).to(x)
-
-
-def fit_volatility(series: Any, model: str = "argarch-t") -> VolatilityModel:
-    """Fit a volatility model by maximum likelihood with `arch`, in the units of the series.
-
-    The recursion starts as that of `arch`, from a weighted mean of the first 75 squares, so that the densities of the
-    series are those that `arch` has maximised; with an AR(1) mean, other than that of the first point. The limits of
-    its search hold here too: α + β (with γ/2 for gjr) is at most 1, and ν at least 2.05.
-
-    Args:
-        series: one series (length,) of at least 250 returns.
-        model: one of `MODELS`, such as "gjr-skewt" or "aregarch-n".
-
-    Returns:
-        The most likely law, whose variance may be infinite.
-
-    Raises:
-        ValueError: another name, a series that is too short, constant or of levels, an optimiser that has not
-            converged, or one that has ended where `arch` cuts variances off.
-
-    Example:
-        >>> from mfmgdm_lib.processes import GARCH
-        >>> law = fit_volatility(GARCH(0.05, 0.1, 0.85).sample(1, 4096, seed=0)[0], "garch-n")
-        >>> round(law.alpha, 1), round(law.beta, 1), law.degrees_of_freedom
-        (0.1, 0.9, None)
-    """
-    check_member("model", model, MODELS)
-    name, _, innovations = model.partition("-")
-    variance = name.removeprefix("ar")
-    scaled, mean, scale = standardised(series)
-    first = int(variance != name)  # an AR(1) has no density for the first point: `arch` leaves it out
-    built = _arch_model(scaled, variance, arch_law(_LAWS[innovations]), autoregressive=bool(first))
-    found = most_likely(built, f"{model!r}", _MEND, options={"maxiter": 1000})
-    values = {_NAMES[str(key)]: float(value) for key, value in found.params.items()}
-    phi = values.get("phi", 0.0)
-    check_stationary(phi)
-    values["mean"] = mean + scale * values["mean"] / (1.0 - phi)  # of a constant: `arch` adds φ x, not φ (x − μ)
-    start = scale * float(found.conditional_volatility[first])
-    law = VolatilityModel(variance, start=start, **_in_units(values, variance, scale))
-    with np.errstate(all="ignore"):  # of scales without any limit
-        ours = float(law.log_densities(torch.from_numpy(mean + scale * scaled))[first:].sum())
-    theirs = float(found.loglikelihood) - (len(scaled) - first) * math.log(scale)
-    if not abs(ours - theirs) < _CUT_OFF:
-        raise ValueError(
-            f"the most likely {model!r} of the series has {theirs:.6g} nats with variances that arch has cut off, and"
-            f" {ours:.6g} without; expected a law with the same. {_MEND}"
-        )
-    return law
-
-
-_CUT_OFF = 1e-3
-"""Nats by which a variance that `arch` has cut off moves a likelihood at least; round-off moves it by 10⁻⁸."""
-
-_MEND = "Use another of processes.volatility.MODELS, such as 'garch-n', or a longer series."
-
-_NAMES = {
-    **{"mu": "mean", "Const": "mean", "y[1]": "phi"},
-    **{"omega": "omega", "alpha[1]": "alpha", "gamma[1]": "asymmetry", "beta[1]": "beta", "delta": "power"},
-    **{"nu": "degrees_of_freedom", "eta": "degrees_of_freedom", "lambda": "skew"},
-}
-"""What `arch` calls the parameters, and what they are called here."""
-
-
-def _arch_model(scaled: np.ndarray, variance: str, law: Any, *, autoregressive: bool) -> Any:
-    """The model of `arch` of a standardised series."""
-    from arch.univariate import APARCH, ARX, EGARCH, GARCH, ConstantMean  # slow to import
-
-    recursion = {"garch": GARCH, "gjr": GARCH, "egarch": EGARCH, "aparch": APARCH}[variance]
-    parts = {"volatility": recursion(o=int(variance != "garch")), "distribution": law, "rescale": False}
-    return ARX(scaled, lags=1, **parts) if autoregressive else ConstantMean(scaled, **parts)
-
-
-def _in_units(values: dict[str, float], variance: str, scale: float) -> dict[str, float]:
-    """Parameters of a standardised series as those of the series, within the limits that round-off may pass."""
-    found = dict(values)
-    if variance == "egarch":
-        found["omega"] += (1.0 - found["beta"]) * 2.0 * math.log(scale)
-        return found
-    found |= {name: max(found[name], 0.0) for name in ("omega", "alpha", "beta")}
-    found["omega"] *= scale ** found.get("power", 2.0)
-    if variance == "gjr":
-        found["asymmetry"] = max(found["asymmetry"], -found["alpha"])
-    return found

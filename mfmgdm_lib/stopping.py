@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +11,20 @@ from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._threads import one_thread
-from mfmgdm_lib.descents.descent import Descent, Move, State
+from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.entropy import check_not_shared
 from mfmgdm_lib.log_determinants import Backend, Determinants, Stochastic, choose_backend
 from mfmgdm_lib.log_determinants.backends import flattened, step_with_determinant
-from mfmgdm_lib.log_determinants.stochastic import moving, require_generator
+from mfmgdm_lib.log_determinants.stochastic import moving
 from mfmgdm_lib.processes.base import Seed, generator
 
 __all__ = ["BalancedStop", "balanced_stop", "paths_for_price"]
 
 IN_A_ROW = 5
 """Steps in a row whose price exceeds their gain, at the first of which a descent is stopped."""
+
+_FAR = 2.0
+"""Gain, in latest prices, above which a step is not near the stop, and its price need not be calculated."""
 
 _DEGENERATE = 1e-12
 """Eigenvalues of a correlation matrix, relative to the largest, that are round-off."""
@@ -36,12 +38,13 @@ class BalancedStop:
         step: t, the first of five steps in a row whose price exceeds their gain; `max_steps` where there were none.
         reached: whether there were.
         price: −log|det C| / N of each step taken, nats per path, (T,), averaged over ensembles of N paths. T is
-            `step` + 5 where the stop was reached, else `max_steps`.
+            `step` + 5 where the stop was reached, else `max_steps`. Interpolated where it was not calculated.
+        priced: whether it was, (T,).
         gain: the fall of V in each step, nats per path, (T,).
-        price_error: standard error of `price`, (T,); 0 from exact backends.
+        price_error: standard error of `price`, (T,); 0 from exact backends, NaN where it was not calculated.
         moved: share of the entries that each step moves, (T,): below 1 where some would have left the support.
-        folded: share of the ensembles whose Jacobian has an eigenvalue that is not above 0, (T,). A stochastic backend
-            sees only those of capacitance matrices.
+        folded: share of the ensembles whose Jacobian has an eigenvalue that is not above 0, (T,); NaN where the
+            price was not calculated. A stochastic backend sees only those of capacitance matrices.
         paths: where the descent stops, x_step, (N, time).
         members: paths of each ensemble.
         determinants: name of the backend.
@@ -49,6 +52,7 @@ class BalancedStop:
 
     step: int
     reached: bool
+    priced: np.ndarray
     price: np.ndarray
     gain: np.ndarray
     price_error: np.ndarray
@@ -78,14 +82,19 @@ class BalancedStop:
             else f"never stops within {taken} steps"
         ]
         if self.undecided:
-            parts.append(f"{self.undecided} of {taken} steps are undecided: price and gain differ by less than the error")
+            parts.append(
+                f"{self.undecided} of {taken} steps are undecided: price and gain differ by less than the error"
+            )
         if (self.moved < 1.0).any():
             parts.append(
-                f"{int((self.moved < 1.0).sum())} steps leave entries where they are, the most a share of"
+                f"{int((self.moved < 1.0).sum())} of {taken} steps leave entries where they are, the most a share of"
                 f" {1.0 - self.moved.min():.2g}; they are not one-to-one, and cost more than their price"
             )
         if (self.folded > 0.0).any():
-            parts.append(f"{int((self.folded > 0.0).sum())} steps fold space, and cost more than their price")
+            parts.append(
+                f"{int((self.folded > 0.0).sum())} of {int(self.priced.sum())} steps looked at fold space, and cost"
+                " more than their price"
+            )
         return "; ".join(parts)
 
 
@@ -108,6 +117,9 @@ def balanced_stop(
     Σ_Φ is the covariance of the energies of single paths, estimated at each step from all paths at hand, and V is the
     mean over ensembles. Neither needs the process. Near rest both are sums over the directions in which the mismatch
     decays, and the rule stops when the mean mismatch is as small as its own standard error, V ≈ K / (2N).
+
+    The price changes slowly. Where a step gains more than twice the latest price it is calculated at some steps only,
+    each half as late again as the one before, and interpolated between; all that the stop rests on are calculated.
 
     A price that is estimated has an error, and a step counts only where its price exceeds its gain by more than one
     standard error: five lucky draws in a row have a probability of 10⁻⁴. Where errors are large against prices the stop
@@ -142,73 +154,79 @@ def balanced_stop(
     backend = choose_backend(model, determinants, length=math.prod(x0.shape[1:]))
     if len(x0) <= model.energy.dim:
         raise ValueError(
-            f"x0 has {len(x0)} paths for {model.energy.dim} energies; expected more paths than energies, whose covariance"
-            " is wanted. Use more paths."
+            f"x0 has {len(x0)} paths for {model.energy.dim} energies; expected more paths than energies, for the"
+            " covariance of these. Use more paths."
         )
     with one_thread():
         return _descend(model, x0, max_steps, backend, generator(seed))
 
 
 def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: np.random.Generator) -> BalancedStop:
-    prices: list[_Price] = []
+    entropy = rng.integers(2**32, size=4).tolist()  # a generator for each step, whichever are calculated
     costs: list[float] = []
+    moves: list[Tensor | None] = []
+    found = {name: np.full(max_steps, np.nan) for name in ("price", "price_error", "folded")}
+    moved, latest, due = np.ones(max_steps), math.nan, 0
+    before: State | None = None
     first, in_a_row = x0, 0  # the paths at the first of the last steps that count, and the number of these
 
     def update(state: State) -> Tensor:
-        move, price = _priced(backend, model, state, rng)
-        prices.append(price)
+        move = model.move(state)
+        moves[:] = [move.moved]
         return move.paths
 
     for state in model.steps(x0, max_steps, update):
         costs.append(_wrong_mean(state, model.members(len(x0))))
-        if prices:
-            last = prices[-1]
-            counts = last.value - (costs[-2] - costs[-1]) > last.error  # not where one is NaN
-            first = before if counts and in_a_row == 0 else first
+        if before is not None:
+            step, gain = before.step, costs[-2] - costs[-1]
+            moved[step] = 1.0 if moves[0] is None else float(moves[0].double().mean())
+            counts = False
+            if step >= due or not gain > _FAR * abs(latest):
+                draws = np.random.default_rng([*entropy, step])
+                latest, error, folded = _price(backend, model, before, moves[0], draws)
+                found["price"][step], found["price_error"][step], found["folded"][step] = latest, error, folded
+                due = step + 1 + step // 2
+                counts = latest - gain > error  # not where one is NaN
+            first = before.paths if counts and in_a_row == 0 else first
             in_a_row = in_a_row + 1 if counts else 0
         if in_a_row == IN_A_ROW:
             break
-        before = state.paths
-    reached = in_a_row == IN_A_ROW
-    columns = {name: np.array([getattr(price, name) for price in prices]) for name in ("moved", "folded")}
+        before = state
+    reached, taken = in_a_row == IN_A_ROW, len(costs) - 1
+    known = {name: values[:taken] for name, values in found.items()}
+    steps, priced = np.arange(taken), np.isfinite(known["price"])
+    if priced.any():
+        known["price"] = np.interp(steps, steps[priced], known["price"][priced])
     return BalancedStop(
-        step=len(prices) - IN_A_ROW if reached else max_steps,
+        step=taken - IN_A_ROW if reached else max_steps,
         reached=reached,
-        price=np.array([price.value for price in prices]),
         gain=-np.diff(costs),
-        price_error=np.array([price.error for price in prices]),
+        priced=priced,
+        moved=moved[:taken],
         paths=first if reached else state.paths,
         members=model.members(len(x0)),
         determinants=backend.name,
-        **columns,
+        **known,
     )
 
 
-@dataclass(frozen=True)
-class _Price:
-    """Price of one step, nats per path, its standard error, and the shares of entries moved and ensembles folded."""
+def _price(
+    backend: Backend, model: Descent, state: State, moved: Tensor | None, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Price of the step from `state`, nats per path, its standard error, and the share of ensembles folded.
 
-    value: float
-    error: float
-    moved: float
-    folded: float
-
-
-def _priced(backend: Backend, model: Descent, state: State, rng: np.random.Generator) -> tuple[Move, _Price]:
-    """Take the step from `state`; of what a `Stochastic` estimates only the capacitance is wanted."""
+    Of what a `Stochastic` estimates only the capacitance is wanted.
+    """
     members = model.members(len(state.paths))
     if isinstance(backend, Stochastic):
-        move = model.move(state)
         flat, place = flattened(model, state)
-        mask = moving(place.paths, None if move.moved is None else move.moved.flatten(1))
-        log_abs, _, folds, mean_error = backend.capacitance(flat, place, mask, require_generator(rng))
+        mask = moving(place.paths, None if moved is None else moved.flatten(1))
+        log_abs, _, folds, mean_error = backend.capacitance(flat, place, mask, rng)
     else:
-        move, determinant = step_with_determinant(backend, model, state, rng)
+        determinant = step_with_determinant(backend, model, state, rng)[1]
         log_abs, folds = determinant.capacitance, determinant.non_positive
         mean_error = float(determinant.capacitance_error.norm()) / len(log_abs)
-    moved = 1.0 if move.moved is None else float(move.moved.double().mean())
-    folded = float((folds > 0).double().mean())
-    return move, _Price(-float(log_abs.mean()) / members, mean_error / members, moved, folded)
+    return -float(log_abs.mean()) / members, mean_error / members, float((folds > 0).double().mean())
 
 
 def _wrong_mean(state: State, members: int) -> float:
@@ -222,19 +240,20 @@ def _wrong_mean(state: State, members: int) -> float:
     return 0.5 * float((projected[:, known].square() / eigenvalues[known]).sum(-1).mean())
 
 
-def paths_for_price(stops: BalancedStop | Sequence[BalancedStop], price: float) -> int:
+def paths_for_price(stop: BalancedStop, price: float, *, n_steps: int | None = None) -> int:
     """The number of paths N that an ensemble needs for its coupling to cost each path at most `price`.
 
     The price of a path times N hardly depends on N: the capacitance matrix is that of a mean over paths. So one
-    descent of few paths tells it for many. A larger ensemble stops later, and so pays for more steps: this is the
-    price of as many steps as `stops` took, which may be more than up to their own stop.
+    descent of few paths tells it for many. A larger ensemble stops later, and so pays for more steps.
 
     Args:
-        stops: one or several descents by `balanced_stop`, whose price of all steps taken is averaged.
-        price: nats per path.
+        stop: a descent by `balanced_stop`, of any number of paths.
+        price: of all steps together, nats per path.
+        n_steps: steps that the larger ensemble takes; None for as many as `stop` took. Those beyond have the price of
+            the last one, as they have at rest.
 
     Raises:
-        ValueError: a price that is not above 0, or descents whose price is not finite.
+        ValueError: a price that is not above 0, or a descent whose own is not finite.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -242,15 +261,15 @@ def paths_for_price(stops: BalancedStop | Sequence[BalancedStop], price: float) 
         >>> target = mm.estimate_target(energy, process, seed=(3, 12345))
         >>> x0 = mm.processes.WhiteNoise().sample(32, 1024, seed=(2, 12345))
         >>> stop = mm.balanced_stop(mm.MFMGDM(energy, target, step_size=10.0), x0, max_steps=200)
-        >>> mm.paths_for_price(stop, 0.1) > 32
-        True
+        >>> mm.paths_for_price(stop, 0.1, n_steps=200)  # 11.8 nats in all
+        118
     """
     check_positive("price", price)
-    found = [stops] if isinstance(stops, BalancedStop) else list(stops)
-    totals = [stop.members * float(stop.price.sum()) for stop in found]
-    if not totals or not math.isfinite(sum(totals)):
+    taken = len(stop.price)
+    n_steps = taken if n_steps is None else check_positive_int("n_steps", n_steps)
+    total = stop.members * float(stop.price[:n_steps].sum() + max(0, n_steps - taken) * stop.price[-1])
+    if not math.isfinite(total):
         raise ValueError(
-            f"stops has {len(totals)} descents with the prices {totals}, nats; expected at least one, and finite ones."
-            " Use a smaller step size."
+            f"stop has the price {total} nats; expected a finite one. Use a smaller step size: some step is singular."
         )
-    return max(1, math.ceil(sum(totals) / len(totals) / price))
+    return max(1, math.ceil(total / price))

@@ -174,6 +174,7 @@ class _Lanczos:
 
 
 def require_generator(rng: Generator | None) -> Generator:
+    """Return `rng`, or say that a seed is missing."""
     if rng is None:
         raise ValueError(
             "seed is None with the stochastic backend; expected a seed, so that the estimate can be had again."

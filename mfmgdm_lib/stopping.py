@@ -26,6 +26,9 @@ IN_A_ROW = 5
 _FAR = 2.0
 """Gain, in latest prices, above which a step is not near the stop, and its price need not be calculated."""
 
+_SMOOTHING = 1 / 8
+"""Weight of the latest step in the running variance of prices: one draw alone knows its own error roughly."""
+
 _DEGENERATE = 1e-12
 """Eigenvalues of a correlation matrix, relative to the largest, that are round-off."""
 
@@ -122,7 +125,8 @@ def balanced_stop(
     each half as late again as the one before, and interpolated between; all that the stop rests on are calculated.
 
     A price that is estimated has an error, and a step counts only where its price exceeds its gain by more than one
-    standard error: five lucky draws in a row have a probability of 10⁻⁴. Where errors are large against prices the stop
+    standard error, averaged over the last steps, for lucky draws would else be believed more easily than others. Five
+    of them in a row have a probability of 10⁻⁴. Where errors are large against prices the stop
     comes late or never; see `BalancedStop.undecided`. A step that folds space or leaves entries where they are costs
     more than its price, so it counts as it is, unless its price is not finite. Everything runs in one thread, so the
     decision does not depend on the number of cores.
@@ -166,7 +170,7 @@ def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: 
     costs: list[float] = []
     moves: list[Tensor | None] = []
     found = {name: np.full(max_steps, np.nan) for name in ("price", "price_error", "folded")}
-    moved, latest, due = np.ones(max_steps), math.nan, 0
+    moved, latest, variance, due = np.ones(max_steps), math.nan, math.nan, 0
     before: State | None = None
     first, in_a_row = x0, 0  # the paths at the first of the last steps that count, and the number of these
 
@@ -186,7 +190,8 @@ def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: 
                 latest, error, folded = _price(backend, model, before, moves[0], draws)
                 found["price"][step], found["price_error"][step], found["folded"][step] = latest, error, folded
                 due = step + 1 + step // 2
-                counts = latest - gain > error  # not where one is NaN
+                variance = error**2 if math.isnan(variance) else variance + _SMOOTHING * (error**2 - variance)
+                counts = latest - gain > math.sqrt(variance)  # not where one is NaN
             first = before.paths if counts and in_a_row == 0 else first
             in_a_row = in_a_row + 1 if counts else 0
         if in_a_row == IN_A_ROW:

@@ -76,7 +76,7 @@ def test_stop_of_the_mean_square_follows_a_recursion_of_numbers() -> None:
     gain = -np.diff(cost)
     assert stop.gain == pytest.approx(gain, rel=1e-9, abs=1e-15)
     assert stop.price[stop.priced] == pytest.approx(np.array(price)[stop.priced], rel=1e-9)
-    assert stop.step == first_of_five(np.array(price), gain) > 20
+    assert stop.step == first_of_five(np.array(price), gain) > 10
     assert torch.equal(stop.paths, descent(MeanSquare(), alpha, step_size).sample(x0, stop.step))
 
 
@@ -138,7 +138,9 @@ def test_estimated_prices_are_those_of_the_backend() -> None:
     rough = mm.balanced_stop(model, x0, 40, determinants=mm.Stochastic(coupling_paths=16))
     both = [t for t, _ in enumerate(zip(exact.price, rough.price, strict=False)) if exact.priced[t] & rough.priced[t]]
     assert len(both) > 8
-    assert (np.abs(exact.price[both] - rough.price[both]) < 5.0 * rough.price_error[both]).all()
+    away, claimed = exact.price[both] - rough.price[both], rough.price_error[both]
+    # The root mean square of n draws has a standard error of 1 / √2n; 4 of these, of both numbers, are allowed.
+    assert abs(math.log(np.square(away).mean() / np.square(claimed).mean())) < 2 * 4 * math.sqrt(2 / (2 * len(both)))
     assert (rough.price_error[rough.priced] > 0).all()
     assert (exact.price_error[exact.priced] == 0).all()
 

@@ -118,8 +118,11 @@ def balanced_stop(
               \text{gain} = V_t - V_{t+1}, \quad V = \tfrac12 \bar r^\top \Sigma_\Phi^{-1} \bar r.
 
     Σ_Φ is the covariance of the energies of single paths, estimated at each step from all paths at hand, and V is the
-    mean over ensembles. Neither needs the process. Near rest both are sums over the directions in which the mismatch
-    decays, and the rule stops when the mean mismatch is as small as its own standard error, V ≈ K / (2N).
+    mean over ensembles. Neither needs the process. An ensemble of one path, as in MGDM, takes its deviation from others
+    for a wrong mean, and the spread of all shrinks with it: there r̄ is the mean over all paths, and Σ_Φ that of x0.
+
+    Near rest both are sums over the directions in which the mismatch decays, and the rule stops when the mean mismatch
+    is as small as its own standard error, V ≈ K / (2N).
 
     The price changes slowly. Where a step gains more than twice the latest price it is calculated at some steps only,
     each half as late again as the one before, and interpolated between; all that the stop rests on are calculated.
@@ -167,6 +170,7 @@ def balanced_stop(
 
 def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: np.random.Generator) -> BalancedStop:
     entropy = rng.integers(2**32, size=4).tolist()  # a generator for each step, whichever are calculated
+    members, spreads = model.members(len(x0)), list[Tensor]()
     costs: list[float] = []
     moves: list[Tensor | None] = []
     found = {name: np.full(max_steps, np.nan) for name in ("price", "price_error", "folded")}
@@ -174,13 +178,19 @@ def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: 
     before: State | None = None
     first, in_a_row = x0, 0  # the paths at the first of the last steps that count, and the number of these
 
+    def cost(state: State) -> float:
+        if members > 1:
+            return _wrong_mean(state.mismatch[::members], _covariance(state.energies))
+        spreads[:] = spreads or [_covariance(state.energies)]
+        return _wrong_mean(state.mismatch.mean(0, keepdim=True), spreads[0])
+
     def update(state: State) -> Tensor:
         move = model.move(state)
         moves[:] = [move.moved]
         return move.paths
 
     for state in model.steps(x0, max_steps, update):
-        costs.append(_wrong_mean(state, model.members(len(x0))))
+        costs.append(cost(state))
         if before is not None:
             step, gain = before.step, costs[-2] - costs[-1]
             moved[step] = 1.0 if moves[0] is None else float(moves[0].double().mean())
@@ -209,7 +219,7 @@ def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: 
         priced=priced,
         moved=moved[:taken],
         paths=first if reached else state.paths,
-        members=model.members(len(x0)),
+        members=members,
         determinants=backend.name,
         **known,
     )
@@ -234,13 +244,17 @@ def _price(
     return -float(log_abs.mean()) / members, mean_error / members, float((folds > 0).double().mean())
 
 
-def _wrong_mean(state: State, members: int) -> float:
-    """V = ½ r̄ᵀ Σ_Φ⁻¹ r̄, nats per path, averaged over ensembles; directions without any spread are left out."""
-    covariance = torch.cov(state.energies.double().T).reshape(state.energies.shape[1], -1)
+def _covariance(energies: Tensor) -> Tensor:
+    """Covariance of the energies (N, K) of single paths, (K, K)."""
+    return torch.cov(energies.double().T).reshape(energies.shape[1], -1)
+
+
+def _wrong_mean(mismatch: Tensor, covariance: Tensor) -> float:
+    """V = ½ r̄ᵀ Σ_Φ⁻¹ r̄ averaged over mismatches (E, K), nats; directions without any spread are left out."""
     scale = covariance.diagonal().sqrt()
     scale = scale.where(scale > 0, 1.0)
     eigenvalues, basis = torch.linalg.eigh(covariance / scale / scale[:, None])
-    projected = (state.mismatch[::members].double() / scale) @ basis
+    projected = (mismatch.double() / scale) @ basis
     known = eigenvalues > _DEGENERATE * eigenvalues[-1]
     return 0.5 * float((projected[:, known].square() / eigenvalues[known]).sum(-1).mean())
 

@@ -94,18 +94,21 @@ def main() -> None:
             found = [each for each in [of_stored_curve(cell)] if each is not None]
         else:
             continue
-        for each in found:
-            print(each, flush=True)
         rows += found
-    table = pd.DataFrame(rows)
+        print(pd.DataFrame(found).to_string(), flush=True)
+        write(pd.DataFrame(rows))  # what there is, in case that the rest is not waited for
+
+
+def write(table: pd.DataFrame) -> None:
+    """Keep the rows."""
     table.insert(list(table).index("at_stop") + 1, "above", table["at_stop"] - table["least"])
     origin = [
         "Where descents of Table 1 stop by mm.balanced_stop, and the reverse KL there, nats per path.",
         "members: paths of the ensemble, which is the only one; for 1, MGDM, there are 128 paths.",
         "above: KL at the stop less its minimum along the descent, which takes the process to know; above_error: its",
         "standard error from the spread over paths. Energies other than acf: curves of results/table1, interpolated.",
-        "Paper's settings and seeds, 1024 points. Made by: "
-        + " ".join(["python tools/balanced_stop.py", *sys.argv[1:]]),
+        "Paper's settings and seeds, 1024 points.",
+        "Made by: " + " ".join(["python tools/balanced_stop.py", *sys.argv[1:]]),
     ]
     store("balanced_stop", table.to_csv(index=False, float_format="%.6g"), origin)
 

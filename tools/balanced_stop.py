@@ -1,15 +1,16 @@
 """Compare where descents of Table 1 stop by themselves with where their divergence is smallest.
 
-`python tools/balanced_stop.py [PATTERN …]` writes results/balanced_stop.csv, some minutes of work:
+`python tools/balanced_stop.py [PATTERN …]` runs the MF–MGDM cells whose keys match one of the patterns, such as
+"*-scatcov-mf"; without any, those of the autocovariance. It writes results/balanced_stop.csv, in which the rows of other
+cells stay:
 
-- the autocovariance cells, from the paper's seeds: MGDM, and single ensembles of 8, 32 and 128 paths;
-- of the other MF–MGDM cells those whose keys match a pattern, such as "*-scatcov-mf": the stop is calculated, and the
-  divergence is that of the stored curve, between whose rows it is interpolated.
+- autocovariance, from the paper's seeds: MGDM, and single ensembles of 8, 32 and 128 paths, some minutes of work for
+  each process;
+- other energies: the stop is calculated, and the divergence is that of the stored curve, interpolated between its rows.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import sys
 import time
 
@@ -18,7 +19,7 @@ import pandas as pd
 import torch
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.companion import TABLE_1, result_store, store
+from mfmgdm_lib.companion import TABLE_1, result_store, select, store, stored
 from mfmgdm_lib.companion.table1 import Cell
 
 ENSEMBLES = (1, 8, 32, 128)
@@ -83,32 +84,34 @@ def row(cell: Cell, stop: mm.BalancedStop, members: int, seconds: float) -> dict
 
 
 def main() -> None:
-    """Run the autocovariance cells, and those others that match."""
-    rows = []
-    for cell in TABLE_1:
-        if cell.model != "mf":
-            continue
+    """Run the cells that match, and keep what there is after each, in case that the rest is not waited for."""
+    for cell in select(tuple(cell for cell in TABLE_1 if cell.model == "mf"), sys.argv[1:] or ["*-acf-mf"]):
         if cell.energy == "acf":
             found = [of_paths(cell, members) for members in ENSEMBLES]
-        elif any(fnmatch.fnmatchcase(cell.key, pattern) for pattern in sys.argv[1:]):
-            found = [each for each in [of_stored_curve(cell)] if each is not None]
         else:
-            continue
-        rows += found
-        print(pd.DataFrame(found).to_string(), flush=True)
-        write(pd.DataFrame(rows))  # what there is, in case that the rest is not waited for
+            found = [each for each in [of_stored_curve(cell)] if each is not None]
+        new = pd.DataFrame(found)
+        print(new.to_string(), flush=True)
+        new.insert(list(new).index("at_stop") + 1, "above", new["at_stop"] - new["least"])
+        keep(new)
 
 
-def write(table: pd.DataFrame) -> None:
-    """Keep the rows."""
-    table.insert(list(table).index("at_stop") + 1, "above", table["at_stop"] - table["least"])
+def keep(new: pd.DataFrame) -> None:
+    """Put the rows of a cell in the place of its former ones."""
+    cell = ["process", "energy"]
+    try:
+        former = stored("balanced_stop")
+        former = former[~former[cell].apply(tuple, axis=1).isin(set(new[cell].apply(tuple, axis=1)))]
+    except FileNotFoundError:
+        former = new[:0]
+    table = pd.concat([former, new]) if len(former) else new
     origin = [
         "Where descents of Table 1 stop by mm.balanced_stop, and the reverse KL there, nats per path.",
         "members: paths of the ensemble, which is the only one; for 1, MGDM, there are 128 paths.",
         "above: KL at the stop less its minimum along the descent, which takes the process to know; above_error: its",
         "standard error from the spread over paths. Energies other than acf: curves of results/table1, interpolated.",
         "Paper's settings and seeds, 1024 points.",
-        "Made by: " + " ".join(["python tools/balanced_stop.py", *sys.argv[1:]]),
+        "Made by: python tools/balanced_stop.py",
     ]
     store("balanced_stop", table.to_csv(index=False, float_format="%.6g"), origin)
 

@@ -1,8 +1,8 @@
 """Compare where descents of Table 1 stop by themselves with where their divergence is smallest.
 
 `python tools/balanced_stop.py [PATTERN …]` runs the MF–MGDM cells whose keys match one of the patterns, such as
-"*-scatcov-mf"; without any, those of the autocovariance. It writes results/balanced_stop.csv, in which the rows of other
-cells stay:
+"*-scatcov-mf"; without any, those of the autocovariance. It writes results/balanced_stop.csv, in which the rows of
+other cells stay:
 
 - autocovariance, from the paper's seeds: MGDM, and single ensembles of 8, 32 and 128 paths, some minutes of work for
   each process;

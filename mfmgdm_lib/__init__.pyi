@@ -19,6 +19,8 @@ from mfmgdm_lib.descents import State as State
 from mfmgdm_lib.divergence import DivergenceTrace as DivergenceTrace
 from mfmgdm_lib.divergence import divergence_run as divergence_run
 from mfmgdm_lib.divergence import reverse_kl_trace as reverse_kl_trace
+from mfmgdm_lib.entropy import EntropyTrace as EntropyTrace
+from mfmgdm_lib.entropy import entropy_bounds as entropy_bounds
 from mfmgdm_lib.flows import ConditionalFlow as ConditionalFlow
 from mfmgdm_lib.flows import FrozenFlow as FrozenFlow
 from mfmgdm_lib.flows import FrozenState as FrozenState
@@ -46,6 +48,9 @@ from mfmgdm_lib.processes import fit_student as fit_student
 from mfmgdm_lib.processes import initial_distribution as initial_distribution
 from mfmgdm_lib.processes import starting_law as starting_law
 from mfmgdm_lib.runs import ResultStore as ResultStore
+from mfmgdm_lib.stopping import BalancedStop as BalancedStop
+from mfmgdm_lib.stopping import balanced_stop as balanced_stop
+from mfmgdm_lib.stopping import paths_for_price as paths_for_price
 from mfmgdm_lib.support import Interval as Interval
 from mfmgdm_lib.support import Move as Move
 from mfmgdm_lib.support import Support as Support

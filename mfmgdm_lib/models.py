@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.flows import FrozenFlow
 from mfmgdm_lib.processes import Independent, Process, WhiteNoise
 from mfmgdm_lib.specification import from_spec, register, spec
+from mfmgdm_lib.stopping import BalancedStop, balanced_stop
 from mfmgdm_lib.support import REAL_LINE, as_support
 from mfmgdm_lib.target import Target
 
@@ -25,17 +28,38 @@ _ENOUGH = 32
 
 @register
 class Model(Descent):
-    """A descent that can be frozen into a flow; it takes the arguments of `Descent`."""
+    """A descent that can stop by itself and be frozen into a flow; it takes the arguments of `Descent`."""
 
-    def freeze(self, x0: Tensor, n_steps: int, start: Process | None = None) -> FrozenFlow:
+    def sample(self, x0: Tensor, n_steps: int | Literal["balanced"], *, max_steps: int = 10_000) -> Tensor:
+        """Return the paths after `n_steps` steps from x0 (N, time): a tensor like x0.
+
+        Args:
+            x0: starting paths, inside the support; their dtype and device are kept.
+            n_steps: number of steps T, or "balanced" for those up to the stop of `balanced_stop`.
+            max_steps: number of steps at most where the descent is to stop by itself; where it has not, it warns.
+
+        Raises:
+            DivergedError: an energy stopped being finite; the error names the step.
+        """
+        return super().sample(x0, n_steps) if n_steps != "balanced" else _stop(self, x0, max_steps).paths
+
+    def freeze(
+        self,
+        x0: Tensor,
+        n_steps: int | Literal["balanced"],
+        start: Process | None = None,
+        *,
+        max_steps: int = 10_000,
+    ) -> FrozenFlow:
         """Run the descent once, and keep the path of its mean mismatch: a normalizing flow of independent paths.
 
         Of MGDM nothing is kept but the model, for there every path has a mismatch of its own.
 
         Args:
             x0: the ensemble (N, time) that the mean is taken over, drawn from `start`.
-            n_steps: number of steps T.
+            n_steps: number of steps T, or "balanced" for those up to the stop of `balanced_stop`.
             start: the law q_0 of `x0`; None stands for `WhiteNoise()`, the paper's start on the real line.
+            max_steps: number of steps at most where the descent is to stop by itself; where it has not, it warns.
 
         Returns:
             The flow; see `FrozenFlow`.
@@ -77,6 +101,8 @@ class Model(Descent):
                 " is kept. Use MFMGDM without an ensemble_size, or MGDM."
             )
         _check_drawn_from(start, first.paths.flatten(1).double())
+        if n_steps == "balanced":
+            n_steps = _stop(self, x0, max_steps).step
         mismatches = None
         if self.ensemble_size != 1:
             rows = [state.mismatch[:1].double().cpu() for state in self.steps(x0, n_steps)]
@@ -91,6 +117,14 @@ class Model(Descent):
             n_steps=n_steps,
             ensemble_size=1 if mismatches is None else len(x0),
         )
+
+
+def _stop(model: Model, x0: Tensor, max_steps: int) -> BalancedStop:
+    """Where the model is to stop; it warns where that was not reached."""
+    stop = balanced_stop(model, x0, max_steps)
+    if not stop.reached:
+        warnings.warn(f"{model!r} {stop.message}; use a larger max_steps.", RuntimeWarning, stacklevel=3)
+    return stop
 
 
 def _check_drawn_from(start: Process, paths: Tensor) -> None:

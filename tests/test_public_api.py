@@ -142,6 +142,8 @@ ORDER = [
         "log_determinants",
         "runs",
         "flows",
+        "entropy",
+        "stopping",
     ),
     *(
         "models",

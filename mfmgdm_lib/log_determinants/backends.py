@@ -30,6 +30,7 @@ __all__ = [
     "Determinants",
     "ProbingBackend",
     "choose_backend",
+    "flattened",
     "log_determinant",
     "step_with_determinant",
 ]
@@ -261,11 +262,17 @@ def step_with_determinant(
     backend: Backend, model: Descent, state: State, rng: Generator | None
 ) -> tuple[Move, StepDeterminant]:
     """Take one step from `state` and get its log-determinant; the backend sees paths laid out flat, (N, d)."""
+    move, determinant = backend.step(*flattened(model, state), rng)
     shape = state.paths.shape
-    if len(shape) == 2:
-        return backend.step(model, state, rng)
-    flat = copy.copy(model)
-    flat.energy = flat_energy(model.energy, shape[1:])
-    move, determinant = backend.step(flat, replace(state, paths=state.paths.flatten(1)), rng)
     moved = None if move.moved is None else move.moved.reshape(shape)
     return Move(move.paths.reshape(shape), moved), determinant
+
+
+def flattened(model: Descent, state: State) -> tuple[Descent, State]:
+    """The same descent of paths laid out flat, (N, d), and where it stands."""
+    shape = state.paths.shape
+    if len(shape) == 2:
+        return model, state
+    flat = copy.copy(model)
+    flat.energy = flat_energy(model.energy, shape[1:])
+    return flat, replace(state, paths=state.paths.flatten(1))

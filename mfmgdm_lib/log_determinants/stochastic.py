@@ -15,10 +15,10 @@ from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._conjugate_gradients import TINY
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.log_determinants.capacitance import Product, dot, estimate_capacitance, restricted
+from mfmgdm_lib.log_determinants.capacitance import Capacitance, Product, dot, estimate_capacitance, restricted
 from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant
 
-__all__ = ["Stochastic"]
+__all__ = ["Stochastic", "moving", "require_generator"]
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,14 @@ class Stochastic:
 
     def step(self, model: Descent, state: State, rng: Generator | None) -> tuple[Move, StepDeterminant]:
         """Take one step from `state`, and estimate its determinant along with it."""
-        rng = _require_generator(rng)
+        rng = require_generator(rng)
         weights = model.rate * state.mismatch
         force, product = model.energy.linearize(state.paths, weights)
         move = model.move(state, force)
-        mask = _mask(state.paths, move.moved)
+        mask = moving(state.paths, move.moved)
         blocks, error, folds = self._blocks(model.energy, state.paths, weights, product, mask, rng)
         members = model.members(len(blocks))
-        wanted = self.coupling_paths or max(4, len(state.paths) // model.energy.dim)
-        joint = estimate_capacitance(model, state, mask, rng, wanted, self.tolerance)
+        joint = self.capacitance(model, state, mask, rng)
         return move, StepDeterminant(
             blocks,
             joint.log_abs,
@@ -85,12 +84,17 @@ class Stochastic:
             math.hypot(float(error.norm()) / len(blocks), joint.mean_error / members),
         )
 
+    def capacitance(self, model: Descent, state: State, mask: Tensor, rng: Generator) -> Capacitance:
+        """Estimate the capacitance of every ensemble alone; `mask` is 1 for each entry that moves, else 0, (N, d)."""
+        wanted = self.coupling_paths or max(4, len(state.paths) // model.energy.dim)
+        return estimate_capacitance(model, state, mask, rng, wanted, self.tolerance)
+
     def uncoupled(
         self, energy: Energy, paths: Tensor, weights: Tensor, moved: Tensor | None = None, rng: Generator | None = None
     ) -> StepDeterminant:
         """Estimate the determinant of each path's own block I − Σ_k w_k H_k, with nothing that couples paths."""
-        rng = _require_generator(rng)
-        product, mask = energy.linearize(paths, weights)[1], _mask(paths, moved)
+        rng = require_generator(rng)
+        product, mask = energy.linearize(paths, weights)[1], moving(paths, moved)
         blocks, error, folds = self._blocks(energy, paths, weights, product, mask, rng)
         zero = torch.zeros_like(blocks)
         return StepDeterminant(blocks, zero, folds, error, zero, float(error.norm()) / len(blocks))
@@ -169,7 +173,8 @@ class _Lanczos:
         return probe
 
 
-def _require_generator(rng: Generator | None) -> Generator:
+def require_generator(rng: Generator | None) -> Generator:
+    """Return `rng`, or say that a seed is missing."""
     if rng is None:
         raise ValueError(
             "seed is None with the stochastic backend; expected a seed, so that the estimate can be had again."
@@ -178,7 +183,7 @@ def _require_generator(rng: Generator | None) -> Generator:
     return rng
 
 
-def _mask(paths: Tensor, moved: Tensor | None) -> Tensor:
+def moving(paths: Tensor, moved: Tensor | None) -> Tensor:
     """1 for each entry that moves, else 0."""
     return torch.ones_like(paths) if moved is None else moved.to(paths)
 

@@ -15,7 +15,10 @@ from mfmgdm_lib import statistics as statistics
 from mfmgdm_lib.descents import Descent as Descent
 from mfmgdm_lib.descents import FlowState as FlowState
 from mfmgdm_lib.descents import GradientFlow as GradientFlow
+from mfmgdm_lib.descents import GuidedState as GuidedState
+from mfmgdm_lib.descents import MomentGuidedDiffusion as MomentGuidedDiffusion
 from mfmgdm_lib.descents import State as State
+from mfmgdm_lib.descents import interpolated_moments as interpolated_moments
 from mfmgdm_lib.divergence import DivergenceTrace as DivergenceTrace
 from mfmgdm_lib.divergence import divergence_run as divergence_run
 from mfmgdm_lib.divergence import reverse_kl_trace as reverse_kl_trace

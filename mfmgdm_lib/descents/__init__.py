@@ -1,7 +1,19 @@
-"""Descents of ensembles of paths by their energy mismatch: in steps, and in the limit of small steps."""
+"""Descents of ensembles of paths by their energy mismatch, in steps and in their limit, and a guided diffusion."""
 
 from mfmgdm_lib.descents.communicator import LOCAL, Communicator
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
+from mfmgdm_lib.descents.moment_guided import GuidedState, MomentGuidedDiffusion, interpolated_moments
 
-__all__ = ["LOCAL", "Communicator", "Descent", "FlowState", "GradientFlow", "Move", "State"]
+__all__ = [
+    "LOCAL",
+    "Communicator",
+    "Descent",
+    "FlowState",
+    "GradientFlow",
+    "GuidedState",
+    "MomentGuidedDiffusion",
+    "Move",
+    "State",
+    "interpolated_moments",
+]

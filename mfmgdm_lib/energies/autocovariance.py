@@ -64,6 +64,10 @@ class Autocovariance(BandedEnergy):
         bands[1, ..., -1] = 0.0
         return bands.movedim(0, -2)
 
+    def laplacian(self, x: Tensor) -> Tensor:
+        """Return ΔΦ, (*, 2): 0 and 2, whatever the path."""
+        return x.new_tensor([0.0, 2.0]).expand(*x.shape[:-1], 2)
+
 
 def lagged_products(x: Tensor, lag: int) -> Tensor:
     """Σ_i x_i x_{i−lag} along the last axis."""

@@ -195,6 +195,18 @@ class Energy(ABC):
         """
         raise TypeError(f"{self!r} has no banded Hessians; expected an energy with a bandwidth. Use linearize.")
 
+    def laplacian(self, x: Tensor) -> Tensor:
+        """Return ΔΦ, the traces of the Hessians: (*, K) for paths (*, time).
+
+        Here from the bands, an energy at a time; override it where a closed form is faster.
+
+        Raises:
+            TypeError: an energy without banded Hessians.
+        """
+        units = torch.eye(self.dim, dtype=x.dtype, device=x.device)
+        bands = (self.hessian_bands(x, unit.expand(*x.shape[:-1], self.dim)) for unit in units)
+        return torch.stack([each[..., 0, :].sum(-1) for each in bands], dim=-1)
+
 
 class BandedEnergy(Energy):
     """An energy whose Hessians are banded, which makes determinants exact in O(d)."""

@@ -137,6 +137,16 @@ class StylizedFacts(BandedEnergy):
             bands[lag, ..., : x.shape[-1] - lag] += 2.0 * (1.0 - lag / (self.sums or 1)) * scaled[..., -1]
         return bands.movedim(0, -2)
 
+    def laplacian(self, x: Tensor) -> Tensor:
+        """Return ΔΦ, (*, K) for paths (*, time): twice what each value is multiplied by, summed and over d."""
+        squares, sizes = x * x, x.new_full(x.shape[:-1], float(x.shape[-1]))
+        sums = [sizes, torch.zeros_like(sizes)]
+        for lag in range(1, self.lags + 1):
+            sums.append(squares[..., lag:].sum(-1) + squares[..., :-lag].sum(-1))
+        sums += [x[..., :-lag].sum(-1) for lag in self._falls]
+        sums += [sizes] if self.sums else []
+        return (2.0 / x.shape[-1]) * torch.stack(sums, dim=-1)
+
     def _curvature(self, x: Tensor, scaled: Tensor) -> Tensor:
         """The diagonal of the Hessian, which is the factor of x_i in the force, too.
 

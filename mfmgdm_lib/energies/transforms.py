@@ -92,6 +92,10 @@ class Linear(Energy):
         """Return the bands of the energy inside with weights Aᵀw."""
         return self.energy.hessian_bands(x, self._pulled(weights))
 
+    def laplacian(self, x: Tensor) -> Tensor:
+        """Return A ΔΦ, (*, K')."""
+        return self.energy.laplacian(x) @ self.matrix.to(x).mT
+
 
 @register
 class Concatenate(Energy):
@@ -168,6 +172,10 @@ class Concatenate(Energy):
             bands = energy.hessian_bands(x, weight)
             total[..., : bands.shape[-2], :] += bands
         return total
+
+    def laplacian(self, x: Tensor) -> Tensor:
+        """Return the Laplacians of all, (*, K)."""
+        return torch.cat([energy.laplacian(x) for energy in self.energies], dim=-1)
 
 
 class FlatEnergy(Energy):

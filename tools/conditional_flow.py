@@ -29,6 +29,7 @@ from mfmgdm_lib.companion.held_out_days import (
     daily_scores,
     gain_columns,
     held_out_series,
+    unseen_days,
     window_means,
 )
 from mfmgdm_lib.processes import ConditionalLaw, fit_volatility
@@ -81,11 +82,11 @@ def scored(folder: Path, name: str, values: Tensor) -> dict[Law, tuple[np.ndarra
 def gains(name: str, values: Tensor, found: dict[Law, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     """A row for each law, with its gains over the references, and of a flow over its base."""
     fitted = values[:N_FITTED]
-    noise = torch.distributions.Normal(fitted.mean(), fitted.std(correction=0)).log_prob(values[N_FITTED:]).numpy()
+    noise = torch.distributions.Normal(fitted.mean(), fitted.std(correction=0)).log_prob(values).numpy()
     rows = []
     for (model, refitted, flow), (scores, _) in found.items():
         row = {"series": name, "model": model, "refitted": refitted, "flow": flow, "days": len(scores)}
-        row |= gain_columns("over white noise", scores - noise)
+        row |= gain_columns("over white noise", scores - noise[-len(scores) :])
         for column, reference in REFERENCES.items():
             row |= gain_columns(column, scores - found[reference][0])
         if flow:
@@ -114,6 +115,9 @@ def main() -> None:
     if names:
         return
     origin = ["Made by: python tools/conditional_flow.py", "Log-densities in nats a day."]
+    days, later = unseen_days(), "S&P 500, 2019 to 2024"
+    series[later] = series["S&P 500 to 2024"]
+    found[later] = {law: (s[-days:], p[-days:]) for law, (s, p) in found["S&P 500 to 2024"].items()}
     table = pd.concat([gains(name, series[name], laws_of) for name, laws_of in found.items()])
     store("held_out_gains", table.to_csv(index=False, float_format="%.5f"), origin)
     first = found["S&P 500"]

@@ -25,7 +25,10 @@ __all__ = [
     "daily_scores",
     "gain_columns",
     "held_out_series",
+    "law_names",
+    "unseen_days",
     "window_means",
+    "with_errors",
 ]
 
 N_FITTED = 2500
@@ -52,7 +55,7 @@ def held_out_series() -> dict[str, Tensor]:
             ("WTI", "wti", "DCOILWTICO"),
         )
     }
-    found["S&P 500 to 2024"] = data.returns(data.fetch("yahoo", "^GSPC").loc["1999":])
+    found["S&P 500 to 2024"] = data.returns(_gspc())
     for name, source, identifier in (
         ("US 5Y", "fred", "DGS5"),
         ("US 10Y", "fred", "DGS10"),
@@ -61,6 +64,15 @@ def held_out_series() -> dict[str, Tensor]:
     ):
         found[name] = data.returns(data.fetch(source, identifier).loc["2000":], "difference")
     return {name: torch.tensor(series.to_numpy()) for name, series in found.items()}
+
+
+def unseen_days() -> int:
+    """Days of `S&P 500 to 2024` from 2019 on, which no design of a flow had been tried on."""
+    return len(_gspc().loc["2019":])
+
+
+def _gspc() -> pd.Series:
+    return data.fetch("yahoo", "^GSPC").loc["1999":]
 
 
 def _of_arch(module: str, column: str) -> pd.Series:

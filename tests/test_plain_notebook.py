@@ -60,6 +60,16 @@ def rewritten(plain: ModuleType, source: str, **values: str) -> str:
     return "\n".join(cell.source for cell in notebook.cells[:-1])
 
 
+def test_figures_are_left_to_be_drawn(plain: ModuleType) -> None:
+    cell = nbformat.v4.new_code_cell("figure")
+    shown = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure>"}
+    cell.outputs = [nbformat.v4.new_output("display_data", shown), nbformat.v4.new_output("stream", text="0.09")]
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    plain.plain_notebook(notebook, Book(plain), MACROS)
+    assert notebook.cells[0].outputs[0].data == {"text/plain": "The figure is drawn when this cell is run."}
+    assert notebook.cells[0].outputs[1].text == "0.09"
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

@@ -7,14 +7,11 @@ these only the book knows: it says so as `References`.
 from __future__ import annotations
 
 import ast
-import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import nbformat
-
-from mfmgdm_lib.plotting.widths import part_widths
 
 __all__ = ["Place", "References", "Work", "plain_notebook"]
 
@@ -98,7 +95,7 @@ def plain_notebook(notebook: nbformat.NotebookNode, references: References, macr
             continue
         cells.append(cell)
         if cell.cell_type == "code":
-            cell.outputs = [_of_one_width(output) for output in cell.outputs if not _is_hidden(output)]
+            cell.outputs = [_without_picture(output) for output in cell.outputs if not _is_hidden(output)]
         if caption := writer.caption(cell.metadata.get("mystnb", {}).get("figure", {})):
             cells.append(_markdown(f"{cell['id']}-caption"[-64:], caption))
     notebook.cells = cells
@@ -120,11 +117,10 @@ def _is_hidden(output: Mapping[str, Any]) -> bool:
     return bool(kinds) and all(kind.startswith(_HIDDEN) for kind in kinds)
 
 
-def _of_one_width(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Leave out a figure's second image, for narrow screens, which Jupyter does not show."""
+def _without_picture(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Leave out a figure, which the site has on the page already: twice, they would be a seventh of its weight."""
     if "image/png" in output.get("data", {}):
-        wide, _ = part_widths(base64.b64decode(output["data"]["image/png"]))
-        output["data"]["image/png"] = base64.b64encode(wide).decode()
+        output["data"] = {"text/plain": "The figure is drawn when this cell is run."}
     return output
 
 

@@ -270,7 +270,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "held_out_gains": lambda: figures.held_out_gains(SOME_GAINS),
     "held_out_windows": lambda: figures.held_out_windows(
-        pd.DataFrame([[0.1, 0.2], [0.0, 0.1]], index=["flow of GARCH–t", "GARCH–t"]), ["Jan 2009", "Jan 2010"]
+        pd.DataFrame([[0.1, 0.2], [0.0, 0.1]], index=["flow of GARCH–t", "GARCH–t"]),
+        pd.to_datetime(["2009-01-02", "2010-01-04"]),
     ),
     "flow_gains": lambda: figures.flow_gains(SOME_GAINS[SOME_GAINS["flow"]]),
     "held_out_histograms": lambda: figures.held_out_histograms(

@@ -47,12 +47,12 @@ def held_out_gains(table: pd.DataFrame, column: str = "over AR-GARCH-t") -> Figu
 
 
 @styled
-def held_out_windows(windows: pd.DataFrame, dates: list[str]) -> Figure:
+def held_out_windows(windows: pd.DataFrame, begins: pd.DatetimeIndex) -> Figure:
     """Mean gains of laws, window by window.
 
     Args:
         windows: a row for each law, by its name, and a column for each window; those of flows begin with "flow".
-        dates: the year and month in which each window begins.
+        begins: the day on which each window begins.
     """
     figure, (axis,) = subplots(1, 1, height=3.2)
     styles = [("-", "o"), ("--", "s"), (":", "^"), ("-.", "D")]
@@ -60,7 +60,7 @@ def held_out_windows(windows: pd.DataFrame, dates: list[str]) -> Figure:
         colour = FROZEN if str(name).startswith("flow") else COLOURS["true"]
         axis.plot(range(len(row)), row, color=colour, ls=line, marker=marker, ms=4, lw=1.2, label=str(name))
     axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
-    axis.set_xticks(range(len(dates)), dates, rotation=35, ha="right")
+    axis.set_xticks(range(len(begins)), begins.strftime("%b %Y"), rotation=35, ha="right")
     axis.set(xlabel="window of 256 days from", ylabel="nats per day over AR–GARCH-t")
     legend_below(figure, axis.get_legend_handles_labels()[0])
     return figure

@@ -2,6 +2,7 @@
 
 from mfmgdm_lib import backtests as backtests
 from mfmgdm_lib import companion as companion
+from mfmgdm_lib import coverage as coverage
 from mfmgdm_lib import data as data
 from mfmgdm_lib import distributed as distributed
 from mfmgdm_lib import energies as energies

@@ -19,7 +19,7 @@ from mfmgdm_lib.processes.conditional import ConditionalLaw
 from mfmgdm_lib.report import series_warnings
 from mfmgdm_lib.risk import risk_ahead
 
-__all__ = ["Forecast", "HeldOut", "forecast", "hold_out"]
+__all__ = ["Backtest", "Forecast", "forecast", "hold_out"]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SHARES = (0.95, 0.99)
@@ -52,7 +52,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class Backtest:
     """Back-tests over the last days of a series of a law that was fitted to the days before.
 
     Attributes:
@@ -132,7 +132,7 @@ def _dates_ahead(observed: pd.Series | None, horizon: int) -> pd.DatetimeIndex |
 
 def hold_out(
     series: Any, days: int = 1000, seed: Seed = 0, *, base: str = "argarch-t", law: ConditionalLaw | None = None
-) -> HeldOut:
+) -> Backtest:
     """Back-test the law of `forecast` over the last days of a series, fitted to the days before, beside its base model.
 
     Args:
@@ -156,4 +156,4 @@ def hold_out(
     if len(laws) > 1:
         gains = compare_backtests(*forecasts.values(), seed=seed)[["gain", "standard error"]]
         tables[f"gain over {base}"] = gains.rename(columns={"gain": "value"}, index="{}, mean".format)
-    return HeldOut(pd.concat(tables, names=["law", "statistic"]), forecasts)
+    return Backtest(pd.concat(tables, names=["law", "statistic"]), forecasts)

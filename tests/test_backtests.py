@@ -19,13 +19,11 @@ from mfmgdm_lib.backtests import (
     backtest,
     backtest_table,
     compare_backtests,
-    conditional_coverage,
     daily_forecasts,
-    independence,
     mean_gain,
     shortfall_test,
-    unconditional_coverage,
 )
+from mfmgdm_lib.coverage import conditional_coverage, independence, unconditional_coverage
 from mfmgdm_lib.plotting import backtest_figure
 from mfmgdm_lib.plotting.widths import narrow_screen
 from mfmgdm_lib.processes.conditional import ConditionalLaw

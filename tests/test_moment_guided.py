@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.companion.closed_forms import gaussian_law, guided_limit, maximum_entropy_variances
+from mfmgdm_lib.companion.closed_forms import gaussian_law
+from mfmgdm_lib.companion.guided_diffusion import guided_limit, maximum_entropy_variances
 from mfmgdm_lib.descents.moment_guided import mean_laplacian
 from mfmgdm_lib.energies import Autocovariance, Concatenate, Energy, Linear, StylizedFacts
 

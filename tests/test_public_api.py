@@ -150,6 +150,7 @@ ORDER = [
         "divergence",
         "statistics",
         "risk",
+        "coverage",
         "backtests",
         "report",
         "joint_report",

@@ -23,12 +23,8 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion import MarketExperiment, store
-from mfmgdm_lib.companion.closed_forms import (
-    gaussian_law,
-    guided_limit,
-    maximum_entropy_variances,
-    mean_field_limit,
-)
+from mfmgdm_lib.companion.closed_forms import gaussian_law, mean_field_limit
+from mfmgdm_lib.companion.guided_diffusion import guided_limit, maximum_entropy_variances
 
 LENGTH, SEED, NOISE_SEED = 1024, (2, 12345), (6, 12345)
 WHITE = mm.processes.WhiteNoise()

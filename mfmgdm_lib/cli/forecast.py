@@ -31,7 +31,7 @@ from mfmgdm_lib.cli.reading import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mfmgdm_lib.forecasting import Forecast, HeldOut
+    from mfmgdm_lib.forecasting import Backtest, Forecast
 
 __all__ = ["forecast"]
 
@@ -173,7 +173,7 @@ def _write(
     click.echo(f"The law: {made.law}")
 
 
-def _write_backtest(made: Forecast, held_out: HeldOut, file: Path | None, plot: Path | None, force: bool) -> None:
+def _write_backtest(made: Forecast, held_out: Backtest, file: Path | None, plot: Path | None, force: bool) -> None:
     """Print the back-tests, and write them and their figure."""
     from mfmgdm_lib.io.files import save_figure, save_table
     from mfmgdm_lib.io.paths import provenance

@@ -13,19 +13,16 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib._deprecated import renamed
-from mfmgdm_lib.descents import Descent, MomentGuidedDiffusion
+from mfmgdm_lib.descents import Descent
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.processes import AR, Process, WhiteNoise
 
 __all__ = [
     "EnsembleLaw",
-    "GuidedLimit",
     "LinearEnergy",
     "MeanFieldLimit",
     "gaussian_law",
-    "guided_limit",
     "linear_descent",
-    "maximum_entropy_variances",
     "mean_field_limit",
 ]
 
@@ -49,7 +46,7 @@ def gaussian_law(process: AR | WhiteNoise, length: int) -> MultivariateNormal:
     return MultivariateNormal(mean, torch.from_numpy(scipy.linalg.toeplitz(column)))
 
 
-def _check_white(start: Process) -> None:
+def check_white(start: Process) -> None:
     if not isinstance(start, WhiteNoise):
         raise TypeError(f"start is {start!r}; expected WhiteNoise, so that every law is Gaussian. Start from one.")
 
@@ -161,7 +158,7 @@ def linear_descent(model: Descent, start: WhiteNoise, *, n_steps: int, members: 
     """
     check_positive_int("n_steps", n_steps, minimum=0)
     check_positive_int("members", members)
-    _check_white(start)
+    check_white(start)
     if not isinstance(model.energy, LinearEnergy):
         raise TypeError(
             f"model descends by {model.energy!r}; expected a LinearEnergy, whose laws stay Gaussian. Use one."
@@ -215,7 +212,7 @@ class MeanFieldLimit:
 
     def reverse_kl(self, law: MultivariateNormal) -> np.ndarray:
         """Divergence of each law from a `law` on R^d with mean 0, nats, (T + 1,): exact, O(d) for each step."""
-        return _divergence((self.start.stddev * self.scales).square(), self.basis, law)
+        return divergences((self.start.stddev * self.scales).square(), self.basis, law)
 
 
 @renamed(initial="start")
@@ -243,10 +240,10 @@ def mean_field_limit(model: Descent, start: WhiteNoise, *, n_steps: int, length:
         0.0225
     """
     check_positive_int("n_steps", n_steps, minimum=0)
-    _check_white(start)
+    check_white(start)
     if start.mean != 0.0:
         raise ValueError(f"start is {start!r}; expected a law with mean 0. Centre the process first.")
-    bends, basis = _quadratic_forms(model.energy, length)
+    bends, basis = quadratic_forms(model.energy, length)
     scale, scales, means = basis.new_ones(length), [], []
     for _ in range(n_steps + 1):
         scales.append(scale)
@@ -255,129 +252,7 @@ def mean_field_limit(model: Descent, start: WhiteNoise, *, n_steps: int, length:
     return MeanFieldLimit(torch.stack(scales), basis, torch.stack(means), start)
 
 
-@dataclass(frozen=True)
-class GuidedLimit:
-    """The law of a path of infinitely many that a moment guided diffusion leads by quadratic energies.
-
-    Attributes:
-        variances: of each direction, (T + 1, d).
-        basis: the directions, one in each column, (d, d).
-        mean_energy: E Φ(x_t), (T + 1, K).
-        entropy_gain: the estimate of the entropy gained since the start, nats, (T + 1,).
-    """
-
-    variances: Tensor
-    basis: Tensor
-    mean_energy: Tensor
-    entropy_gain: Tensor
-
-    @property
-    def entropy(self) -> Tensor:
-        """Differential entropy of a path, nats, (T + 1,)."""
-        return 0.5 * (2.0 * math.pi * math.e * self.variances).log().sum(-1)
-
-    def reverse_kl(self, law: MultivariateNormal) -> np.ndarray:
-        """Divergence of each law from a `law` on R^d with mean 0, nats, (T + 1,)."""
-        return _divergence(self.variances, self.basis, law)
-
-
-def guided_limit(model: MomentGuidedDiffusion, start: WhiteNoise, *, n_steps: int, length: int) -> GuidedLimit:
-    r"""Follow the limit of a moment guided diffusion for ensembles of infinitely many paths, exactly.
-
-    For Φ_k(x) = ½ xᵀH_k x with eigenvalues b_k in shared directions, whose variances are λ, the moves of a step are
-    linear maps and the noise adds 2hσ² after the first. All means are sums: the mean energy ½ b·λ,
-    G_kl = Σ_j b_kj b_lj λ_j and the mean Laplacian Σ_j b_kj.
-
-    Args:
-        model: a diffusion by quadratic forms that commute, such as `Autocovariance`.
-        start: the law of the starting paths, with mean 0.
-        n_steps: number of steps T.
-        length: points d of each path. O(d³) once, then O(d) for each step.
-
-    Raises:
-        ValueError: an energy that is not made of such forms.
-
-    Example:
-        >>> import mfmgdm_lib as mm
-        >>> experiment = mm.companion.AR_ILLUSTRATION
-        >>> guided = mm.MomentGuidedDiffusion(experiment.energy, experiment.target, volatility=4.0)
-        >>> limit = guided_limit(guided, experiment.start, n_steps=200, length=1024)
-        >>> float(limit.reverse_kl(gaussian_law(experiment.process, 1024))[-1]) < 0.02
-        True
-    """
-    _check_white(start)
-    bends, basis = _quadratic_forms(model.energy, length)
-
-    def mean_energy(spread: Tensor) -> Tensor:
-        return 0.5 * bends @ spread
-
-    def solve(spread: Tensor, values: Tensor) -> Tensor:
-        return torch.linalg.solve((bends * spread) @ bends.T, values)
-
-    spread = bends.new_full((length,), start.stddev**2)
-    spreads, gains, change = [spread], [0.0], (model.target.mean - mean_energy(spread)) / n_steps
-    for step in range(1, n_steps + 1):
-        before = spreads[-1]
-        spread = (1.0 + solve(before, change) @ bends).square() * before + 2.0 * model.volatility**2 / n_steps
-        aim = mean_energy(spreads[0]) + step * change
-        for _ in range(model.corrections):
-            spread = (1.0 + solve(spread, aim - mean_energy(spread)) @ bends).square() * spread
-        multipliers = solve(before, bends.sum(-1)) + solve(spread, bends.sum(-1))
-        gains.append(gains[-1] + 0.5 * float(multipliers @ (mean_energy(spread) - mean_energy(before))))
-        spreads.append(spread)
-    variances = torch.stack(spreads)
-    return GuidedLimit(variances, basis, 0.5 * variances @ bends.T, torch.tensor(gains, dtype=torch.float64))
-
-
-def maximum_entropy_variances(energy: Energy, mean_energy: Tensor, length: int) -> Tensor:
-    """Variances, (d,), of the Gaussian law of largest entropy with these mean energies, in the directions of the H_k.
-
-    Its density is that of exp(−Σ_k θ_k Φ_k), so that the variances are 1 / Σ_k θ_k b_k: θ minimises a convex function,
-    here by Newton's method from white noise.
-
-    Args:
-        energy: quadratic forms that commute, such as `Autocovariance`.
-        mean_energy: what they are to be on average, (K,).
-        length: points d of a path.
-
-    Raises:
-        ValueError: no Gaussian law has such mean energies.
-
-    Example:
-        >>> from mfmgdm_lib.energies import Autocovariance
-        >>> variances = maximum_entropy_variances(Autocovariance(), torch.tensor([0.0, 4.0]), 8)
-        >>> variances.numpy().round(6).tolist()
-        [4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0]
-    """
-    bends, _ = _quadratic_forms(energy, length)
-    wanted = mean_energy.double()
-
-    def dual(theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        precision = torch.from_numpy(theta) @ bends
-        if not (precision > 0.0).all():
-            return math.inf, np.full(len(theta), math.nan), np.eye(len(theta))
-        value = wanted @ torch.from_numpy(theta) - 0.5 * precision.log().sum()
-        slope = wanted - 0.5 * bends @ (1.0 / precision)
-        return float(value), slope.numpy(), (0.5 * (bends / precision.square()) @ bends.T).numpy()
-
-    spread = bends.new_full((length,), 1.0)
-    theta = torch.linalg.lstsq(bends.T, 1.0 / spread[:, None]).solution[:, 0].numpy()
-    value, slope, curvature = dual(theta)
-    for _ in range(100):
-        move, part = np.linalg.lstsq(curvature, slope)[0], 1.0
-        while (tried := dual(theta - part * move))[0] > value and part > 1e-12:
-            part *= 0.5
-        theta, (value, slope, curvature) = theta - part * move, tried
-        if not math.isfinite(value):
-            break
-        if np.abs(slope).max() < 1e-12 * float(wanted.abs().max()):
-            return 1.0 / (torch.from_numpy(theta) @ bends)
-    raise ValueError(
-        f"mean_energy is {mean_energy.tolist()}; expected values that some Gaussian law has. Use those of a process."
-    )
-
-
-def _divergence(variances: Tensor, basis: Tensor, law: MultivariateNormal) -> np.ndarray:
+def divergences(variances: Tensor, basis: Tensor, law: MultivariateNormal) -> np.ndarray:
     """Divergence from a law with mean 0 of those with such variances (T + 1, d) along a basis, nats, (T + 1,)."""
     root = torch.linalg.solve_triangular(law.scale_tril, basis, upper=False)
     spread = variances @ root.square().sum(0)
@@ -385,7 +260,7 @@ def _divergence(variances: Tensor, basis: Tensor, law: MultivariateNormal) -> np
     return (0.5 * (spread - variances.shape[-1] + log_det)).numpy()
 
 
-def _quadratic_forms(energy: Energy, length: int) -> tuple[Tensor, Tensor]:
+def quadratic_forms(energy: Energy, length: int) -> tuple[Tensor, Tensor]:
     """Eigenvalues (K, d) and shared eigenvectors (d, d) of the H_k of an energy that is Φ_k(x) = ½ xᵀH_k x."""
     hessians = torch.func.jacrev(torch.func.jacrev(energy))(torch.zeros(length, dtype=torch.float64))
     weights = torch.linspace(

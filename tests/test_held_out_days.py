@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
-from mfmgdm_lib.companion import held_out_days
+from mfmgdm_lib.companion import held_out_days, stored
 from mfmgdm_lib.companion.held_out_days import N_FITTED, WINDOW, daily_scores, gain_columns, law_names, with_errors
 from mfmgdm_lib.processes import VolatilityModel
 
@@ -64,3 +66,12 @@ def test_laws_are_named_and_numbers_spelled() -> None:
 
 def test_models_compared_are_those_with_an_autoregressive_mean() -> None:
     assert len(held_out_days.BASES) == 12 and all(model.startswith("ar") for model in held_out_days.BASES)
+
+
+def test_the_readme_tells_the_gains_that_are_stored() -> None:
+    gains = stored("held_out_gains").set_index(["series", "model", "refitted", "flow"])
+    texts = with_errors(gains, ["over APARCH-skewt", "over base"])
+    row = texts.loc[("S&P 500", "araparch-skewt", True, True)]
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    for text in row:
+        assert text.removeprefix("+") in readme

@@ -119,7 +119,7 @@ def main() -> None:
     series[later] = series["S&P 500 to 2024"]
     found[later] = {law: (s[-days:], p[-days:]) for law, (s, p) in found["S&P 500 to 2024"].items()}
     table = pd.concat([gains(name, series[name], laws_of) for name, laws_of in found.items()])
-    store("held_out_gains", table.to_csv(index=False, float_format="%.5f"), origin)
+    store("held_out_gains", table.to_csv(index=False, float_format="%.7f"), origin)
     first = found["S&P 500"]
     reference = first[DEFAULT, False, False][0]
     windows = pd.DataFrame({law: window_means(scores - reference) for law, (scores, _) in first.items()}).T

@@ -1,0 +1,329 @@
+"""Rules that stop a descent without its process: what they look at, recorded once for each descent, and the rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mfmgdm_lib._threads import one_thread
+from mfmgdm_lib.companion.table1 import Cell
+from mfmgdm_lib.descents.descent import State
+from mfmgdm_lib.models import Model
+from mfmgdm_lib.stopping import balanced_stop
+
+__all__ = ["RULES", "DescentRecord", "SampleTerms", "record_descent", "sample_terms", "stops", "within_tolerance"]
+
+NATS, SHARE = 0.15, 0.05
+"""What a stop may lose: this many nats, or this share of what the descent gains up to its minimum."""
+
+
+def within_tolerance(table: pd.DataFrame) -> pd.Series:
+    """Whether `above`, the KL at the stop less its minimum, is at most 0.15 nats or 5 % of `gained`."""
+    return pd.Series(table["above"] <= np.maximum(NATS, SHARE * table["gained"]))
+
+
+@dataclass(frozen=True)
+class DescentRecord:
+    """What rules may look at, of one descent.
+
+    Attributes:
+        mismatch: mean over all paths of Φ − α, (T + 1, K).
+        covariance: of the energies of single paths, (T + 1, K, K).
+        loss: mean of L, (T + 1,).
+        price: −log|det C| / N of each step, nats per path, (T,), interpolated where it was not calculated.
+        price_error: its standard error, (T,); 0 from exact backends.
+        stop: where `mm.balanced_stop` stops; `n_steps` where it never does.
+        reached: whether it does.
+        total_price: of the steps up to the stop, nats per path.
+        undecided: steps whose price and gain differ by less than the error of the price.
+        least_moved: smallest share of the entries that a step up to the stop moves.
+        most_folded: largest share of the ensembles that one of them folds.
+        seconds: that `mm.balanced_stop` took.
+        n_paths: paths in all.
+        members: paths of each ensemble.
+        n_steps: of the whole descent. The record has T of them: all, or those that `mm.balanced_stop` took.
+    """
+
+    mismatch: np.ndarray
+    covariance: np.ndarray
+    loss: np.ndarray
+    price: np.ndarray
+    price_error: np.ndarray
+    stop: int
+    reached: bool
+    total_price: float
+    undecided: int
+    least_moved: float
+    most_folded: float
+    seconds: float
+    n_paths: int
+    members: int
+    n_steps: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether the record goes to the end of the descent."""
+        return len(self.price) == self.n_steps
+
+    def save(self, file: Path) -> None:
+        """Write it to an npz file."""
+        np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, file: Path) -> DescentRecord:
+        """Read it back."""
+        with np.load(file) as data:
+            found = {name: data[name] for name in data.files}
+        return cls(**{name: value if value.ndim else value.item() for name, value in found.items()})
+
+
+class _Watched(Model):
+    """A descent that writes down what rules look at."""
+
+    rows: dict[int, tuple[np.ndarray, np.ndarray, float]]
+
+    @classmethod
+    def of(cls, model: Model) -> _Watched:
+        """The same descent, watched."""
+        size, support = model.ensemble_size, model.support
+        watched = cls(model.energy, model.target, model.step_size, ensemble_size=size, support=support)
+        watched.rows = {}
+        return watched
+
+    def evaluate(self, paths: Tensor, step: int = 0) -> State:
+        """As `Descent`; the first visit of a step is written down."""
+        state = super().evaluate(paths, step)
+        if step not in self.rows:
+            energies = state.energies.double().numpy()
+            spread = np.cov(energies.T).reshape(energies.shape[1], -1)
+            self.rows[step] = energies.mean(0) - self.target.mean.numpy(), spread, float(state.loss.double().mean())
+        return state
+
+
+def record_descent(model: Model, x0: Tensor, n_steps: int, *, to_end: bool = True, every: int = 5) -> DescentRecord:
+    """Record a descent up to the stop of `balanced_stop`, and from there to its end.
+
+    Args:
+        model: MGDM or MF–MGDM, all of whose paths are in one ensemble or each by itself.
+        x0: starting paths, (N, time).
+        n_steps: steps to the end.
+        to_end: whether to go on behind the stop, without which the record ends there.
+        every: distance of the steps behind the stop whose price is calculated.
+    """
+    watched, began = _Watched.of(model), time.perf_counter()
+    stop = balanced_stop(watched, x0, n_steps)
+    seconds, taken = time.perf_counter() - began, len(stop.price)
+    steps, prices, errors = list(range(taken)), list(stop.price), list(stop.price_error)
+    if to_end and taken < n_steps:
+        with one_thread():
+            for state in watched.steps(stop.paths, n_steps - stop.step, start=stop.step):
+                if taken <= state.step < n_steps and (state.step % every == 0 or state.step == n_steps - 1):
+                    one = balanced_stop(model, state.paths, 1, seed=state.step)
+                    steps.append(state.step)
+                    prices.append(float(one.price[0]))
+                    errors.append(float(one.price_error[0]))
+    mean, spread, loss = (np.array(column) for column in zip(*watched.rows.values(), strict=True))
+    known, wanted = np.isfinite(errors), np.arange(len(mean) - 1)
+    return DescentRecord(
+        mismatch=mean,
+        covariance=spread.astype(np.float32),
+        loss=loss,
+        price=np.interp(wanted, steps, prices),
+        price_error=np.interp(wanted, np.array(steps)[known], np.array(errors)[known]),
+        stop=stop.step,
+        reached=stop.reached,
+        total_price=stop.total_price,
+        undecided=stop.undecided,
+        least_moved=float(stop.moved.min()),
+        most_folded=float(np.nanmax(stop.folded)),
+        seconds=seconds,
+        n_paths=len(x0),
+        members=stop.members,
+        n_steps=n_steps,
+    )
+
+
+# --- what a sample of the process adds --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SampleTerms:
+    """What the rules that use a sample of the process take from it.
+
+    Attributes:
+        covariance: of the energies of its paths, (K, K).
+        weights: θ of the law exp(−θᵀΦ) that fits it best by score matching, (K,).
+    """
+
+    covariance: np.ndarray
+    weights: np.ndarray
+
+    def save(self, file: Path) -> None:
+        """Write it to an npz file."""
+        np.savez(file, covariance=self.covariance, weights=self.weights)
+
+    @classmethod
+    def load(cls, file: Path) -> SampleTerms:
+        """Read it back."""
+        with np.load(file) as data:
+            return cls(data["covariance"], data["weights"])
+
+
+def sample_terms(cell: Cell, n_paths: int = 512, matched: int = 64, seed: tuple[int, ...] = (5, 12345)) -> SampleTerms:
+    r"""Take from `n_paths` paths of a cell's process what rules with a sample use; `matched` of them fit θ.
+
+    Score matching (Hyvärinen 2005; on the half-line with the weights h(x) = x, Hyvärinen 2007) needs no normalisation:
+
+    .. math:: \theta = \Bigl(E \sum_i h_i \partial_i \Phi \partial_i \Phi^\top\Bigr)^{-1}
+                       E \sum_i (h_i \partial_{ii} \Phi + h_i' \partial_i \Phi).
+
+    Diagonals of Hessians are estimated with one random sign for each entry (Hutchinson 1989).
+    """
+    experiment = cell.experiment()
+    energy, process = experiment.energy, experiment.process
+    rng = np.random.default_rng(seed)
+    paths = process.sample(n_paths, cell.length, rng).to(getattr(torch, cell.dtype))
+    energies = torch.cat([energy(batch) for batch in paths.split(128)]).double()
+    few = paths[:matched]
+    on_line = bool((few < 0).any())
+    h, slope = (torch.ones_like(few), 0.0) if on_line else (few, 1.0)
+    rows, curvatures = [], []
+    for k in range(energy.dim):
+        force, product = energy.linearize(few, torch.eye(energy.dim).to(few)[k].expand(matched, -1))
+        signs = torch.from_numpy(rng.choice([-1.0, 1.0], tuple(few.shape))).to(few)
+        curvatures.append(float((slope * force + h * signs * product(signs)).double().sum(-1).mean()))
+        rows.append(force.double())
+    jacobian = torch.stack(rows, 1)
+    gram = torch.einsum("nkt,nt,njt->kj", jacobian, h.double(), jacobian).numpy() / matched
+    scale = np.sqrt(gram.diagonal())
+    weights = np.linalg.lstsq(gram / np.outer(scale, scale), np.array(curvatures) / scale, rcond=None)[0] / scale
+    return SampleTerms(np.cov(energies.numpy().T).reshape(energy.dim, -1), weights)
+
+
+# --- the rules --------------------------------------------------------------------------------------------------------
+
+
+def _quadratic(mismatch: np.ndarray, covariance: np.ndarray) -> float:
+    """½ r̄ᵀ Σ⁻¹ r̄, nats."""
+    scale = np.sqrt(covariance.diagonal())
+    scaled = mismatch / scale
+    return float(
+        0.5 * scaled @ np.linalg.pinv(covariance / np.outer(scale, scale), rcond=1e-6, hermitian=True) @ scaled
+    )
+
+
+def _log_det(covariance: np.ndarray) -> float:
+    return float(np.linalg.slogdet(covariance)[1])
+
+
+def _spread(record: DescentRecord, t: int) -> np.ndarray:
+    """Σ_Φ at step t; that of the start where every path is by itself, for there the spread shrinks."""
+    return np.asarray(record.covariance[0 if record.members == 1 else t], dtype=float)
+
+
+def _gains(record: DescentRecord, spread_of: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Falls of ½ r̄ᵀ Σ⁻¹ r̄ in each step, by one and the same Σ at both ends of it, (T,)."""
+    found = np.empty(len(record.price))
+    for t in range(len(found)):
+        spread = spread_of(t)
+        found[t] = _quadratic(record.mismatch[t], spread) - _quadratic(record.mismatch[t + 1], spread)
+    return found
+
+
+def _falls(record: DescentRecord, cost: Callable[[int], float]) -> np.ndarray:
+    """Falls of a cost that is known at each step, (T,)."""
+    return -np.diff([cost(t) for t in range(len(record.mismatch))])
+
+
+def _of_the_library(record: DescentRecord, _: SampleTerms) -> np.ndarray:
+    return _falls(record, lambda t: _quadratic(record.mismatch[t], _spread(record, t)))
+
+
+def _same_spread(record: DescentRecord, _: SampleTerms) -> np.ndarray:
+    return _gains(record, lambda t: _spread(record, t))
+
+
+def _pooled(record: DescentRecord, _: SampleTerms) -> np.ndarray:
+    total = np.cumsum(record.covariance.astype(float), 0)
+    return _gains(record, lambda t: total[t] / (t + 1))
+
+
+def _one_by_one(record: DescentRecord, _: SampleTerms) -> np.ndarray:
+    return _falls(record, lambda t: _quadratic(record.mismatch[t], np.diag(_spread(record, t).diagonal())))
+
+
+def _shrunk(record: DescentRecord, _: SampleTerms) -> np.ndarray:
+    def half_way(t: int) -> np.ndarray:
+        spread = _spread(record, t)
+        return 0.5 * (spread + np.diag(spread.diagonal()))
+
+    return _falls(record, lambda t: _quadratic(record.mismatch[t], half_way(t)))
+
+
+def _with_volume(record: DescentRecord, _: SampleTerms) -> np.ndarray:
+    def cost(t: int) -> float:
+        return _quadratic(record.mismatch[t], _spread(record, t)) - 0.5 * _log_det(record.covariance[t].astype(float))
+
+    return _falls(record, cost)
+
+
+def _known_spread(record: DescentRecord, sample: SampleTerms) -> np.ndarray:
+    return _gains(record, lambda _: sample.covariance)
+
+
+def _whole_gaussian(record: DescentRecord, sample: SampleTerms) -> np.ndarray:
+    inverse = np.linalg.inv(sample.covariance)
+
+    def cost(t: int) -> float:
+        spread = record.covariance[t].astype(float)
+        return _quadratic(record.mismatch[t], sample.covariance) + 0.5 * (np.trace(inverse @ spread) - _log_det(spread))
+
+    return _falls(record, cost)
+
+
+GAINS: dict[str, Callable[[DescentRecord, SampleTerms], np.ndarray]] = {
+    "as it is": _of_the_library,
+    "one Σ for both ends of a step": _same_spread,
+    "Σ pooled over the steps": _pooled,
+    "energies one by one": _one_by_one,
+    "Σ half shrunk to its diagonal": _shrunk,
+    "entropy of the energies added": _with_volume,
+    "Σ of a sample": _known_spread,
+    "whole Gaussian KL with a sample": _whole_gaussian,
+}
+"""What a step gains by each rule that weighs it against the price, (T,)."""
+
+RULES = (*GAINS, "all entropy that is lost as the price", "V below K / 2N", "law fitted to a sample")
+"""All rules by name: the last two know no price."""
+
+
+def stops(record: DescentRecord, sample: SampleTerms, entropy: np.ndarray) -> dict[str, int]:
+    """Where each rule stops, by name; at the end where it never does.
+
+    Args:
+        record: of a whole descent.
+        sample: of the process.
+        entropy: of the law along the descent, nats per path, (T + 1,).
+    """
+    error = pd.Series(record.price_error).ewm(alpha=1 / 8, adjust=False).mean().to_numpy()
+    gains = {name: gains_of(record, sample) for name, gains_of in GAINS.items()}
+    found = {name: _first_of_five(record.price - gain > error) for name, gain in gains.items()}
+    found["all entropy that is lost as the price"] = _first_of_five(-np.diff(entropy) > gains["as it is"])
+    cost = np.array([_quadratic(r, _spread(record, t)) for t, r in enumerate(record.mismatch)])
+    small = cost < record.mismatch.shape[1] / (2 * (record.members if record.members > 1 else record.n_paths))
+    found["V below K / 2N"] = int(small.argmax()) if small.any() else len(cost) - 1
+    found["law fitted to a sample"] = int((record.mismatch @ sample.weights - entropy).argmin())
+    return found
+
+
+def _first_of_five(counts: np.ndarray) -> int:
+    """First of five steps in a row that count; their number where there are none."""
+    runs = np.convolve(counts, np.ones(5), "valid") == 5
+    return int(runs.argmax()) if runs.any() else len(counts)

@@ -1,13 +1,14 @@
 """Compare where descents of Table 1 stop by themselves with where their divergence is smallest.
 
 `python tools/balanced_stop.py FOLDER [PATTERN …]` runs the cells whose keys match one of the patterns, such as
-"*-scatcov-mf"; without any, all. What rules look at is recorded in FOLDER, a file for each descent that is left as it is
-where it is there already. It writes two tables, in which the rows of other cells stay:
+"*-scatcov-mf"; without any, all. What rules look at is recorded in FOLDER, a file for each descent, which is read where
+it is there already. It writes three tables, in which the rows of other cells stay:
 
-- results/balanced_stop.csv: `mm.balanced_stop` on each cell, and with the autocovariance on single ensembles of 8 and 32
-  paths too. The divergence is that of the stored curve of Table 1, interpolated between its rows; with the
+- results/balanced_stop.csv: `mm.balanced_stop` on each cell, and with the autocovariance on single ensembles of 8 and
+  32 paths too. The divergence is that of the stored curve of Table 1, interpolated between its rows; with the
   autocovariance, MF–MGDM, it is calculated again, so that the paths tell the error of a difference;
-- results/stopping_rules.csv: other rules on the descents of MF–MGDM that were recorded to their end.
+- results/stopping_rules.csv: other rules on the descents of MF–MGDM that were recorded to their end;
+- results/stopping_courses.csv: what the rule sees along three of them.
 """
 
 from __future__ import annotations
@@ -21,12 +22,21 @@ import torch
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion import TABLE_1, result_store, select, store, stored
-from mfmgdm_lib.companion.stopping_rules import RULES, DescentRecord, SampleTerms, record_descent, sample_terms, stops
+from mfmgdm_lib.companion.stopping_rules import (
+    RULES,
+    DescentRecord,
+    SampleTerms,
+    course,
+    record_descent,
+    sample_terms,
+    stops,
+)
 from mfmgdm_lib.companion.table1 import Cell
 
 ENSEMBLES = {"mgdm": (1,), "mf": (128,)}
 SMALLER = (8, 32)
-TO_THE_STOP_ALONE = ("*-scatmean-mf", "*-spectra-mf")
+TO_THE_STOP_ALONE = ("ar*-scatmean-mf", "ar*-spectra-mf", "cir-trunc-scatcov-mf", "cir-exp-spectra-mf")
+SHOWN = ("ar01-acf-mf", "ar01-scatcov-mf", "cir-exp-acf-mf")
 CELL = ["process", "energy", "members"]
 CURVE = ["reverse_kl", "entropy"]
 
@@ -43,7 +53,7 @@ def record_of(folder: Path, cell: Cell, members: int, *, to_end: bool) -> Descen
 
 
 def curve_of(folder: Path, cell: Cell, members: int, stop: int) -> tuple[pd.DataFrame, float]:
-    """The divergence and the entropy along a descent, and the standard error of the rise from the minimum to the stop."""
+    """Divergence and entropy along a descent, and the standard error of the rise from the minimum to the stop."""
     if cell.energy != "acf" or members == 1:
         table = result_store("table1").load(cell).table
         variance = np.interp([stop, table["reverse_kl"].idxmin()], table.index, table["determinant_error"] ** 2)
@@ -95,7 +105,9 @@ def row_of_the_library(cell: Cell, record: DescentRecord, curve: pd.Series, erro
     }
 
 
-def rows_of_rules(cell: Cell, record: DescentRecord, curve: pd.DataFrame, sample: SampleTerms) -> list[dict[str, object]]:
+def rows_of_rules(
+    cell: Cell, record: DescentRecord, curve: pd.DataFrame, sample: SampleTerms
+) -> list[dict[str, object]]:
     """Rows of results/stopping_rules.csv, one for each rule."""
     names = {"process": cell.process, "energy": cell.energy, "members": record.members}
     entropy = np.interp(np.arange(record.n_steps + 1), curve.index, curve["entropy"])
@@ -116,9 +128,17 @@ def main() -> None:
             to_end = cell.model == "mf" and cell not in select(TABLE_1, TO_THE_STOP_ALONE)
             record = record_of(folder, cell, members, to_end=to_end)
             curve, error = curve_of(folder, cell, members, record.stop)
-            keep("balanced_stop", [row_of_the_library(cell, record, curve["reverse_kl"], error)], OF_THE_LIBRARY)
+            own = row_of_the_library(cell, record, curve["reverse_kl"], error)
+            keep("balanced_stop", pd.DataFrame([own]), OF_THE_LIBRARY)
             if cell.model == "mf" and record.whole:
-                keep("stopping_rules", rows_of_rules(cell, record, curve, sample_of(folder, cell)), OF_RULES)
+                rules = rows_of_rules(cell, record, curve, sample_of(folder, cell))
+                keep("stopping_rules", pd.DataFrame(rules), OF_RULES)
+                if cell.key in SHOWN and members == cell.n_paths:
+                    shown = course(record, curve["reverse_kl"].iloc[:: max(1, len(curve) // 100)])
+                    shown.insert(0, "members", members)
+                    shown.insert(0, "energy", cell.energy)
+                    shown.insert(0, "process", cell.process)
+                    keep("stopping_courses", shown, OF_COURSES)
             print(cell.key, members, flush=True)
 
 
@@ -126,9 +146,9 @@ OF_THE_LIBRARY = [
     "Where descents of Table 1 stop by mm.balanced_stop, and the reverse KL there, nats per path.",
     "members: paths of the ensemble, which is the only one; for 1, MGDM, there are 128 paths.",
     "above: KL at the stop less its minimum along the descent, which takes the process to know; gained: KL at the",
-    "start less its minimum; above_error: standard error of above, for acf with more than 1 member from the spread over",
-    "paths, else the part of it that estimated determinants have. Curves: results/table1, interpolated; acf with more",
-    "than 1 member: calculated again. Paper's settings and seeds, 1024 points.",
+    "start less its minimum; above_error: standard error of above, for acf with more than 1 member from the spread",
+    "over paths, else the part of it that estimated determinants have. Curves: results/table1, interpolated; acf with",
+    "more than 1 member: calculated again. Paper's settings and seeds, 1024 points.",
     "Made by: python tools/balanced_stop.py",
 ]
 
@@ -138,10 +158,15 @@ OF_RULES = [
     "Made by: python tools/balanced_stop.py",
 ]
 
+OF_COURSES = [
+    "What mm.balanced_stop sees along three descents of Table 1, nats per path: paid, the price of all steps",
+    "so far, and wrong_mean, V; beside the reverse KL, which takes the process to know.",
+    "Made by: python tools/balanced_stop.py",
+]
 
-def keep(name: str, rows: list[dict[str, object]], origin: list[str]) -> None:
+
+def keep(name: str, new: pd.DataFrame, origin: list[str]) -> None:
     """Put the rows of a descent in the place of its former ones."""
-    new = pd.DataFrame(rows)
     try:
         former = stored(name)
         former = former[~former[CELL].apply(tuple, axis=1).isin(set(new[CELL].apply(tuple, axis=1)))]

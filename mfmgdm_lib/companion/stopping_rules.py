@@ -18,15 +18,47 @@ from mfmgdm_lib.descents.descent import State
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.stopping import balanced_stop
 
-__all__ = ["RULES", "DescentRecord", "SampleTerms", "record_descent", "sample_terms", "stops", "within_tolerance"]
+__all__ = [
+    "RULES",
+    "DescentRecord",
+    "SampleTerms",
+    "course",
+    "record_descent",
+    "sample_terms",
+    "stops",
+    "summary_of_rules",
+    "tolerance",
+    "within_tolerance",
+]
 
 NATS, SHARE = 0.15, 0.05
 """What a stop may lose: this many nats, or this share of what the descent gains up to its minimum."""
 
 
+def tolerance(gained: pd.Series) -> pd.Series:
+    """What a stop may lose: 0.15 nats, or 5 % of what the descent gains up to its minimum where that is more."""
+    return (SHARE * gained).clip(lower=NATS)
+
+
 def within_tolerance(table: pd.DataFrame) -> pd.Series:
-    """Whether `above`, the KL at the stop less its minimum, is at most 0.15 nats or 5 % of `gained`."""
-    return pd.Series(table["above"] <= np.maximum(NATS, SHARE * table["gained"]))
+    """Whether `above`, the KL at the stop less its minimum, is within the tolerance for `gained`."""
+    return pd.Series(table["above"] <= tolerance(table["gained"]))
+
+
+def summary_of_rules(table: pd.DataFrame) -> pd.DataFrame:
+    """What each rule loses over all descents that the table has, in the order of `RULES`.
+
+    Args:
+        table: `results/stopping_rules.csv`.
+
+    Returns:
+        A row for each rule: the number of descents within the tolerance, and of `above` the median and the maximum,
+        nats per path.
+    """
+    by_rule = table.assign(within=within_tolerance(table)).groupby("rule", sort=False)
+    return pd.DataFrame(
+        {"within": by_rule["within"].sum(), "median": by_rule["above"].median(), "worst": by_rule["above"].max()}
+    )
 
 
 @dataclass(frozen=True)
@@ -321,6 +353,22 @@ def stops(record: DescentRecord, sample: SampleTerms, entropy: np.ndarray) -> di
     found["V below K / 2N"] = int(small.argmax()) if small.any() else len(cost) - 1
     found["law fitted to a sample"] = int((record.mismatch @ sample.weights - entropy).argmin())
     return found
+
+
+def course(record: DescentRecord, divergence: pd.Series) -> pd.DataFrame:
+    """What a rule sees along a descent, beside the divergence.
+
+    Args:
+        record: of a whole descent.
+        divergence: reverse KL, nats per path, at some of the steps.
+
+    Returns:
+        A row for each of those steps: `reverse_kl`; `paid`, the price of all steps so far; and `wrong_mean`, V.
+    """
+    steps = divergence.index.to_numpy()
+    paid = np.append(0.0, np.cumsum(record.price))
+    wrong = [_quadratic(record.mismatch[t], _spread(record, t)) for t in steps]
+    return pd.DataFrame({"step": steps, "reverse_kl": divergence.to_numpy(), "paid": paid[steps], "wrong_mean": wrong})
 
 
 def _first_of_five(counts: np.ndarray) -> int:

@@ -25,8 +25,10 @@ from mfmgdm_lib.companion import TABLE_1, result_store, select, store, stored
 from mfmgdm_lib.companion.stopping_rules import (
     RULES,
     DescentRecord,
+    OtherStatistics,
     SampleTerms,
     course,
+    other_statistics,
     record_descent,
     sample_terms,
     stops,
@@ -78,6 +80,16 @@ def sample_of(folder: Path, cell: Cell) -> SampleTerms:
     return SampleTerms.load(file)
 
 
+def others_of(folder: Path, cell: Cell, members: int) -> OtherStatistics | None:
+    """Statistics that do not drive a descent, for the autocovariance alone: elsewhere it would have to run again."""
+    if cell.energy != "acf":
+        return None
+    file = folder / f"{cell.process}-{cell.energy}-{members}-others.npz"
+    if not file.exists():
+        other_statistics(cell, members).save(file)
+    return OtherStatistics.load(file)
+
+
 def judged(curve: pd.Series, stop: int) -> dict[str, float]:
     """What a stop loses."""
     at_stop = float(np.interp(stop, curve.index, curve))
@@ -105,16 +117,16 @@ def row_of_the_library(cell: Cell, record: DescentRecord, curve: pd.Series, erro
     }
 
 
-def rows_of_rules(
-    cell: Cell, record: DescentRecord, curve: pd.DataFrame, sample: SampleTerms
-) -> list[dict[str, object]]:
+def rows_of_rules(folder: Path, cell: Cell, record: DescentRecord, curve: pd.DataFrame) -> list[dict[str, object]]:
     """Rows of results/stopping_rules.csv, one for each rule."""
     names = {"process": cell.process, "energy": cell.energy, "members": record.members}
     entropy = np.interp(np.arange(record.n_steps + 1), curve.index, curve["entropy"])
-    found = {**stops(record, sample, entropy), "the end": record.n_steps}
+    others = others_of(folder, cell, record.members)
+    found = {**stops(record, sample_of(folder, cell), entropy, others), "the end": record.n_steps}
     return [
         {**names, "rule": rule, "stop": found[rule], **judged(curve["reverse_kl"], found[rule])}
         for rule in (*RULES, "the end")
+        if rule in found
     ]
 
 
@@ -131,7 +143,7 @@ def main() -> None:
             own = row_of_the_library(cell, record, curve["reverse_kl"], error)
             keep("balanced_stop", pd.DataFrame([own]), OF_THE_LIBRARY)
             if cell.model == "mf" and record.whole:
-                rules = rows_of_rules(cell, record, curve, sample_of(folder, cell))
+                rules = rows_of_rules(folder, cell, record, curve)
                 keep("stopping_rules", pd.DataFrame(rules), OF_RULES)
                 if cell.key in SHOWN and members == cell.n_paths:
                     shown = course(record, curve["reverse_kl"].iloc[:: max(1, len(curve) // 100)])

@@ -15,14 +15,18 @@ from torch import Tensor
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.companion.table1 import Cell
 from mfmgdm_lib.descents.descent import State
+from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.stopping import balanced_stop
 
 __all__ = [
     "RULES",
     "DescentRecord",
+    "OtherStatistics",
     "SampleTerms",
     "course",
+    "fitted_weights",
+    "other_statistics",
     "record_descent",
     "sample_terms",
     "stops",
@@ -52,13 +56,17 @@ def summary_of_rules(table: pd.DataFrame) -> pd.DataFrame:
         table: `results/stopping_rules.csv`.
 
     Returns:
-        A row for each rule: the number of descents within the tolerance, and of `above` the median and the maximum,
-        nats per path.
+        A row for each rule: the number of descents, those within the tolerance, and of `above` the median and the
+        maximum, nats per path.
     """
     by_rule = table.assign(within=within_tolerance(table)).groupby("rule", sort=False)
-    return pd.DataFrame(
-        {"within": by_rule["within"].sum(), "median": by_rule["above"].median(), "worst": by_rule["above"].max()}
-    )
+    columns = {
+        "descents": by_rule.size(),
+        "within": by_rule["within"].sum(),
+        "median": by_rule["above"].median(),
+        "worst": by_rule["above"].max(),
+    }
+    return pd.DataFrame(columns)
 
 
 @dataclass(frozen=True)
@@ -209,34 +217,86 @@ class SampleTerms:
 
 
 def sample_terms(cell: Cell, n_paths: int = 512, matched: int = 64, seed: tuple[int, ...] = (5, 12345)) -> SampleTerms:
-    r"""Take from `n_paths` paths of a cell's process what rules with a sample use; `matched` of them fit θ.
+    """Take from `n_paths` paths of a cell's process what rules with a sample use; `matched` of them fit θ."""
+    experiment, rng = cell.experiment(), np.random.default_rng(seed)
+    energy = experiment.energy
+    paths = experiment.process.sample(n_paths, cell.length, rng).to(getattr(torch, cell.dtype))
+    energies = torch.cat([energy(batch) for batch in paths.split(128)]).double()
+    spread = np.cov(energies.numpy().T).reshape(energy.dim, -1)
+    return SampleTerms(spread, fitted_weights(energy, paths[:matched], rng))
 
-    Score matching (Hyvärinen 2005; on the half-line with the weights h(x) = x, Hyvärinen 2007) needs no normalisation:
+
+def fitted_weights(energy: Energy, paths: Tensor, rng: np.random.Generator) -> np.ndarray:
+    r"""Fit θ of the law exp(−θᵀΦ) to paths (N, d) by score matching, (K,).
+
+    Score matching (Hyvärinen 2005; of positive paths with the weights h(x) = x, Hyvärinen 2007) needs no constant:
 
     .. math:: \theta = \Bigl(E \sum_i h_i \partial_i \Phi \partial_i \Phi^\top\Bigr)^{-1}
                        E \sum_i (h_i \partial_{ii} \Phi + h_i' \partial_i \Phi).
 
     Diagonals of Hessians are estimated with one random sign for each entry (Hutchinson 1989).
     """
-    experiment = cell.experiment()
-    energy, process = experiment.energy, experiment.process
-    rng = np.random.default_rng(seed)
-    paths = process.sample(n_paths, cell.length, rng).to(getattr(torch, cell.dtype))
-    energies = torch.cat([energy(batch) for batch in paths.split(128)]).double()
-    few = paths[:matched]
-    on_line = bool((few < 0).any())
-    h, slope = (torch.ones_like(few), 0.0) if on_line else (few, 1.0)
+    h, slope = (torch.ones_like(paths), 0.0) if bool((paths < 0).any()) else (paths, 1.0)
     rows, curvatures = [], []
-    for k in range(energy.dim):
-        force, product = energy.linearize(few, torch.eye(energy.dim).to(few)[k].expand(matched, -1))
-        signs = torch.from_numpy(rng.choice([-1.0, 1.0], tuple(few.shape))).to(few)
+    for unit in torch.eye(energy.dim).to(paths):
+        force, product = energy.linearize(paths, unit.expand(len(paths), -1))
+        signs = torch.from_numpy(rng.choice([-1.0, 1.0], tuple(paths.shape))).to(paths)
         curvatures.append(float((slope * force + h * signs * product(signs)).double().sum(-1).mean()))
         rows.append(force.double())
     jacobian = torch.stack(rows, 1)
-    gram = torch.einsum("nkt,nt,njt->kj", jacobian, h.double(), jacobian).numpy() / matched
+    gram = torch.einsum("nkt,nt,njt->kj", jacobian, h.double(), jacobian).numpy() / len(paths)
     scale = np.sqrt(gram.diagonal())
-    weights = np.linalg.lstsq(gram / np.outer(scale, scale), np.array(curvatures) / scale, rcond=None)[0] / scale
-    return SampleTerms(np.cov(energies.numpy().T).reshape(energy.dim, -1), weights)
+    found = np.linalg.lstsq(gram / np.outer(scale, scale), np.array(curvatures) / scale, rcond=None)[0]
+    return np.asarray(found / scale)
+
+
+OTHERS = 9
+"""Statistics in `OtherStatistics`."""
+
+
+def _others(paths: Tensor) -> Tensor:
+    """Means of the first four powers of each path (N, d), and products of neighbours at lags 1 to 5, (N, 9)."""
+    paths = paths.double()
+    powers = [paths.pow(k).mean(-1) for k in range(1, 5)]
+    products = [torch.linalg.vecdot(paths[:, lag:], paths[:, :-lag]) / paths.shape[-1] for lag in range(1, OTHERS - 3)]
+    return torch.stack([*powers, *products], -1)
+
+
+@dataclass(frozen=True)
+class OtherStatistics:
+    """Nine statistics that do not drive a descent, along it and in a sample of the process.
+
+    Attributes:
+        mismatch: mean over all paths, less that of the sample, (T + 1, 9).
+        covariance: of single paths, (T + 1, 9, 9).
+        sample_covariance: of the paths of the sample, (9, 9).
+    """
+
+    mismatch: np.ndarray
+    covariance: np.ndarray
+    sample_covariance: np.ndarray
+
+    def save(self, file: Path) -> None:
+        """Write it to an npz file."""
+        np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, file: Path) -> OtherStatistics:
+        """Read it back."""
+        with np.load(file) as data:
+            return cls(**data)
+
+
+def other_statistics(
+    cell: Cell, members: int, n_paths: int = 4096, seed: tuple[int, ...] = (5, 12345)
+) -> OtherStatistics:
+    """Watch the nine statistics along the descent of one ensemble of `members` paths, against a sample of `n_paths`."""
+    experiment = cell.experiment()
+    expected = _others(experiment.process.sample(n_paths, cell.length, seed)).numpy()
+    x0 = experiment.start.sample(members, cell.length, cell.initial_seed).to(getattr(torch, cell.dtype))
+    found = [_others(state.paths).numpy() for state in experiment.model().steps(x0, cell.n_steps)]
+    mismatch = np.array([values.mean(0) - expected.mean(0) for values in found])
+    return OtherStatistics(mismatch, np.array([np.cov(values.T) for values in found]), np.cov(expected.T))
 
 
 # --- the rules --------------------------------------------------------------------------------------------------------
@@ -332,17 +392,27 @@ GAINS: dict[str, Callable[[DescentRecord, SampleTerms], np.ndarray]] = {
 }
 """What a step gains by each rule that weighs it against the price, (T,)."""
 
-RULES = (*GAINS, "all entropy that is lost as the price", "V below K / 2N", "law fitted to a sample")
-"""All rules by name: the last two know no price."""
+RULES = (
+    *GAINS,
+    "all entropy that is lost as the price",
+    "V below K / 2N",
+    "law fitted to a sample",
+    "V of nine other statistics",
+    "that with Σ of a sample",
+)
+"""All rules by name: "V below …" and "law …" know no price; the last two are for those descents that were watched."""
 
 
-def stops(record: DescentRecord, sample: SampleTerms, entropy: np.ndarray) -> dict[str, int]:
+def stops(
+    record: DescentRecord, sample: SampleTerms, entropy: np.ndarray, others: OtherStatistics | None = None
+) -> dict[str, int]:
     """Where each rule stops, by name; at the end where it never does.
 
     Args:
         record: of a whole descent.
         sample: of the process.
         entropy: of the law along the descent, nats per path, (T + 1,).
+        others: statistics that do not drive it; None where these were not watched, and then their rules are missing.
     """
     error = pd.Series(record.price_error).ewm(alpha=1 / 8, adjust=False).mean().to_numpy()
     gains = {name: gains_of(record, sample) for name, gains_of in GAINS.items()}
@@ -352,6 +422,11 @@ def stops(record: DescentRecord, sample: SampleTerms, entropy: np.ndarray) -> di
     small = cost < record.mismatch.shape[1] / (2 * (record.members if record.members > 1 else record.n_paths))
     found["V below K / 2N"] = int(small.argmax()) if small.any() else len(cost) - 1
     found["law fitted to a sample"] = int((record.mismatch @ sample.weights - entropy).argmin())
+    if others is not None:
+        own = [_quadratic(r, spread) for r, spread in zip(others.mismatch, others.covariance, strict=True)]
+        known = [_quadratic(r, others.sample_covariance) for r in others.mismatch]
+        found["V of nine other statistics"] = _first_of_five(record.price + np.diff(own) > error)
+        found["that with Σ of a sample"] = _first_of_five(record.price + np.diff(known) > error)
     return found
 
 

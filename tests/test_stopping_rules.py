@@ -147,6 +147,17 @@ def test_tolerance_and_summary() -> None:
     assert found.loc["b"].tolist() == pytest.approx([1, 0, 0.6, 0.6])
 
 
+def test_losses_by_pair() -> None:
+    table = pd.DataFrame(
+        {"process": ["ar01", "cir-exp", "ar01"], "energy": ["acf", "spectra", "acf"], "members": [128, 128, 8]}
+    ).assign(above=[0.1, 3.0, 9.0], gained=[1.0, 1.0, 1.0])
+    found = stopping_rules.losses(table, 128)
+    assert found.shape == (5, 4)
+    assert found.loc["AR(0.1)", "i. autocovariance"] == "0.10"
+    assert found.loc["CIR(1/2, 1, 1)", "iv. scattering spectra"] == "3.00 *"
+    assert (found == "not run").to_numpy().sum() == 18
+
+
 def test_what_a_rule_sees() -> None:
     record = recorded()
     seen = stopping_rules.course(record, pd.Series([5.0, 4.0], index=[0, 10]))

@@ -6,7 +6,8 @@ it is there already. It writes three tables, in which the rows of other cells st
 
 - results/balanced_stop.csv: `mm.balanced_stop` on each cell, and with the autocovariance on single ensembles of 8 and
   32 paths too. The divergence is that of the stored curve of Table 1, interpolated between its rows; with the
-  autocovariance, MF–MGDM, it is calculated again, so that the paths tell the error of a difference;
+  autocovariance, MF–MGDM, it is calculated again up to 64 000 paths times steps, so that the paths tell the error of a
+  difference;
 - results/stopping_rules.csv: other rules on the descents of MF–MGDM that were recorded to their end;
 - results/stopping_courses.csv: what the rule sees along three of them.
 """
@@ -39,6 +40,8 @@ ENSEMBLES = {"mgdm": (1,), "mf": (128,)}
 SMALLER = (8, 32)
 TO_THE_STOP_ALONE = ("ar*-scatmean-mf", "ar*-spectra-mf", "cir-trunc-scatcov-mf", "cir-exp-spectra-mf")
 SHOWN = ("ar01-acf-mf", "ar01-scatcov-mf", "cir-exp-acf-mf")
+AFFORDABLE = 64_000
+"""Paths times steps whose divergence with the autocovariance is calculated again."""
 CELL = ["process", "energy", "members"]
 CURVE = ["reverse_kl", "entropy"]
 
@@ -56,7 +59,7 @@ def record_of(folder: Path, cell: Cell, members: int, *, to_end: bool) -> Descen
 
 def curve_of(folder: Path, cell: Cell, members: int, stop: int) -> tuple[pd.DataFrame, float]:
     """Divergence and entropy along a descent, and the standard error of the rise from the minimum to the stop."""
-    if cell.energy != "acf" or members == 1:
+    if cell.energy != "acf" or members == 1 or members * cell.n_steps > AFFORDABLE:
         table = result_store("table1").load(cell).table
         variance = np.interp([stop, table["reverse_kl"].idxmin()], table.index, table["determinant_error"] ** 2)
         return table[CURVE], float(np.sqrt(abs(variance[0] - variance[1])))
@@ -158,9 +161,9 @@ OF_THE_LIBRARY = [
     "Where descents of Table 1 stop by mm.balanced_stop, and the reverse KL there, nats per path.",
     "members: paths of the ensemble, which is the only one; for 1, MGDM, there are 128 paths.",
     "above: KL at the stop less its minimum along the descent, which takes the process to know; gained: KL at the",
-    "start less its minimum; above_error: standard error of above, for acf with more than 1 member from the spread",
-    "over paths, else the part of it that estimated determinants have. Curves: results/table1, interpolated; acf with",
-    "more than 1 member: calculated again. Paper's settings and seeds, 1024 points.",
+    "start less its minimum. Curves: results/table1, interpolated; acf with more than 1 member and up to 64 000 paths",
+    "times steps: calculated again. above_error: standard error of above, for the latter from the spread over paths,",
+    "else the part of it that estimated determinants have. Paper's settings and seeds, 1024 points.",
     "Made by: python tools/balanced_stop.py",
 ]
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._threads import one_thread
+from mfmgdm_lib.companion.comparison import ENERGY_NAMES
+from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
 from mfmgdm_lib.companion.table1 import Cell
 from mfmgdm_lib.descents.descent import State
 from mfmgdm_lib.energies import Energy
@@ -26,6 +28,7 @@ __all__ = [
     "SampleTerms",
     "course",
     "fitted_weights",
+    "losses",
     "other_statistics",
     "record_descent",
     "sample_terms",
@@ -47,6 +50,23 @@ def tolerance(gained: pd.Series) -> pd.Series:
 def within_tolerance(table: pd.DataFrame) -> pd.Series:
     """Whether `above`, the KL at the stop less its minimum, is within the tolerance for `gained`."""
     return pd.Series(table["above"] <= tolerance(table["gained"]))
+
+
+def losses(table: pd.DataFrame, members: int) -> pd.DataFrame:
+    """What the rule loses on each pair of Table 1, nats per path: processes by energies.
+
+    Args:
+        table: `results/balanced_stop.csv`.
+        members: paths of an ensemble.
+
+    Returns:
+        The losses as text; those beyond the tolerance have a star.
+    """
+    rows = table[table["members"] == members]
+    texts = rows["above"].map("{:.2f}".format) + within_tolerance(rows).map({True: "", False: " *"})
+    grid = rows.assign(text=texts).pivot(index="process", columns="energy", values="text")
+    grid = grid.reindex(index=list(PROCESS_NAMES), columns=list(ENERGY_NAMES)).fillna("not run")
+    return grid.rename(index=PROCESS_NAMES, columns=ENERGY_NAMES).rename_axis(index=None, columns=None)
 
 
 def summary_of_rules(table: pd.DataFrame) -> pd.DataFrame:

@@ -34,7 +34,7 @@ from mfmgdm_lib.companion.stopping_rules import (
     sample_terms,
     stops,
 )
-from mfmgdm_lib.companion.table1 import Cell
+from mfmgdm_lib.companion.table1 import ENERGIES, PROCESSES, Cell
 
 ENSEMBLES = {"mgdm": (1,), "mf": (128,)}
 SMALLER = (8, 32)
@@ -181,13 +181,15 @@ OF_COURSES = [
 
 
 def keep(name: str, new: pd.DataFrame, origin: list[str]) -> None:
-    """Put the rows of a descent in the place of its former ones."""
+    """Put the rows of a descent in the place of its former ones; all are in the order of Table 1."""
     try:
         former = stored(name)
         former = former[~former[CELL].apply(tuple, axis=1).isin(set(new[CELL].apply(tuple, axis=1)))]
         new = pd.concat([former, new]) if len(former) else new
     except FileNotFoundError:
         pass
+    order = {key: place for keys in (PROCESSES, ENERGIES) for place, key in enumerate(keys)}
+    new = new.sort_values(CELL, key=lambda column: column.map(lambda value: order.get(value, value)), kind="stable")
     store(name, new.to_csv(index=False, float_format="%.6g"), origin)
 
 

@@ -41,7 +41,7 @@ SMALLER = (8, 32)
 TO_THE_STOP_ALONE = ("ar*-scatmean-mf", "ar*-spectra-mf", "cir-trunc-scatcov-mf", "cir-exp-spectra-mf")
 SHOWN = ("ar01-acf-mf", "ar01-scatcov-mf", "cir-exp-acf-mf")
 AFFORDABLE = 64_000
-"""Paths times steps whose divergence with the autocovariance is calculated again."""
+"""Paths times steps that descents with the autocovariance are run again up to: for their divergence, and others."""
 CELL = ["process", "energy", "members"]
 CURVE = ["reverse_kl", "entropy"]
 
@@ -60,7 +60,10 @@ def record_of(folder: Path, cell: Cell, members: int, *, to_end: bool) -> Descen
 def curve_of(folder: Path, cell: Cell, members: int, stop: int) -> tuple[pd.DataFrame, float]:
     """Divergence and entropy along a descent, and the standard error of the rise from the minimum to the stop."""
     if cell.energy != "acf" or members == 1 or members * cell.n_steps > AFFORDABLE:
-        table = result_store("table1").load(cell).table
+        result = result_store("table1").load(cell)
+        if result is None:
+            raise FileNotFoundError(f"results/table1 has no curve of {cell.key}; run mfmgdm reproduce table1 first")
+        table = result.table
         variance = np.interp([stop, table["reverse_kl"].idxmin()], table.index, table["determinant_error"] ** 2)
         return table[CURVE], float(np.sqrt(abs(variance[0] - variance[1])))
     file = folder / f"{cell.process}-{cell.energy}-{members}-trace.npz"
@@ -85,7 +88,7 @@ def sample_of(folder: Path, cell: Cell) -> SampleTerms:
 
 def others_of(folder: Path, cell: Cell, members: int) -> OtherStatistics | None:
     """Statistics that do not drive a descent, for the autocovariance alone: elsewhere it would have to run again."""
-    if cell.energy != "acf":
+    if cell.energy != "acf" or members * cell.n_steps > AFFORDABLE:
         return None
     file = folder / f"{cell.process}-{cell.energy}-{members}-others.npz"
     if not file.exists():

@@ -88,10 +88,11 @@ def stop_losses(table: pd.DataFrame) -> Figure:
 def _losses(axis: Axes, place: int, rows: pd.DataFrame) -> None:
     """The stops of one pair, each on its tolerance."""
     height = 0.8 / max(1, len(rows))
-    for number, row in enumerate(rows.sort_values("members").itertuples()):
-        at = place + 0.4 - height * (number + 0.5)
-        axis.barh(at, float(tolerance(pd.Series([row.gained])).iloc[0]), height, color="0.5", alpha=0.25, lw=0)
-        axis.plot(row.above, at, _MARKERS[row.members], ms=4.5, color=_colour(row.members), clip_on=False)
+    rows = rows.sort_values("members")
+    at = place + 0.4 - height * (np.arange(len(rows)) + 0.5)
+    axis.barh(at, tolerance(rows["gained"]), height, color="0.5", alpha=0.25, lw=0)
+    for place_of_one, above, members in zip(at, rows["above"], rows["members"], strict=True):
+        axis.plot(above, place_of_one, _MARKERS[members], ms=4.5, color=_colour(members), clip_on=False)
 
 
 def _name(process: str, energy: str) -> str:

@@ -143,8 +143,8 @@ def test_tolerance_and_summary() -> None:
     assert stopping_rules.tolerance(table["gained"]).tolist() == [0.15, 0.5, 0.5]
     assert stopping_rules.within_tolerance(table).tolist() == [True, True, False]
     found = stopping_rules.summary_of_rules(table)
-    assert found.loc["a"].tolist() == pytest.approx([2, 2, 0.27, 0.4])
-    assert found.loc["b"].tolist() == pytest.approx([1, 0, 0.6, 0.6])
+    assert list(found.loc["a"]) == pytest.approx([2, 2, 0.27, 0.4])
+    assert list(found.loc["b"]) == pytest.approx([1, 0, 0.6, 0.6])
 
 
 def test_losses_by_pair() -> None:

@@ -29,7 +29,7 @@ MEMBERS = (1, 8, 32, 128)
 PATHS = {True: {1: 128, 8: 128, 32: 128, 128: 128}, False: {1: 16, 8: 16, 32: 32, 128: 128}}
 """Paths of each size of ensembles, where Hessians are banded and where they are not."""
 
-SHORT, STEPS, MARKET_STEPS = 256, 200, 500
+SHORT, STEPS, MARKET_STEPS = 256, 200, 200
 """Points of the paths of scattering energies, steps of their descents, and steps with stylised facts."""
 
 EVERY = {1: 50, 8: 50, 32: 50, 128: 100}

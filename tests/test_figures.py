@@ -31,6 +31,7 @@ from mfmgdm_lib.companion import (
 )
 from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
 from mfmgdm_lib.divergence import DivergenceTrace
+from mfmgdm_lib.entropy import EntropyTrace
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.plotting import widths
 from mfmgdm_lib.runs.store import Result
@@ -138,6 +139,15 @@ def some_cells() -> pd.DataFrame:
     return cells.set_axis([f"cell {k}" for k in range(len(cells))])
 
 
+def an_entropy_trace(members: int) -> EntropyTrace:
+    """Ten steps of two ensembles that lose half a nat each and pay a tenth, divided among the paths."""
+    ones = np.ones((10, 2))
+    parts = {"blocks": -0.5 * ones, "capacitance": -0.1 / members * ones, "at_rest": -0.1 / members * ones}
+    bounds = {"norms": -9.0 * ones, "lower": -0.7 * ones, "upper": -0.4 * ones}
+    others = dict.fromkeys(("error", "bound_error", "folded"), 0.0 * ones)
+    return EntropyTrace(np.arange(10), **parts, **bounds, **others, moved=ones, members=members, determinants="banded")
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "energy_clouds": lambda: figures.energy_clouds(
         {name: {"true": draws(50, 2), "start": draws(50, 2), name: draws(50, 2)} for name in MODELS}, torch.ones(2)
@@ -229,6 +239,15 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "market_spread": lambda: figures.market_spread(
         market_spreads({"MGDM": a_market()}, {"kurtosis": "kurtosis", "lag 1": "acf 1"}), ["MGDM"]
+    ),
+    "entropy_parts": lambda: figures.entropy_parts({members: an_entropy_trace(members) for members in (1, 8)}),
+    "coupling_prices": lambda: figures.coupling_prices(
+        *[{n: an_entropy_trace(n) for n in (1, 8, 32)}] * 2, wanted=0.01
+    ),
+    "bound_distances": lambda: figures.bound_distances(
+        pd.DataFrame(
+            {"name": ["one", "two"] * 2, "members": [1, 1, 8, 8], "change": -1.0, "A": [-5.0, -np.inf] * 2}
+        ).assign(**{"B, lower": -1.1, "B, upper": -0.9})
     ),
     "frozen_divergences": lambda: figures.frozen_divergences(
         pd.DataFrame(

@@ -6,19 +6,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.random import Generator
 from torch import Tensor
 
+from mfmgdm_lib.companion.results import stored
+from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.entropy import EntropyTrace
 from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant, apply_lemma, factor_symmetric
 
-__all__ = ["BOUNDS", "ROUND_OFF", "Assembled", "AssembledBlocks", "bound_slacks", "count_violations", "path_sums"]
+__all__ = [
+    "BOUNDS",
+    "ROUND_OFF",
+    "Assembled",
+    "AssembledBlocks",
+    "bound_slacks",
+    "checked_descents",
+    "count_violations",
+    "path_sums",
+]
 
 BOUNDS = ("A", "B, lower", "B, upper")
 """What the bounds are called in tables."""
+
+_ENERGIES = {
+    "acf": "autocovariance",
+    "scatmean": "scattering mean",
+    "scatcov": "scattering covariance",
+    "spectra": "scattering spectra",
+    "stylized": "stylised facts",
+}
 
 ROUND_OFF = 1e-10
 """Nats per path and step: what a bound may be passed by, for sums of 10⁵ float64 terms have that much round-off."""
@@ -132,3 +152,15 @@ def path_sums(trace: EntropyTrace) -> dict[str, float]:
     names = {"change": "change", "blocks": "blocks", "capacitance": "capacitance", "at_rest": "at_rest"}
     names |= dict(zip(BOUNDS, ("norms", "lower", "upper"), strict=True))
     return {name: float(getattr(trace, of).mean(1).sum()) for name, of in names.items()}
+
+
+def checked_descents() -> pd.DataFrame:
+    """Read results/entropy_bounds.csv, with a column `name` of what figures and tables call a process and an energy.
+
+    Example:
+        >>> checked_descents()["name"].iloc[0]
+        'AR(0.1), autocovariance'
+    """
+    table, processes = stored("entropy_bounds"), PROCESS_NAMES | {"sp500": "S&P 500"}
+    names = [f"{processes[row.process]}, {_ENERGIES[row.energy]}" for row in table.itertuples()]
+    return table.assign(name=names)

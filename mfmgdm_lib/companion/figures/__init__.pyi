@@ -23,6 +23,9 @@ from mfmgdm_lib.companion.figures.energies import energy_clouds as energy_clouds
 from mfmgdm_lib.companion.figures.energies import energy_moves as energy_moves
 from mfmgdm_lib.companion.figures.energies import loss_curves as loss_curves
 from mfmgdm_lib.companion.figures.energies import spread_ratios as spread_ratios
+from mfmgdm_lib.companion.figures.entropy import bound_distances as bound_distances
+from mfmgdm_lib.companion.figures.entropy import coupling_prices as coupling_prices
+from mfmgdm_lib.companion.figures.entropy import entropy_parts as entropy_parts
 from mfmgdm_lib.companion.figures.explorer import ar_explorer as ar_explorer
 from mfmgdm_lib.companion.figures.explorer import market_explorer as market_explorer
 from mfmgdm_lib.companion.figures.frozen import frozen_divergences as frozen_divergences

@@ -240,7 +240,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "market_spread": lambda: figures.market_spread(
         market_spreads({"MGDM": a_market()}, {"kurtosis": "kurtosis", "lag 1": "acf 1"}), ["MGDM"]
     ),
-    "entropy_parts": lambda: figures.entropy_parts({members: an_entropy_trace(members) for members in (1, 8)}),
+    "entropy_parts": lambda: figures.entropy_parts({n: an_entropy_trace(n) for n in (1, 8)}, -5.0),
     "coupling_prices": lambda: figures.coupling_prices(
         *[{n: an_entropy_trace(n) for n in (1, 8, 32)}] * 2, wanted=0.01
     ),

@@ -11,6 +11,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
+from mfmgdm_lib.companion.comparison import ENERGY_NAMES
 from mfmgdm_lib.companion.results import stored
 from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
 from mfmgdm_lib.descents.descent import Descent, Move, State
@@ -32,13 +33,7 @@ __all__ = [
 BOUNDS = ("A", "B, lower", "B, upper")
 """What the bounds are called in tables."""
 
-_ENERGIES = {
-    "acf": "autocovariance",
-    "scatmean": "scattering mean",
-    "scatcov": "scattering covariance",
-    "spectra": "scattering spectra",
-    "stylized": "stylised facts",
-}
+_ENERGIES = {key: name.split(". ")[1] for key, name in ENERGY_NAMES.items()} | {"stylized": "stylised facts"}
 
 ROUND_OFF = 1e-10
 """Nats per path and step: what a bound may be passed by, for sums of 10⁵ float64 terms have that much round-off."""

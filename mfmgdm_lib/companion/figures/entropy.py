@@ -25,11 +25,12 @@ _KINDS = {"A": ("s", "#e69f00"), "B, lower": ("^", "#444444"), "B, upper": ("v",
 
 
 @styled
-def entropy_parts(traces: Mapping[int, EntropyTrace]) -> Figure:
+def entropy_parts(traces: Mapping[int, EntropyTrace], true_change: float) -> Figure:
     """Change of entropy up to each step, its two parts, and the ends of bound B at some; a panel for each N.
 
     Args:
         traces: by the paths N of an ensemble; every step looked at.
+        true_change: entropy of the true law less that of the start, nats per path.
     """
     figure, axes = subplots(1, len(traces), height=3.4, sharey=True)
     for axis, (members, trace) in zip(axes, traces.items(), strict=True):
@@ -41,7 +42,7 @@ def entropy_parts(traces: Mapping[int, EntropyTrace]) -> Figure:
         for bound, values in (("B, lower", trace.lower), ("B, upper", trace.upper)):
             marker, colour = _KINDS[bound]
             axis.plot(at[some], _summed(values)[some], marker, color=colour, mfc="none", ms=4, mew=0.8)
-        axis.axhline(0.0, color="0.7", lw=0.8, zorder=0)
+        axis.axhline(true_change, color=COLOURS["true"], lw=0.8, zorder=0)
         axis.set(title=_name(members), xlabel="step t")
     axes[0].set_ylabel("nats per path")
     handles = [
@@ -50,6 +51,7 @@ def entropy_parts(traces: Mapping[int, EntropyTrace]) -> Figure:
         Line2D([], [], color=_BLOCKS, ls="--", label="blocks: each path by itself"),
         Line2D([], [], color=_PRICE, ls=":", label="capacitance: the coupling"),
         *_bound_handles(["B, lower", "B, upper"]),
+        Line2D([], [], color=COLOURS["true"], lw=0.8, label="true law"),
     ]
     legend_below(figure, handles)
     return figure

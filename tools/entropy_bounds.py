@@ -15,6 +15,7 @@ from __future__ import annotations
 import fnmatch
 import sys
 import time
+from collections.abc import Callable
 from functools import lru_cache
 
 import pandas as pd
@@ -29,11 +30,11 @@ MEMBERS = (1, 8, 32, 128)
 PATHS = {True: {1: 128, 8: 128, 32: 128, 128: 128}, False: {1: 16, 8: 16, 32: 32, 128: 128}}
 """Paths of each size of ensembles, where Hessians are banded and where they are not."""
 
-SHORT, STEPS, MARKET_STEPS = 256, 200, 200
+SHORT, STEPS, MARKET_STEPS = 256, 200, 100
 """Points of the paths of scattering energies, steps of their descents, and steps with stylised facts."""
 
-EVERY = {1: 50, 8: 50, 32: 50, 128: 100}
-"""Distance of the steps that are looked at where determinants are dense."""
+EVERY = {"scatmean": 50, "scatcov": 50, "spectra": 100}
+"""Distance of the steps that are looked at where determinants are dense; 100 for 128 paths."""
 
 TABLE_PAIRS = tuple(f"{cell.process}-{cell.energy}" for cell in TABLE_1 if cell.model == "mf")
 PAIRS = (*TABLE_PAIRS, "sp500-stylized", "sp500-scatcov")
@@ -58,12 +59,14 @@ def experiment(pair: str) -> SyntheticExperiment | MarketExperiment:
     if energy == "acf":
         return cell.experiment()
     law = PROCESSES[process]
-    made = {
+    made: dict[str, Callable[[], mm.energies.Energy]] = {
         "scatmean": lambda: mm.energies.ScatteringMean(SHORT),
         "scatcov": lambda: components(WhiteNoise()),
         "spectra": lambda: mm.energies.ScatteringSpectra(SHORT).fit_scale(law, n_samples=10_000, seed=(3, 12345)),
-    }[energy]()
-    return SyntheticExperiment(law, Assembled(made), cell.step_size * SHORT / cell.length, STEPS, length=SHORT)
+    }
+    return SyntheticExperiment(
+        law, Assembled(made[energy]()), cell.step_size * SHORT / cell.length, STEPS, length=SHORT
+    )
 
 
 def row(pair: str, members: int) -> dict[str, object]:
@@ -75,10 +78,12 @@ def row(pair: str, members: int) -> dict[str, object]:
         x0 = own.starting_paths()[:n_paths]
     else:
         x0 = own.start.sample(n_paths, own.length, own.initial_seed)
-    backend, every = ("banded", 1) if banded else (AssembledBlocks(), EVERY[members])
+    process, energy = pair.rsplit("-", 1)
+    backend: str | AssembledBlocks = "banded" if banded else AssembledBlocks()
+    every = 1 if banded else 100 if members == 128 else EVERY[energy]
     began = time.process_time()
     trace = mm.entropy_bounds(own.model(members), x0, own.n_steps, every=every, determinants=backend)
-    slacks, process, energy = bound_slacks(trace), *pair.rsplit("-", 1)
+    slacks = bound_slacks(trace)
     return {
         "process": process,
         "energy": energy,

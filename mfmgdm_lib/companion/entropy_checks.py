@@ -157,5 +157,6 @@ def checked_descents() -> pd.DataFrame:
         'AR(0.1), autocovariance'
     """
     table, processes = stored("entropy_bounds"), PROCESS_NAMES | {"sp500": "S&P 500"}
-    names = [f"{processes[row.process]}, {_ENERGIES[row.energy]}" for row in table.itertuples()]
+    pairs = zip(table["process"].astype(str), table["energy"].astype(str), strict=True)
+    names = [f"{processes[process]}, {_ENERGIES[energy]}" for process, energy in pairs]
     return table.assign(name=names)

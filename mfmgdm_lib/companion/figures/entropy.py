@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mfmgdm_lib.entropy import EntropyTrace
-from mfmgdm_lib.plotting.style import COLOURS, legend_below, name_ticks, styled, subplots
+from mfmgdm_lib.plotting.style import COLOURS, legend_below, name_ticks, styled, subplots, with_powers
 
 __all__ = ["bound_distances", "coupling_prices", "entropy_parts"]
 
@@ -104,8 +104,8 @@ def bound_distances(table: pd.DataFrame) -> Figure:
             share = ((rows[bound] - rows["change"]).abs() / rows["change"].abs()).reindex(names)
             share = share.where(np.isfinite(share))
             axis.semilogx(share, -np.arange(len(names)), marker, color=colour, mfc="none", ms=5)
-        axis.set(title=_name(members), xlabel="distance from the exact change, relative", ylim=(0.6 - len(names), 0.6))
-        axis.set_yticks(-np.arange(len(names)), names)
+        axis.set(title=_name(members), xlabel="distance / change of entropy", ylim=(0.6 - len(names), 0.6))
+        axis.set_yticks(-np.arange(len(names)), [with_powers(name) for name in names])
         axis.grid(axis="y", color="0.9", lw=0.6)
     legend_below(figure, _bound_handles(list(_KINDS)))
     return figure

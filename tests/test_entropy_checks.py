@@ -84,23 +84,17 @@ def test_stored_descents_have_every_energy_of_the_paper_and_no_violation() -> No
     assert (table["violations"] == 0).all()
     assert (table[[f"slack of {name}" for name in BOUNDS]] >= -1e-10).all(axis=None)
     assert set(table["energy"]) == {cell.energy for cell in TABLE_1} | {"stylized"}
-    assert (
-        table.groupby("name")["members"].apply(sorted).apply(list) == [[1, 8, 32, 128]] * table["name"].nunique()
-    ).all()
+    sizes = table.groupby("name")["members"].agg(list)
+    assert all(own == [1, 8, 32, 128] for own in sizes), sizes
 
 
 def test_stored_descents_start_as_they_do_now() -> None:
-    """The first ten steps of MGDM towards AR(0.1) have a smaller slack than none of the stored 250."""
+    """The first ten steps of MGDM towards AR(0.1) have no smaller slack than all of the stored 250."""
     x0 = AR_ILLUSTRATION.start.sample(128, 1024, AR_ILLUSTRATION.initial_seed)
     slacks = bound_slacks(mm.entropy_bounds(AR_ILLUSTRATION.model(1), x0, 10))
     row = checked_descents().set_index(["process", "energy", "members"]).loc[("ar01", "acf", 1)]
     for name, slack in slacks.items():
         assert slack.min() >= row[f"slack of {name}"] * (1 - 1e-6), name
-
-
-def test_proofs_hold() -> None:
-    made = entropy.proof_checks()
-    assert len(made) == made["statement"].nunique() == 6
 
 
 def test_a_logarithm_with_another_remainder_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from mfmgdm_lib.companion.derivations.symbols import SymbolicStep, same
 
 __all__ = ["ExactStep", "exact_step", "logarithm_is_between", "proof_checks"]
 
-_CASES = 20
+_CASES = 10
 """Random steps that are looked at in fractions."""
 
 
@@ -155,7 +155,7 @@ def proof_checks() -> pd.DataFrame:
 
     Example:
         >>> list(proof_checks()["how"].unique())
-        ['20 random steps, in fractions', 'in symbols', 'in symbols, any two smooth energies, N = d = 2']
+        ['10 random steps, in fractions', 'in symbols', 'in symbols, any two smooth energies, N = d = 2']
     """
     step, smooth = SymbolicStep(2, 2, 2), "in symbols, any two smooth energies, N = d = 2"
     steps, fractions = [exact_step(seed) for seed in range(_CASES)], f"{_CASES} random steps, in fractions"

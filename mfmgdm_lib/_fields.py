@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["Lag", "check_lags", "check_lags_fit", "cosines", "frequencies", "half_weights"]
+__all__ = ["Lag", "check_lags", "check_lags_fit", "cosines", "frequencies", "half_weights", "power"]
 
 Lag = tuple[int, int]
 """How far two points are apart: rows down and columns to the right."""
@@ -63,9 +63,15 @@ def frequencies(shape: Sequence[int], *, half: bool = False) -> tuple[Tensor, Te
 
 
 def cosines(lags: Sequence[Lag], shape: Sequence[int], *, half: bool = True) -> Tensor:
-    """cos ω·τ at these frequencies, for each lag τ: (K, H, W // 2 + 1) float64, or (K, H, W)."""
+    """Return cos ω·τ at these frequencies, for each lag τ: (K, H, W // 2 + 1) float64, or (K, H, W)."""
     down, right = frequencies(shape, half=half)
     return torch.stack([torch.cos(step[0] * down + step[1] * right) for step in lags])
+
+
+def power(x: Tensor, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+    """|x̂|², the squared moduli of the `torch.fft.rfftn` of fields (*, H, W): (*, H, W // 2 + 1)."""
+    transform = torch.fft.rfftn(x, dim=axes)
+    return torch.addcmul(transform.real.square(), transform.imag, transform.imag)  # a sum over pairs is far slower
 
 
 def half_weights(points: int) -> Tensor:

@@ -16,7 +16,7 @@ from mfmgdm_lib.energies import FieldAutocovariance
 from mfmgdm_lib.log_determinants import Determinants
 from mfmgdm_lib.processes.gaussian_field import GaussianField
 from mfmgdm_lib.runs.run import Run
-from mfmgdm_lib.runs.store import Result, Specification
+from mfmgdm_lib.runs.store import Result
 
 __all__ = ["FIELDS", "GAUSSIAN_FIELDS", "GaussianFieldCell"]
 

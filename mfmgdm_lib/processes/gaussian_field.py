@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_shape, check_finite, check_number, check_paths, check_positive, check_positive_int
-from mfmgdm_lib._fields import check_lags, check_lags_fit, cosines, frequencies, half_weights
+from mfmgdm_lib._fields import check_lags, check_lags_fit, cosines, frequencies, half_weights, power
 from mfmgdm_lib.processes.base import Process, Seed, Size, generator
 from mfmgdm_lib.specification import register
 
@@ -174,8 +174,8 @@ class GaussianField(Process):
                 " spectrum. Use fields of that shape, or a GaussianField for theirs."
             )
         points = self.spectrum.numel()
-        power = torch.view_as_real(torch.fft.rfft2(x - self._mean)).square().sum(-1)
-        squares = (power * (self._weights / (points * self._half)).to(x)).sum((-2, -1))
+        inverse = (self._weights / (points * self._half)).to(x).flatten()
+        squares = power(x - self._mean).flatten(-2) @ inverse
         return -0.5 * squares - 0.5 * (float(self.spectrum.log().sum()) + points * math.log(2.0 * math.pi))
 
 

@@ -28,9 +28,9 @@ class GaussianFieldCell:
     Attributes:
         side: H = W, points.
         model: a key of `MODELS`.
+        step_size: s.
         rho: ρ of the field, for the neighbours at the right and below.
         lags: those of the energy.
-        step_size: s.
         n_steps: T.
         n_paths: N, fields in the estimate of the divergence.
         target_samples: fields that α is averaged over.
@@ -40,9 +40,9 @@ class GaussianFieldCell:
 
     side: int
     model: str
+    step_size: float
     rho: float = 0.2
     lags: tuple[tuple[int, int], ...] = ((0, 0), (0, 1), (1, 0))
-    step_size: float = 10.0
     n_steps: int = 300
     n_paths: int = 128
     target_samples: int = 10_000
@@ -133,12 +133,17 @@ def _experiment(
     )
 
 
+_WITH_MANY_POINTS = {(128, "mgdm"), (256, "mgdm"), (256, "mf")}
+
 GAUSSIAN_FIELDS = tuple(
-    GaussianFieldCell(side, model, n_paths=32 if (side, model) in {(128, "mgdm"), (256, "mgdm"), (256, "mf")} else 128)
+    GaussianFieldCell(side, model, 10.0 * side**2 / 1024, n_paths=32 if (side, model) in _WITH_MANY_POINTS else 128)
     for side in (32, 64, 128, 256)
     for model in MODELS
 )
-"""Both models of the conditional autoregression with ρ = 0.2: 128 fields, and fewer where each has many points."""
+"""Both models of the conditional autoregression with ρ = 0.2: 128 fields, and 32 where each has many points.
+
+The gradient of a mean over d points is in proportion to 1/d, so the step size grows with the number of points.
+"""
 
 FIELDS = (*GAUSSIAN_FIELDS,)
 """All cells of `mfmgdm reproduce fields`."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._fields import half_weights, power
+from mfmgdm_lib._fields import CHUNK_POINTS, half_weights, power
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import FlatEnergy
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks
 
 __all__ = ["circulant_blocks", "half_spectra"]
-
-_CHUNK_POINTS = 2**20
-"""Points (paths × d) that are transformed at once: bounds the memory."""
 
 
 def circulant_blocks(
@@ -75,8 +72,7 @@ def _grams(x: Tensor, spectra: Tensor, counts: Tensor, filters: Tensor, energy: 
     products = spectra[rows] * spectra[columns] * counts
     if len(filters) == 1:
         products = products / filters
-    size = max(1, _CHUNK_POINTS // x.shape[-1])
-    shape = _layout(energy)
+    shape, size = _layout(energy), max(1, CHUNK_POINTS // x.shape[-1])
     axes, found = tuple(range(-len(shape), 0)), []
     for part, own in zip(x.split(size), filters.expand(len(x), -1).split(size), strict=True):
         spectrum = power(part.unflatten(-1, shape), axes).flatten(1)

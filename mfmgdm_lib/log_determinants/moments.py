@@ -59,9 +59,9 @@ def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, r
     """Return the moments of the step from `state`, exact where the backend is; paths are laid out flat, (N, d).
 
     "banded" reads them off the bands, "circulant" off the eigenvalues, stochastic backends send a random probe through
-    each block, and all others send the d unit vectors. The largest eigenvalues of blocks are bounded by Gershgorin's discs and by Frobenius norms,
-    after random probes by a Ritz value and the norm of its residual, which is above them in practice (Zhou and Li,
-    2011). In every case all K rows of the Jacobian are calculated for all paths.
+    each block, and all others send the d unit vectors. The largest eigenvalues of blocks are bounded by Gershgorin's
+    discs and by Frobenius norms, after random probes by a Ritz value and the norm of its residual, which is above them
+    in practice (Zhou and Li, 2011). In every case all K rows of the Jacobian are calculated for all paths.
 
     Args:
         backend: the one that calculates the step's determinant.

@@ -175,7 +175,7 @@ class GaussianField(Process):
             )
         points = self.spectrum.numel()
         inverse = (self._weights / (points * self._half)).to(x).flatten()
-        squares = power(x - self._mean).flatten(-2) @ inverse
+        squares = power(x - self._mean if self._mean else x).flatten(-2) @ inverse
         return -0.5 * squares - 0.5 * (float(self.spectrum.log().sum()) + points * math.log(2.0 * math.pi))
 
 

@@ -35,8 +35,8 @@ def main() -> None:
         pd.DataFrame(rows).to_csv(index=False, float_format="%.8g"),
         [
             "KL of a field from GaussianField.conditional_autoregression(0.2, (32, 32)), nats for each point, after",
-            "MomentGuidedDiffusion of 128 fields from white noise by lags (0, 0), (0, 1), (1, 0); exact for the weights",
-            "that the ensemble found. Seeds: start (2, 12345), target (3, 12345), noise (4, 12345).",
+            "MomentGuidedDiffusion of 128 fields from white noise by lags (0, 0), (0, 1), (1, 0); exact for the",
+            "weights that the ensemble found. Seeds: start (2, 12345), target (3, 12345), noise (4, 12345).",
             "Made by: python tools/field_remainder.py",
         ],
     )

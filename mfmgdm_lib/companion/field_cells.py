@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mfmgdm_lib._checks import check_member, check_positive
+from mfmgdm_lib.companion.results import result_store
 from mfmgdm_lib.companion.synthetic import SyntheticExperiment
 from mfmgdm_lib.companion.table1 import MODELS, tabulate
 from mfmgdm_lib.divergence import DivergenceTrace
@@ -18,7 +19,7 @@ from mfmgdm_lib.processes.gaussian_field import GaussianField
 from mfmgdm_lib.runs.run import Run
 from mfmgdm_lib.runs.store import Result
 
-__all__ = ["FIELDS", "GAUSSIAN_FIELDS", "GaussianFieldCell"]
+__all__ = ["FIELDS", "GAUSSIAN_FIELDS", "GaussianFieldCell", "stored_gaussian_fields"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,17 @@ GAUSSIAN_FIELDS = tuple(
 
 The gradient of a mean over d points is in proportion to 1/d, so the step size grows with the number of points.
 """
+
+
+def stored_gaussian_fields() -> dict[tuple[int, str], pd.DataFrame]:
+    """The tables of `GAUSSIAN_FIELDS`, by side and model.
+
+    Raises:
+        FileNotFoundError: one has not been run: `mfmgdm reproduce fields` does it.
+    """
+    store = result_store("fields")
+    return {(cell.side, cell.model): store.read(cell).table for cell in GAUSSIAN_FIELDS}
+
 
 FIELDS = (*GAUSSIAN_FIELDS,)
 """All cells of `mfmgdm reproduce fields`."""

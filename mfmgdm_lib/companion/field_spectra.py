@@ -57,7 +57,7 @@ def limit_of_filters(law: GaussianField, lags: Sequence[Lag]) -> Tensor:
 def many_fields(
     law: GaussianField, lags: Sequence[Lag], pace: float, n_steps: int, *, own_metric: bool = False
 ) -> Iterator[Tensor]:
-    r"""Yield the spectral densities of an MF descent from white noise at t = 0, …, n_steps, in the limit of many fields.
+    r"""Yield the spectral densities of an MF descent from white noise at t = 0, 1, … in the limit of many fields.
 
     A step multiplies x̂(ω) by λ(ω) = 1 − pace · Σ_k r̄_k cos ω·τ_k with r̄_k what the autocovariance of the fields is
     above that of the law; so pace = 2γ/d.

@@ -85,7 +85,7 @@ def field_spectra(spectra: Mapping[str, Tensor], remainders: pd.DataFrame) -> Fi
         yscale="log",
         xlabel="frequency along the diagonal, rad per point",
         ylabel="spectral density",
-        title="What is left",
+        title="Spectra",
     )
     right.plot(remainders["volatility"], remainders["divergence"], color=COLOURS["MF–MGDM"], marker="o", ms=4)
     right.set(yscale="log", xlabel="noise on the way, σ", ylabel="nats per point", title="What removes it")

@@ -13,6 +13,7 @@ import torch
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion.field_cells import GAUSSIAN_FIELDS
 from mfmgdm_lib.companion.field_spectra import divergence_per_point, guided_spectrum
+from mfmgdm_lib.processes import GaussianField
 
 VOLATILITIES = {0.0: 200, 0.5: 200, 1.0: 200, 2.0: 200, 4.0: 400}
 """σ, and steps: they have to be short against 1/σ²."""
@@ -20,14 +21,16 @@ VOLATILITIES = {0.0: 200, 0.5: 200, 1.0: 200, 2.0: 200, 4.0: 400}
 
 def main() -> None:
     """Run all, and store the table."""
-    experiment = GAUSSIAN_FIELDS[0].experiment()
-    law, energy, shape = experiment.process, experiment.energy, experiment.length
+    cell = GAUSSIAN_FIELDS[0]
+    experiment = cell.experiment()
+    energy, shape = experiment.energy, experiment.length
+    law = GaussianField.conditional_autoregression(cell.rho, shape)
     x0 = experiment.start.sample(experiment.n_paths, shape, experiment.initial_seed)
     rows = []
     for volatility, n_steps in VOLATILITIES.items():
         guided = mm.MomentGuidedDiffusion(energy, experiment.target, volatility=volatility)
         states = guided.steps(x0, n_steps, seed=(4, 12345), entropy=False)
-        spectrum = guided_spectrum(torch.ones(shape, dtype=torch.float64), energy.lags, states, volatility)
+        spectrum = guided_spectrum(torch.ones(shape, dtype=torch.float64), cell.lags, states, volatility)
         rows.append({"volatility": volatility, "steps": n_steps, "divergence": divergence_per_point(spectrum, law)})
         print(rows[-1], flush=True)
     mm.companion.store(

@@ -64,6 +64,11 @@ class GaussianFieldCell:
         return f"car-{self.side}-{self.model}"
 
     @property
+    def length(self) -> int:
+        """Points d of a field."""
+        return self.side**2
+
+    @property
     def kind(self) -> str:
         """Gaussian fields take the same time for each point and step, whatever their size."""
         return "car"

@@ -43,7 +43,7 @@ def limit_of_filters(law: GaussianField, lags: Sequence[Lag]) -> Tensor:
     The only one: Σ_k c_k are where the convex function mean_ω exp(Σ_k c_k cos ω·τ_k) − Σ_k c_k r(τ_k) is smallest,
     and Newton's method goes there.
     """
-    waves = cosines(lags, law.event_shape, half=False).flatten(1)
+    waves = cosines(lags, law.spectrum.shape, half=False).flatten(1)
     wanted, weights = law.autocovariance(lags), torch.zeros(len(waves), dtype=torch.float64)
     for _ in range(_NEWTON_STEPS):
         spectrum = (weights @ waves).exp()
@@ -51,7 +51,7 @@ def limit_of_filters(law: GaussianField, lags: Sequence[Lag]) -> Tensor:
         if missing.abs().max() < 1e-14:
             break
         weights = weights + torch.linalg.solve((waves * spectrum) @ waves.mT / len(spectrum), missing)
-    return (weights @ waves).exp().reshape(law.event_shape)
+    return (weights @ waves).exp().reshape(law.spectrum.shape)
 
 
 def many_fields(
@@ -70,7 +70,7 @@ def many_fields(
         own_metric: whether the gradient is multiplied by the covariance of the fields, so that
             λ(ω) = 1 − pace · S(ω) Σ_k r̄_k cos ω·τ_k.
     """
-    waves = cosines(lags, law.event_shape, half=False)
+    waves = cosines(lags, law.spectrum.shape, half=False)
     wanted, spectrum = law.autocovariance(lags), torch.full_like(law.spectrum, law.stddev**2)
     yield spectrum
     for _ in range(n_steps):

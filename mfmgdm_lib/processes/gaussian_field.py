@@ -56,9 +56,9 @@ class GaussianField(Process):
         self.spectrum = _checked_spectrum(spectrum)
         self.event_shape = tuple(self.spectrum.shape)
         self._mean = check_number("mean", mean)
-        half = self.event_shape[1] // 2 + 1
-        self._half = self.spectrum[:, :half].contiguous()
-        self._weights = half_weights(self.event_shape[1])
+        width = self.spectrum.shape[1]
+        self._half = self.spectrum[:, : width // 2 + 1].contiguous()
+        self._weights = half_weights(width)
 
     @classmethod
     def from_density(
@@ -131,7 +131,7 @@ class GaussianField(Process):
 
     def autocovariance(self, lags: Sequence[Sequence[int]]) -> Tensor:
         """Covariances of x(r) and x(r + τ), exact, for lags τ: a float64 tensor (K,)."""
-        waves = cosines(check_lags("lags", lags), self.event_shape)
+        waves = cosines(check_lags("lags", lags), self.spectrum.shape)
         return (waves * self._half * self._weights).sum((-2, -1)) / self.spectrum.numel()
 
     def entropy(self) -> float:
@@ -217,7 +217,7 @@ def _checked_spectrum(spectrum: Any) -> Tensor:
 
 def _pull(rho: float | Sequence[float], waves: Tensor) -> Tensor:
     """2 Σ_τ ρ_τ cos ω·τ, (H, W), if it is below 1 everywhere."""
-    if np.ndim(rho) == 0:
+    if isinstance(rho, (int, float)):
         total = 2.0 * waves.sum(0)
         value, low, high = check_number("rho", rho), float(1.0 / total.min()), float(1.0 / total.max())
         if not low < value < high:

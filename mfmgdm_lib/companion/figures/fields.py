@@ -39,6 +39,8 @@ def field_pictures(rows: Mapping[str, Mapping[str, Tensor]]) -> Figure:
             axis.set(xticks=[], yticks=[])
             axis.set_title(title, fontsize=8)
         row[0].set_ylabel(name)
+    for axis in grid[-1]:
+        axis.set_xlabel(f"{field.shape[-1]} columns", fontsize=8)
     figure.colorbar(image, ax=list(axes), location="bottom", shrink=0.6, aspect=40, label="value of a point")
     return figure
 

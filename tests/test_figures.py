@@ -30,6 +30,7 @@ from mfmgdm_lib.companion import (
     market_spreads,
 )
 from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
+from mfmgdm_lib.descents import GuidedState
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.plotting import widths
@@ -267,6 +268,37 @@ FIGURES: dict[str, Callable[[], Figure]] = {
             {"law": ["mf", "mgdm"], "start": "noise", "time": [1.0, 2.0], "held out": [0.1, -0.1], "held out ±": 0.01}
         ),
         pd.DataFrame({"name": ["a reference"], "held out": [0.2]}),
+    ),
+    "guided_way": lambda: figures.guided_way(
+        [GuidedState(n, draws(5, 8), draws(5, 2), draws(5, 2), draws(5), n / 2, None, -n) for n in range(3)],
+        torch.ones(2),
+        -1.5,
+    ),
+    "guided_volatility": lambda: figures.guided_volatility(
+        pd.DataFrame(
+            {
+                "process": ["one"] * 6 + ["two"] * 6,
+                "steps_per_square": [25, 25, 25, 200, 200, 200] * 2,
+                "volatility": [0.0, 1.0, 2.0] * 4,
+                "below_largest": [1.0, 0.5, 0.25] * 4,
+                "estimate_below": [0.0, 0.5, 0.25] * 4,
+            }
+        )
+    ),
+    "guided_comparison": lambda: figures.guided_comparison(
+        pd.DataFrame(
+            {
+                "process": ["one", "one", "two"],
+                "model": ["MGD", "MF-MGDM", "MGD"],
+                "volatility": [2.0, np.nan, 2.0],
+                "steps": [100, 300, 100],
+                "kl_largest": [0.01, 0.1, 0.2],
+                "kl_process": [0.02, 0.2, 5.0],
+            }
+        )
+    ),
+    "guided_shares": lambda: figures.guided_shares(
+        {name: draws(120, seed=k).square() for k, name in enumerate("abcd")}, draws(40)
     ),
     "held_out_gains": lambda: figures.held_out_gains(SOME_GAINS),
     "held_out_windows": lambda: figures.held_out_windows(

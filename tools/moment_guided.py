@@ -1,10 +1,12 @@
 """Set moment guided diffusion beside MF–MGDM: moments, entropies, divergences and seconds of a core.
 
-`OMP_NUM_THREADS=1 python tools/moment_guided.py` writes, in about five minutes of one core:
+`OMP_NUM_THREADS=1 python tools/moment_guided.py` writes, in about half an hour of one core:
 
 - results/guided_gaussian.csv: AR(0.1) and AR(0.2, −0.1) with the autocovariances, whose law of largest entropy is
   Gaussian, so that entropies and divergences of the limit of large ensembles are exact;
-- results/guided_sp500.csv: the S&P 500 with the stylised facts, where no law of largest entropy exists.
+- results/guided_volatility.csv: the limit of large ensembles for more and more noise, in fine and in coarse steps;
+- results/guided_sp500.csv: the S&P 500 with the stylised facts, where no law of largest entropy exists;
+- results/guided_scattering.csv: AR(0.1) with the scattering mean and the scattering spectra, most of that time.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.companion import MarketExperiment, store
+from mfmgdm_lib.companion import TABLE_1, MarketExperiment, select, store
 from mfmgdm_lib.companion.closed_forms import gaussian_law, mean_field_limit
 from mfmgdm_lib.companion.guided_diffusion import guided_limit, maximum_entropy_variances
 
@@ -61,6 +63,9 @@ def gaussian() -> Iterator[dict[str, Any]]:
             x0 = WHITE.sample(n_paths, LENGTH, SEED)
             begin = time.process_time()
             *_, last = guided.steps(x0, n_steps, seed=NOISE_SEED)
+            seconds_with_entropy = time.process_time() - begin
+            begin = time.process_time()
+            guided.sample(x0, n_steps, seed=NOISE_SEED)
             yield known | {
                 "model": "MGD",
                 "paths": n_paths,
@@ -73,7 +78,8 @@ def gaussian() -> Iterator[dict[str, Any]]:
                 "entropy": float(limit.entropy[-1]) - white,
                 "kl_largest": limit.reverse_kl(largest)[-1],
                 "kl_process": limit.reverse_kl(truth)[-1],
-                "seconds_with_entropy": time.process_time() - begin,
+                "seconds": time.process_time() - begin,
+                "seconds_with_entropy": seconds_with_entropy,
             }
         model, n_steps = mm.MFMGDM(energy, target, step_size=10.0), 300
         followed = mean_field_limit(model, WHITE, n_steps=n_steps, length=LENGTH)
@@ -95,6 +101,30 @@ def gaussian() -> Iterator[dict[str, Any]]:
                 "seconds": seconds,
                 "seconds_with_entropy": time.process_time() - begin - seconds,
             }
+
+
+def volatility() -> Iterator[dict[str, Any]]:
+    """What is missing from the largest entropy, and from the estimate, as the noise grows."""
+    energy = mm.energies.Autocovariance()
+    for name, process in (("AR(0.2, -0.1)", mm.processes.AR([0.2, -0.1])), ("AR(0.6)", mm.processes.AR([0.6]))):
+        target = exact_target(energy, process)
+        spread = maximum_entropy_variances(energy, target.mean, LENGTH)
+        largest = 0.5 * float(spread.log().sum())
+        for relaxation_steps in (25, 200):
+            for sigma in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0):
+                n_steps = max(200, round(relaxation_steps * sigma**2))
+                guided = mm.MomentGuidedDiffusion(energy, target, volatility=sigma, corrections=2)
+                limit = guided_limit(guided, WHITE, n_steps=n_steps, length=LENGTH)
+                gained = float(limit.entropy[-1] - limit.entropy[0])
+                yield {
+                    "process": name,
+                    "steps_per_square": relaxation_steps,
+                    "volatility": sigma,
+                    "steps": n_steps,
+                    "largest_entropy": largest,
+                    "below_largest": largest - gained,
+                    "estimate_below": gained - float(limit.entropy_gain[-1]),
+                }
 
 
 def relative(state: mm.State, target: mm.Target) -> float:
@@ -157,6 +187,39 @@ def sp500() -> Iterator[dict[str, Any]]:
         target = experiment.target
 
 
+def scattering() -> Iterator[dict[str, Any]]:
+    """AR(0.1) with two energies of Table 1: moments reached, the estimate of entropy, and cost, with 64 paths."""
+    for name in ("scatmean", "spectra"):
+        experiment = select(TABLE_1, [f"ar01-{name}-mf"])[0].experiment()
+        energy, target = experiment.energy, experiment.target
+        x0 = WHITE.sample(64, LENGTH, SEED)
+        known = {"energy": name, "values": energy.dim, "paths": len(x0)}
+        begin = time.process_time()
+        *_, end = experiment.model().steps(x0, experiment.n_steps)
+        yield known | {
+            "model": "MF-MGDM",
+            "steps": experiment.n_steps,
+            "mismatch": relative(end, target),
+            "seconds": time.process_time() - begin,
+        }
+        for volatility, n_steps in ((0.0, 50), (1.0, 50), (2.0, 100)):
+            guided = mm.MomentGuidedDiffusion(energy, target, volatility=volatility)
+            begin = time.process_time()
+            guided.sample(x0, n_steps, seed=NOISE_SEED)
+            seconds = time.process_time() - begin
+            begin = time.process_time()
+            *_, last = guided.steps(x0, n_steps, seed=NOISE_SEED)
+            yield known | {
+                "model": "MGD",
+                "volatility": volatility,
+                "steps": n_steps,
+                "mismatch": relative(last, target),
+                "entropy_estimate": last.entropy_gain,
+                "seconds": seconds,
+                "seconds_with_entropy": time.process_time() - begin,
+            }
+
+
 def tails(paths: Tensor, energy: mm.energies.Energy) -> dict[str, float]:
     """The largest value, the kurtosis, and the largest share of the products of squares that one path has."""
     products = energy(paths)[:, 2:].mean(-1)
@@ -169,6 +232,8 @@ def tails(paths: Tensor, energy: mm.energies.Energy) -> dict[str, float]:
 
 PARTS = {
     "guided_gaussian": (gaussian, "Moment guided diffusion and MF-MGDM, autocovariances, against closed forms."),
+    "guided_scattering": (scattering, "Moment guided diffusion and MF-MGDM, AR(0.1) with two scattering energies."),
+    "guided_volatility": (volatility, "Moment guided diffusion of infinitely many paths, by its noise."),
     "guided_sp500": (sp500, "Moment guided diffusion and MF-MGDM, S&P 500 with the stylised facts."),
 }
 

@@ -11,12 +11,21 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from mfmgdm_lib.companion.closed_forms import check_white, divergences, quadratic_forms
+from mfmgdm_lib.companion.closed_forms import check_white, divergences, gaussian_law, quadratic_forms
 from mfmgdm_lib.descents import MomentGuidedDiffusion
-from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.processes import WhiteNoise
+from mfmgdm_lib.energies import Autocovariance, Energy
+from mfmgdm_lib.processes import AR, WhiteNoise
+from mfmgdm_lib.target import Target
 
-__all__ = ["GuidedLimit", "comparison", "guided_limit", "maximum_entropy_variances", "model_names"]
+__all__ = [
+    "GuidedLimit",
+    "comparison",
+    "exact_target",
+    "guided_limit",
+    "laws_of_equal_energies",
+    "maximum_entropy_variances",
+    "model_names",
+]
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,58 @@ def maximum_entropy_variances(energy: Energy, mean_energy: Tensor, length: int) 
     )
 
 
+def exact_target(process: AR, length: int) -> Target:
+    """The mean of `Autocovariance` over paths of a process, without the error of an estimate.
+
+    Example:
+        >>> exact_target(AR([0.5]), 8).mean.tolist()
+        [0.4375, 1.0]
+    """
+    covariances = process.autocovariance(1)
+    mean = torch.tensor([covariances[1] * (length - 1) / length, covariances[0]], dtype=torch.float64)
+    return Target(mean, torch.zeros_like(mean), Autocovariance().labels, source=f"{process!r}, exactly")
+
+
+def laws_of_equal_energies(
+    process: AR, *, length: int = 256, volatility: float = 4.0, n_steps: int = 400
+) -> pd.DataFrame:
+    """Compare a process with three laws that have its variance and its covariance at lag 1.
+
+    Args:
+        process: with mean 0.
+        length: points d of a path.
+        volatility: σ of the diffusion with noise.
+        n_steps: of both diffusions.
+
+    Returns:
+        For the process, the law of largest entropy, and a diffusion's limit with and without noise: the correlation at
+        lag 2, averaged over a path, and the divergence from the process, nats.
+
+    Example:
+        >>> laws = laws_of_equal_energies(AR([0.5]), length=32, n_steps=100)
+        >>> bool(laws.loc["no noise", "lag 2"] < laws.loc["largest entropy", "lag 2"])
+        True
+    """
+    energy, truth, target = Autocovariance(), gaussian_law(process, length), exact_target(process, length)
+    limits = {
+        name: guided_limit(
+            MomentGuidedDiffusion(energy, target, volatility=sigma, corrections=2),
+            WhiteNoise(),
+            n_steps=n_steps,
+            length=length,
+        )
+        for name, sigma in ((f"σ = {volatility:g}", volatility), ("no noise", 0.0))
+    }
+    basis = limits["no noise"].basis
+    spreads = {"largest entropy": maximum_entropy_variances(energy, target.mean, length)}
+    spreads |= {name: limit.variances[-1] for name, limit in limits.items()}
+    covariances = {"process": truth.covariance_matrix}
+    covariances |= {name: basis * spread @ basis.T for name, spread in spreads.items()}
+    apart = {name: float(divergences(spread[None], basis, truth)[0]) for name, spread in spreads.items()}
+    lags = {name: float(c.diagonal(2).mean() / c.diagonal().mean()) for name, c in covariances.items()}
+    return pd.DataFrame({"lag 2": lags, "KL to process": {"process": 0.0} | apart})
+
+
 def model_names(table: pd.DataFrame) -> list[str]:
     """Name the rows of `results/guided_gaussian.csv` or `guided_scattering.csv` by their models and settings.
 
@@ -189,4 +250,6 @@ def comparison(table: pd.DataFrame) -> pd.DataFrame:
         "seconds": ("seconds", "{:.1f}"),
     }
     shown = {title: [spelled.format(value) for value in table[name]] for title, (name, spelled) in columns.items()}
-    return pd.DataFrame(shown, index=pd.MultiIndex.from_arrays([table["process"], model_names(table)]))
+    return pd.DataFrame(
+        shown, index=pd.MultiIndex.from_arrays([table["process"].str.replace("-", "−"), model_names(table)])
+    )

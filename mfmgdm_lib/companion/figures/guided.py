@@ -97,7 +97,7 @@ def guided_volatility(table: pd.DataFrame) -> Figure:
 
 @styled
 def guided_comparison(table: pd.DataFrame) -> Figure:
-    """Divergences from the law of largest entropy and from the process: a row for each model, a marker for each process.
+    """Divergences from the law of largest entropy and from the process, a row for each model.
 
     Args:
         table: rows of `results/guided_gaussian.csv` that have both divergences.

@@ -42,7 +42,7 @@ def guided_way(states: Sequence[GuidedState], target: Tensor, largest_entropy: f
     way.plot([0.0, 1.0], [lag_1[0].mean(), target[0]], "k--", lw=1.0)
     way.set(xlabel="time t", ylabel=r"$\frac{1}{d}\sum x_i x_{i-1}$  (lag 1)", title="on time")
     for state, colour, marker in zip(
-        (states[0], states[len(states) // 2], states[-1]), (COLOURS["start"], "#e4b7cf", GUIDED), "o^s", strict=True
+        (states[0], states[len(states) // 2], states[-1]), (COLOURS["start"], "#dba0c0", GUIDED), "o^s", strict=True
     ):
         cloud.plot(*state.energies.T, marker, ms=2.5, color=colour, alpha=0.8, mew=0)
     cloud.plot(*target, "+", color="black", ms=11, mew=1.6)
@@ -111,10 +111,12 @@ def guided_comparison(table: pd.DataFrame) -> Figure:
             colours = [GUIDED if model == "MGD" else COLOURS["MF–MGDM"] for model in rows["model"]]
             at = [names.index(name) for name in rows["name"]]
             axis.scatter(rows[column], at, c=colours, marker=marker, s=28)
-        axis.set(xscale="log", xlabel="KL, nats per path", title=title)
+        axis.set(xlabel="KL, nats per path", title=title)
         axis.set_yticks(range(len(names)), names)
         axis.grid(axis="y", color="0.9", lw=0.6)
         axis.set_axisbelow(True)
+    axes[0].set_xscale("log")
+    axes[1].set_xlim(left=-0.2)
     handles = [
         Line2D([], [], color="0.4", marker=marker, ls="", label=str(process).replace("-", "−"))
         for process, marker in zip(dict.fromkeys(table["process"]), _PROCESS_MARKERS, strict=False)

@@ -30,6 +30,7 @@ from mfmgdm_lib.companion import (
     market_spreads,
 )
 from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
+from mfmgdm_lib.descents import GuidedState
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.entropy import EntropyTrace
 from mfmgdm_lib.generation import Generation, generate
@@ -296,6 +297,37 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "field_spectra": lambda: figures.field_spectra(
         {name: 1.0 + draws(8, 8).square() for name in ("true", "start", "filters")},
         pd.DataFrame({"volatility": [0.0, 1.0], "divergence": [0.006, 0.002]}),
+    ),
+    "guided_way": lambda: figures.guided_way(
+        [GuidedState(n, draws(5, 8), draws(5, 2), draws(5, 2), draws(5), n / 2, None, -n) for n in range(3)],
+        torch.ones(2),
+        -1.5,
+    ),
+    "guided_volatility": lambda: figures.guided_volatility(
+        pd.DataFrame(
+            {
+                "process": ["one"] * 6 + ["two"] * 6,
+                "steps_per_square": [25, 25, 25, 200, 200, 200] * 2,
+                "volatility": [0.0, 1.0, 2.0] * 4,
+                "below_largest": [1.0, 0.5, 0.25] * 4,
+                "estimate_below": [0.0, 0.5, 0.25] * 4,
+            }
+        )
+    ),
+    "guided_comparison": lambda: figures.guided_comparison(
+        pd.DataFrame(
+            {
+                "process": ["one", "one", "two"],
+                "model": ["MGD", "MF-MGDM", "MGD"],
+                "volatility": [2.0, np.nan, 2.0],
+                "steps": [100, 300, 100],
+                "kl_largest": [0.01, 0.1, 0.2],
+                "kl_process": [0.02, 0.2, 5.0],
+            }
+        )
+    ),
+    "guided_shares": lambda: figures.guided_shares(
+        {name: draws(120, seed=k).square() for k, name in enumerate("abcd")}, draws(40)
     ),
     "held_out_gains": lambda: figures.held_out_gains(SOME_GAINS),
     "held_out_windows": lambda: figures.held_out_windows(

@@ -34,6 +34,10 @@ from mfmgdm_lib.companion.figures.fields import field_spectra as field_spectra
 from mfmgdm_lib.companion.figures.frozen import frozen_divergences as frozen_divergences
 from mfmgdm_lib.companion.figures.frozen import frozen_held_out as frozen_held_out
 from mfmgdm_lib.companion.figures.frozen import frozen_sizes as frozen_sizes
+from mfmgdm_lib.companion.figures.guided import guided_comparison as guided_comparison
+from mfmgdm_lib.companion.figures.guided import guided_shares as guided_shares
+from mfmgdm_lib.companion.figures.guided import guided_volatility as guided_volatility
+from mfmgdm_lib.companion.figures.guided import guided_way as guided_way
 from mfmgdm_lib.companion.figures.held_out_days import flow_gains as flow_gains
 from mfmgdm_lib.companion.figures.held_out_days import held_out_gains as held_out_gains
 from mfmgdm_lib.companion.figures.held_out_days import held_out_histograms as held_out_histograms

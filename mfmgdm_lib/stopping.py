@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,14 @@ from torch import Tensor
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.descents.descent import Descent, State
+from mfmgdm_lib.descents.gradient_flow import FlowState
 from mfmgdm_lib.entropy import check_not_shared
 from mfmgdm_lib.log_determinants import Backend, Determinants, Stochastic, choose_backend
 from mfmgdm_lib.log_determinants.backends import flattened, step_with_determinant
 from mfmgdm_lib.log_determinants.stochastic import moving
 from mfmgdm_lib.processes.base import Seed, generator
 
-__all__ = ["BalancedStop", "balanced_stop", "paths_for_price"]
+__all__ = ["BalancedStop", "balanced_state", "balanced_stop", "paths_for_price"]
 
 IN_A_ROW = 5
 """Steps in a row whose price exceeds their gain, at the first of which a descent is stopped."""
@@ -276,6 +278,50 @@ def _wrong_mean(mismatch: Tensor, covariance: Tensor) -> float:
     projected = (mismatch.double() / scale) @ basis
     known = eigenvalues > _DEGENERATE * eigenvalues[-1]
     return 0.5 * float((projected[:, known].square() / eigenvalues[known]).sum(-1).mean())
+
+
+def balanced_state(states: Iterable[FlowState]) -> FlowState:
+    r"""The state of a gradient flow after the last step that gains more than its price.
+
+    In a step of length h, so small that the matrix G of `GradientFlow` hardly changes, log det C of `balanced_stop`
+    becomes the logarithm of :math:`\det e^{-hG}`, so that
+
+    .. math:: \text{price} = \frac{h}{N} \operatorname{tr} G, \qquad \text{gain} = V_t - V_{t+1}.
+
+    Both are exact in the limit of small steps. Steps of a flow get longer and longer, and a few dozen lead to its end.
+    So all are looked at, where a descent goes by the first five in a row whose price exceeds their gain: from heavy
+    tails V rises at first, since Σ_Φ falls faster than the mismatch does.
+
+    The steepest directions of energy space have most of tr G, and all wait for them: where they are far apart in
+    scale, the flow stops with others far from the target.
+
+    Args:
+        states: those of one ensemble, of more paths than energies, from the first on.
+
+    Raises:
+        ValueError: steps without a price, as those of a flow of many energies that does not write G down.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, seed=(3, 12345))
+        >>> x0 = mm.processes.WhiteNoise().sample(128, 1024, seed=(2, 12345))
+        >>> last = balanced_state(mm.GradientFlow(energy, target, tolerance=2e-5).steps(x0, duration=2500.0))
+        >>> f"{last.time:.0f}"  # steps are 400 long there; the descent by steps of size 10 stops at step 164
+        '1502'
+    """
+    last, cost = None, math.inf
+    for state in states:
+        if math.isnan(state.price):
+            raise ValueError(
+                f"step {state.step} has no price, for its flow does not write G down; expected one that does."
+                " Use GradientFlow without gram_paths."
+            )
+        before, cost = cost, _wrong_mean(state.mismatch[:1], _covariance(state.energies))
+        last = state if before - cost > state.price else last
+    if last is None:
+        raise ValueError("states is empty; expected those of a flow. Use GradientFlow.steps.")
+    return last
 
 
 def paths_for_price(stop: BalancedStop, price: float, *, n_steps: int | None = None) -> int:

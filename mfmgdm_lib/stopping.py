@@ -317,7 +317,8 @@ def balanced_state(states: Iterable[FlowState]) -> FlowState:
                 f"step {state.step} has no price, for its flow does not write G down; expected one that does."
                 " Use GradientFlow without gram_paths."
             )
-        before, cost = cost, _wrong_mean(state.mismatch[:1], _covariance(state.energies))
+        with one_thread():
+            before, cost = cost, _wrong_mean(state.mismatch[:1], _covariance(state.energies))
         last = state if before - cost > state.price else last
     if last is None:
         raise ValueError("states is empty; expected those of a flow. Use GradientFlow.steps.")

@@ -164,9 +164,7 @@ def generate(
         first = [column.iloc[-1] for column in columns_of(levels)] if isinstance(prices, str) else prices
         chosen = None if energy_name is None else energy_of(energy_name, length, *columns_of(series))
         where = getattr(constraints, support)
-        made = generation.generate(
-            series, n_paths, length, seed, energy=chosen, start=start, support=where, stop=stop
-        )
+        made = generation.generate(series, n_paths, length, seed, energy=chosen, start=start, support=where, stop=stop)
         if strict and made.notes:
             click.echo(report_text(made))
         stop_if_strict(strict, made.notes)

@@ -131,8 +131,8 @@ def balanced_stop(
     is as small as its own standard error, V ≈ K / (2N).
 
     The price changes slowly. Where a step gains more than twice the latest price it is calculated at some steps only,
-    each more than twice as late as the one before, and interpolated between. So it is for the first of the five steps;
-    an exact one is not calculated again where the others gain less than half of it.
+    each more than twice as late as the one before, and interpolated between. The first of the five steps always has its
+    own calculated, and so have the other four, but for those that gain less than half of an exact one.
 
     A price that is estimated has an error, and a step counts only where its price exceeds its gain by more than one
     standard error, averaged over the last steps, for lucky draws would else be believed more easily than others. Five

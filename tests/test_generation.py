@@ -93,6 +93,14 @@ def test_balanced_paths_are_those_of_the_flow_after_its_last_step_that_gains_mor
     assert note.endswith("use the whole duration, or another start.")
 
 
+def test_rows_that_the_balanced_stop_leaves_off_are_those_stored() -> None:
+    table = mm.companion.stored("balanced_generation")
+    off = table.groupby(["design", "stop"])["off"].sum().unstack()
+    assert off.loc["argjr-skewt, leverage and sums, the default"].to_dict() == {"balanced": 1, "duration": 2}
+    assert off.loc["noise"].to_dict() == {"balanced": 36, "duration": 18}
+    assert table["series"].nunique() == 6
+
+
 def test_first_paths_do_not_depend_on_how_many_are_asked_for_up_to_128(made: Generation, series: Tensor) -> None:
     assert torch.equal(make(series, 128).paths[:N], made.paths)
     assert torch.equal(make(series, 1).paths, made.paths[:1])

@@ -101,10 +101,11 @@ class Model(Descent):
                 " is kept. Use MFMGDM without an ensemble_size, or MGDM."
             )
         _check_drawn_from(start, first.paths.flatten(1).double())
-        if n_steps == "balanced":
-            n_steps = _stop(self, x0, max_steps).step
         mismatches = None
-        if self.ensemble_size != 1:
+        if n_steps == "balanced":
+            stop = _stop(self, x0, max_steps)
+            n_steps, mismatches = stop.step, stop.mismatches
+        elif self.ensemble_size != 1:
             rows = [state.mismatch[:1].double().cpu() for state in self.steps(x0, n_steps)]
             mismatches = torch.cat(rows)[:-1]
         return FrozenFlow(

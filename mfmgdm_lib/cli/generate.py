@@ -14,6 +14,7 @@ from mfmgdm_lib.cli.options import (
     FIGURE_SUFFIXES,
     PATHS_SUFFIXES,
     STARTS,
+    STOPS,
     Outputs,
     check_outputs,
     option_group,
@@ -71,6 +72,13 @@ _generation_options = option_group(
         help="Where values lie: from 0 on for volumes, volatilities and rates never below 0, with --returns none.",
     ),
     click.option(
+        "--stop",
+        type=click.Choice(STOPS),
+        default="duration",
+        show_default=True,
+        help="Whether the paths flow for the whole duration, or up to the last step that gains more than its price.",
+    ),
+    click.option(
         "--plot",
         type=click.Path(path_type=Path),
         metavar="FILE",
@@ -114,6 +122,7 @@ def generate(
     energy_name: str | None,
     start: str | None,
     support: str,
+    stop: str,
     prices: float | str | None,
     dates: bool,
     out: Path,
@@ -154,9 +163,8 @@ def generate(
             dates_after(series.index, length)  # which says why there are none
         first = [column.iloc[-1] for column in columns_of(levels)] if isinstance(prices, str) else prices
         chosen = None if energy_name is None else energy_of(energy_name, length, *columns_of(series))
-        made = generation.generate(
-            series, n_paths, length, seed, energy=chosen, start=start, support=getattr(constraints, support)
-        )
+        where = getattr(constraints, support)
+        made = generation.generate(series, n_paths, length, seed, energy=chosen, start=start, support=where, stop=stop)
         if strict and made.notes:
             click.echo(report_text(made))
         stop_if_strict(strict, made.notes)

@@ -24,6 +24,7 @@ __all__ = [
     "PROFILES",
     "PUBLISHERS",
     "STARTS",
+    "STOPS",
     "STORES",
     "STREAM_SUFFIXES",
     "Outputs",
@@ -45,6 +46,7 @@ PROCESSES = ("ar01", "ar02", "arm01", "cir-exp", "cir-trunc")
 PROFILES = ("paper", "quick")
 PUBLISHERS = ("yahoo", "riksbank", "fred", "ecb")
 STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
+STOPS = ("duration", "balanced")
 STREAM_SUFFIXES = (".parquet", ".npz")
 BASES = tuple(
     f"{mean}{variance}-{law}"

@@ -135,6 +135,7 @@ ORDER = [
         "_conjugate_gradients",
         "_lanczos",
         "_threads",
+        "_fields",
         "processes",
         "energies",
         "target",

@@ -49,7 +49,7 @@ class GaussianField(Process):
         >>> x.shape, field.log_prob(x).shape
         (torch.Size([5, 32, 32]), torch.Size([5]))
         >>> field.autocovariance([(0, 0), (0, 1), (1, 1)]).numpy().round(3).tolist()
-        [1.0, 0.299, 0.169]
+        [1.0, 0.266, 0.126]
     """
 
     def __init__(self, spectrum: Any, mean: float = 0.0) -> None:

@@ -1,5 +1,6 @@
 """The energies Φ: statistics of a path that a descent matches."""
 
+from mfmgdm_lib.energies.absolute_moments import AbsoluteMoments
 from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy, RecordedEnergy
 from mfmgdm_lib.energies.channels import CrossCorrelations, EachChannel
@@ -10,6 +11,7 @@ from mfmgdm_lib.energies.stylized import StylizedFacts
 from mfmgdm_lib.energies.transforms import Concatenate, Linear
 
 __all__ = [
+    "AbsoluteMoments",
     "Autocovariance",
     "BandedEnergy",
     "Coefficient",

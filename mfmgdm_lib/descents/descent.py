@@ -120,7 +120,7 @@ class Descent:
 
     @property
     def driving(self) -> Energy:
-        """The energies whose gradients make a step: Φ, and after it the potential of a constraint where there is one."""
+        """The energies whose gradients make a step: Φ, and after it the potential of a constraint if there is one."""
         return self.energy if self.constraint is None else Concatenate(self.energy, self.constraint.potential)
 
     def weights(self, state: State) -> Tensor:

@@ -233,6 +233,10 @@ class Record(ABC):
     def linearize(self, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The force J_Φᵀw, (n, time), for weights (n, K), and the product of vectors (n, time) with Σ_k w_k H_k."""
 
+    def force(self, weights: Tensor) -> Tensor:
+        """The force alone, once: `linearize` may keep what takes memory."""
+        return self.linearize(weights)[0]
+
     @abstractmethod
     def pushforward(self, vectors: Tensor) -> Tensor:
         """The product J_Φ v, (n, K), for vectors (n, time)."""
@@ -284,7 +288,7 @@ class RecordedEnergy(Energy):
         """Return the force Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
         weights = weights.expand(*self._leading(x), self.dim)
         pairs = zip(self._records(x), chunks(weights, self._chunk_size(x)), strict=True)
-        return torch.cat([record.linearize(weight)[0] for record, weight in pairs]).reshape(x.shape)
+        return torch.cat([record.force(weight) for record, weight in pairs]).reshape(x.shape)
 
     @torch.no_grad()
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:

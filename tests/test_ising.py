@@ -128,7 +128,7 @@ def test_a_law_of_spins_can_be_described_and_aimed_at() -> None:
 
 
 def test_what_cannot_be_a_lattice_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 0.05"):
+    with pytest.raises(ValueError, match=r"at least 0\.05"):
         Ising(0.01)
     with pytest.raises(ValueError, match="temperature is 0"):
         Ising(0.0)

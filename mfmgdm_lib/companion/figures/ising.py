@@ -37,6 +37,7 @@ def ising_fields(fields: Mapping[str, Sequence[np.ndarray]]) -> Figure:
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(True)
         row[0].set_ylabel(name, color=COLOURS.get(name, COLOURS["true"]))
+    figure.supxlabel("sites of a lattice: dark is −1, light is 1")
     return figure
 
 

@@ -16,6 +16,7 @@ from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.energies import FieldAutocovariance
 from mfmgdm_lib.log_determinants import Determinants
 from mfmgdm_lib.processes.gaussian_field import GaussianField
+from mfmgdm_lib.runs.cells import Job
 from mfmgdm_lib.runs.run import Run
 from mfmgdm_lib.runs.store import Result
 
@@ -146,5 +147,5 @@ GAUSSIAN_FIELDS = tuple(
 The gradient of a mean over d points is in proportion to 1/d, so the step size grows with the number of points.
 """
 
-FIELDS = (*GAUSSIAN_FIELDS, *ISING)
+FIELDS: tuple[Job, ...] = (*GAUSSIAN_FIELDS, *ISING)
 """All cells of `mfmgdm reproduce fields`."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion.ising_cells import IsingCell, describe_spins, packed_signs, unpacked_signs
+from mfmgdm_lib.companion.ising_summary import finest_power, largest_entropy, plane_waves
 from mfmgdm_lib.processes import Ising
 from mfmgdm_lib.processes.ising import CRITICAL_TEMPERATURE
 
@@ -169,3 +170,20 @@ def test_a_cell_runs_and_its_entropy_is_that_of_its_determinants() -> None:
     assert entropy[0] == pytest.approx(start, abs=1e-5)
     assert entropy[4] == pytest.approx(start + logs.sum(0).mean() / 1024, abs=1e-5)
     assert (run.paths.abs().log().abs() < 0.5).all()  # the map came last
+
+
+def test_the_largest_entropy_is_that_of_the_ising_model_with_this_energy() -> None:
+    ising = Ising(3.0)
+    found = largest_entropy(ising.mean_energy((8, 8)) / 64, (8, 8))
+    assert found == pytest.approx(ising.entropy((8, 8)) / 64, abs=1e-9)
+
+
+def test_waves_and_the_power_of_the_finest_ones_by_hand() -> None:
+    side, chessboard = plane_waves((4, 4), 2)
+    assert torch.allclose(side, torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64).expand(4, 4))
+    assert torch.allclose(chessboard, side * side.T)
+    # The field with 8/3 sites and less on both axes has one such wave of 16: all of its power is there.
+    assert finest_power([chessboard.numpy()]) == pytest.approx(16.0)
+    assert finest_power([side.numpy()]) == pytest.approx(0.0, abs=1e-12)
+    noise = torch.from_numpy(np.random.default_rng(0).standard_normal((400, 16, 16)))
+    assert finest_power(noise) == pytest.approx(1.0, abs=5 / (400 * 25 / 2) ** 0.5)

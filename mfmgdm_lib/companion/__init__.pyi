@@ -31,9 +31,11 @@ from mfmgdm_lib.companion.ising_cells import ISING as ISING
 from mfmgdm_lib.companion.ising_cells import IsingCell as IsingCell
 from mfmgdm_lib.companion.ising_cells import describe_spins as describe_spins
 from mfmgdm_lib.companion.ising_summary import IsingSummary as IsingSummary
+from mfmgdm_lib.companion.ising_summary import finest_power as finest_power
 from mfmgdm_lib.companion.ising_summary import ising_energies as ising_energies
 from mfmgdm_lib.companion.ising_summary import ising_entropies as ising_entropies
 from mfmgdm_lib.companion.ising_summary import largest_entropy as largest_entropy
+from mfmgdm_lib.companion.ising_summary import plane_waves as plane_waves
 from mfmgdm_lib.companion.ising_summary import stored_ising as stored_ising
 from mfmgdm_lib.companion.market import SERIES as SERIES
 from mfmgdm_lib.companion.market import MarketExperiment as MarketExperiment

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.optimize import brentq
+from torch import Tensor
 
 from mfmgdm_lib.companion.comparison import MODEL_NAMES
 from mfmgdm_lib.companion.ising_cells import ISING, IsingCell, unpacked_signs
@@ -15,7 +17,15 @@ from mfmgdm_lib.companion.results import result_store
 from mfmgdm_lib.processes import Ising
 from mfmgdm_lib.runs.store import Result
 
-__all__ = ["IsingSummary", "ising_energies", "ising_entropies", "largest_entropy", "stored_ising"]
+__all__ = [
+    "IsingSummary",
+    "finest_power",
+    "ising_energies",
+    "ising_entropies",
+    "largest_entropy",
+    "plane_waves",
+    "stored_ising",
+]
 
 
 @dataclass(frozen=True)
@@ -133,3 +143,24 @@ def largest_entropy(energy: float, shape: tuple[int, int]) -> float:
     points = shape[0] * shape[1]
     coupling = brentq(lambda beta: Ising(1.0 / beta).mean_energy(shape) / points - energy, 1e-4, 2.0, xtol=1e-12)
     return Ising(1.0 / coupling).entropy(shape) / points
+
+
+def plane_waves(shape: tuple[int, int], length: int) -> Tensor:
+    """Two waves of mean square 1, one along a side of a field and one along its diagonal: (2, H, W) float64.
+
+    Args:
+        shape: of a field, multiples of the length.
+        length: sites from crest to crest along each axis that the wave changes on; of 2 sites the diagonal one is a
+            chessboard.
+    """
+    down, right = (2.0 * torch.pi * torch.arange(size, dtype=torch.float64) / length for size in shape)
+    phases = torch.stack([right.expand(shape), down[:, None] + right])
+    waves = (phases + 0.25 * torch.pi).cos()  # at 45 degrees a wave of two sites has no zero
+    return waves / waves.square().mean((-2, -1), keepdim=True).sqrt()
+
+
+def finest_power(fields: Tensor | list[np.ndarray]) -> float:
+    """Mean power, 1 for white noise, of the waves of fields (N, H, W) with less than 8/3 sites on both axes."""
+    power = np.abs(np.fft.fft2(np.asarray(fields, dtype=float))) ** 2
+    down, right = (np.abs(np.fft.fftfreq(size)) > 3 / 8 for size in power.shape[-2:])
+    return float(power[..., down[:, None] & right].mean() / (power.shape[-2] * power.shape[-1]))

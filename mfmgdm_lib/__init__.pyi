@@ -13,11 +13,14 @@ from mfmgdm_lib import processes as processes
 from mfmgdm_lib import risk as risk
 from mfmgdm_lib import runs as runs
 from mfmgdm_lib import statistics as statistics
+from mfmgdm_lib.descents import Constraint as Constraint
 from mfmgdm_lib.descents import Descent as Descent
 from mfmgdm_lib.descents import FlowState as FlowState
 from mfmgdm_lib.descents import GradientFlow as GradientFlow
 from mfmgdm_lib.descents import GuidedState as GuidedState
 from mfmgdm_lib.descents import MomentGuidedDiffusion as MomentGuidedDiffusion
+from mfmgdm_lib.descents import PointwiseMap as PointwiseMap
+from mfmgdm_lib.descents import SignedPower as SignedPower
 from mfmgdm_lib.descents import State as State
 from mfmgdm_lib.descents import interpolated_moments as interpolated_moments
 from mfmgdm_lib.divergence import DivergenceTrace as DivergenceTrace

@@ -14,7 +14,7 @@ from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.descents.gradient_flow import FlowState
-from mfmgdm_lib.entropy import check_not_shared
+from mfmgdm_lib.entropy import check_no_last, check_not_shared
 from mfmgdm_lib.log_determinants import Backend, Determinants, Stochastic, choose_backend
 from mfmgdm_lib.log_determinants.backends import flattened, step_with_determinant
 from mfmgdm_lib.log_determinants.stochastic import moving
@@ -152,7 +152,8 @@ def balanced_stop(
     Raises:
         DivergedError: an energy stopped being finite.
         StuckError: a step would take every entry of an ensemble out of the support.
-        ValueError: no more paths than energies, several inner steps, or a model shared out over processes.
+        ValueError: no more paths than energies, several inner steps, or a model with a map at its end or shared out
+            over processes.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -165,6 +166,7 @@ def balanced_stop(
     """
     check_positive_int("max_steps", max_steps)
     check_not_shared(model)
+    check_no_last(model)
     backend = choose_backend(model, determinants, length=math.prod(x0.shape[1:]))
     if len(x0) <= model.energy.dim:
         raise ValueError(

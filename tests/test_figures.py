@@ -25,6 +25,7 @@ from mfmgdm_lib.companion import (
     MarketExperiment,
     MarketSummary,
     ar_explorer_data,
+    describe_spins,
     figures,
     market_explorer_data,
     market_spreads,
@@ -355,6 +356,19 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "process_portraits": lambda: figures.process_portraits(
         {name: (draws(9, 60).abs(), np.exp(-SIZES), np.exp(-GRID)) for name in ("one", "two")}, GRID
+    ),
+    "ising_fields": lambda: figures.ising_fields(
+        {name: [draws(8, 8, seed=k).sign().numpy() for k in range(3)] for name in ("true", *MODELS)}
+    ),
+    "ising_entropy": lambda: figures.ising_entropy(
+        {
+            (energy, model): (pd.Series([1.4, 1.3, 1.2], index=[0, 10, 149]), pd.Series(0.01, index=[0, 10, 149]))
+            for energy in ("wavelet", "scattering")
+            for model in MODELS
+        }
+    ),
+    "ising_spins": lambda: figures.ising_spins(
+        {name: describe_spins(draws(9, 8, 8).sign()) for name in ("true", "wavelet, MGDM", "scattering, MF–MGDM")}
     ),
     "generation_report": lambda: plotting.generation_report(a_generation(), unit="log-return per trading day"),
     **{

@@ -27,6 +27,16 @@ from mfmgdm_lib.companion.energy_separation import standardized_paths as standar
 from mfmgdm_lib.companion.energy_separation import strongest as strongest
 from mfmgdm_lib.companion.explorer import ar_explorer_data as ar_explorer_data
 from mfmgdm_lib.companion.explorer import market_explorer_data as market_explorer_data
+from mfmgdm_lib.companion.ising_cells import ISING as ISING
+from mfmgdm_lib.companion.ising_cells import IsingCell as IsingCell
+from mfmgdm_lib.companion.ising_cells import describe_spins as describe_spins
+from mfmgdm_lib.companion.ising_summary import IsingSummary as IsingSummary
+from mfmgdm_lib.companion.ising_summary import finest_power as finest_power
+from mfmgdm_lib.companion.ising_summary import ising_energies as ising_energies
+from mfmgdm_lib.companion.ising_summary import ising_entropies as ising_entropies
+from mfmgdm_lib.companion.ising_summary import largest_entropy as largest_entropy
+from mfmgdm_lib.companion.ising_summary import plane_waves as plane_waves
+from mfmgdm_lib.companion.ising_summary import stored_ising as stored_ising
 from mfmgdm_lib.companion.market import SERIES as SERIES
 from mfmgdm_lib.companion.market import MarketExperiment as MarketExperiment
 from mfmgdm_lib.companion.market import observed_returns as observed_returns

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mfmgdm_lib._checks import check_member, check_positive
+from mfmgdm_lib.companion.ising_cells import ISING
 from mfmgdm_lib.companion.results import result_store
 from mfmgdm_lib.companion.synthetic import SyntheticExperiment
 from mfmgdm_lib.companion.table1 import MODELS, tabulate
@@ -16,6 +17,7 @@ from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.energies import FieldAutocovariance
 from mfmgdm_lib.log_determinants import Determinants
 from mfmgdm_lib.processes.gaussian_field import GaussianField
+from mfmgdm_lib.runs.cells import Job
 from mfmgdm_lib.runs.run import Run
 from mfmgdm_lib.runs.store import Result
 
@@ -165,5 +167,5 @@ def stored_gaussian_fields() -> dict[tuple[int, str], pd.DataFrame]:
     return {(cell.side, cell.model): store.read(cell).table for cell in GAUSSIAN_FIELDS}
 
 
-FIELDS = (*GAUSSIAN_FIELDS,)
+FIELDS: tuple[Job, ...] = (*GAUSSIAN_FIELDS, *ISING)
 """All cells of `mfmgdm reproduce fields`."""

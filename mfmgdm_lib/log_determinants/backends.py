@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+import torch
 from numpy.random import Generator
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.communicator import LOCAL
+from mfmgdm_lib.descents.constraint import PointwiseMap
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import flat_energy
@@ -160,7 +162,9 @@ class _Exact:
 
     def step(self, model: Descent, state: State, rng: Generator | None) -> tuple[Move, StepDeterminant]:
         move = model.move(state)
-        blocks = self.blocks(model.energy, state.paths, model.rate * state.mismatch, move.moved)
+        blocks = self.blocks(model.driving, state.paths, model.weights(state), move.moved)
+        k = model.energy.dim  # what a constraint adds couples no paths
+        blocks = blocks._replace(gram=blocks.gram[:, :k, :k])
         return move, apply_lemma(blocks, model.rate, model.members(len(state.paths)), model.ensemble)
 
     def uncoupled(
@@ -197,8 +201,8 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
             f"the model has inner_steps={model.inner_steps}; expected 1 where a determinant is wanted (Section 4)."
             " Use inner_steps=1, or sample without the divergence."
         )
-    wanted, banded = Determinants.of(determinants), model.energy.bandwidth is not None
-    circulant = model.energy.circulant and model.support.whole_line
+    wanted, banded = Determinants.of(determinants), model.driving.bandwidth is not None
+    circulant = model.driving.circulant and model.support.whole_line
     backend = wanted.backend
     if isinstance(backend, str):
         if backend == "auto":
@@ -207,12 +211,12 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
         backend = Stochastic(probes=wanted.probes or 1) if backend == "stochastic" else _EXACT[backend]
     if backend is _EXACT["banded"] and not banded:
         raise ValueError(
-            f"determinants is 'banded' for {model.energy!r}; expected an energy with banded Hessians."
+            f"determinants is 'banded' for {model.driving!r}; expected an energy with banded Hessians."
             " Use 'dense' or 'stochastic'."
         )
     if backend is _EXACT["circulant"] and not circulant:
         raise ValueError(
-            f"determinants is 'circulant' for {model.energy!r} on {model.support}; expected an energy with circulant"
+            f"determinants is 'circulant' for {model.driving!r} on {model.support}; expected an energy with circulant"
             " Hessians on the real line. Use 'dense' or 'stochastic'."
         )
     if model.communicator is not LOCAL and isinstance(backend, ProbingBackend):
@@ -243,7 +247,8 @@ def log_determinant(
 
     The last matrix is the capacitance matrix. Where a step leaves entries of a path as they are because they would
     leave the support, rows and columns of those entries are left out. All sums are in float64, whatever the dtype of
-    the paths.
+    the paths. A constraint of the model has γ_c ∇²V in each block, and a map at its end, where `state` is the one
+    before it, has the sum of its log-derivatives.
 
     Args:
         model: the descent, with one inner step.
@@ -275,10 +280,23 @@ def step_with_determinant(
     backend: Backend, model: Descent, state: State, rng: Generator | None
 ) -> tuple[Move, StepDeterminant]:
     """Take one step from `state` and get its log-determinant; the backend sees paths laid out flat, (N, d)."""
+    if state.ends and model.last is not None:
+        return _last_step(model, model.last, state)
     move, determinant = backend.step(*flattened(model, state), rng)
     shape = state.paths.shape
     moved = None if move.moved is None else move.moved.reshape(shape)
     return Move(move.paths.reshape(shape), moved), determinant
+
+
+def _last_step(model: Descent, last: PointwiseMap, state: State) -> tuple[Move, StepDeterminant]:
+    """The map at the end of a descent, whose Jacobian is diagonal."""
+    move = model.move(state)
+    logs = last.log_derivative(state.paths.double())
+    blocks = (logs if move.moved is None else logs.where(move.moved, 0.0)).flatten(1).sum(-1)
+    members = model.members(len(blocks))
+    nothing = blocks.new_zeros(len(blocks) // members)
+    size = model.ensemble.size(members)
+    return move, StepDeterminant(blocks, nothing, nothing.long(), torch.zeros_like(blocks), nothing, members=size)
 
 
 def flattened(model: Descent, state: State) -> tuple[Descent, State]:
@@ -288,4 +306,6 @@ def flattened(model: Descent, state: State) -> tuple[Descent, State]:
         return model, state
     flat = copy.copy(model)
     flat.energy = flat_energy(model.energy, shape[1:])
+    if model.constraint is not None:
+        flat.constraint = model.constraint.flattened(tuple(shape[1:]))
     return flat, replace(state, paths=state.paths.flatten(1))

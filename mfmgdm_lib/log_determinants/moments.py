@@ -70,17 +70,16 @@ def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, r
         mask: 1 for each entry that moves, else 0, (N, d).
         rng: for the stochastic backends.
     """
-    energy, rate, members = model.energy, model.rate, model.members(len(mask))
-    weights = rate * state.mismatch
-    product = restricted(energy.linearize(state.paths, weights)[1], mask)
+    rate, members, driving, weights = model.rate, model.members(len(mask)), model.driving, model.weights(state)
+    product = restricted(driving.linearize(state.paths, weights)[1], mask)
     by_probe = isinstance(backend, ProbingBackend)
-    own_grams, crossed = _couplings(energy, state.paths, weights, mask)
+    own_grams, crossed = _couplings(model, state.paths, weights, mask)
     if by_probe:
         own = _by_probe(product, mask, require_generator(rng))
     elif backend.name == "banded":
-        own = _by_bands(energy, state.paths, weights, mask)
+        own = _by_bands(driving, state.paths, weights, mask)
     elif backend.name == "circulant":
-        own = _by_spectra(energy, weights)
+        own = _by_spectra(driving, weights)
     else:
         own = _by_unit_vectors(product, mask)
 
@@ -111,14 +110,14 @@ def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, r
     )
 
 
-def _couplings(energy: Energy, paths: Tensor, weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _couplings(model: Descent, paths: Tensor, weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """J_n J_nᵀ, (N, K, K), and tr(J_n S_n J_nᵀ), (N,), some paths at a time."""
-    grams, crossed = [], []
+    grams, crossed, energy, driving = [], [], model.energy, model.driving
     size = max(1, _CHUNK_NUMBERS // (energy.dim * paths.shape[-1]))
     for x, w, m in zip(paths.split(size), weights.split(size), mask.split(size), strict=True):
         rows = energy.jacobian(x) * m[:, None]
         grams.append(rows.double() @ rows.double().mT)
-        product = restricted(energy.linearize(x, w)[1], m)
+        product = restricted(driving.linearize(x, w)[1], m)
         crossed.append(torch.stack([dot(row, product(row)) for row in rows.unbind(1)]).sum(0))
     return torch.cat(grams), torch.cat(crossed)
 

@@ -42,6 +42,9 @@ from mfmgdm_lib.companion.figures.held_out_days import flow_gains as flow_gains
 from mfmgdm_lib.companion.figures.held_out_days import held_out_gains as held_out_gains
 from mfmgdm_lib.companion.figures.held_out_days import held_out_histograms as held_out_histograms
 from mfmgdm_lib.companion.figures.held_out_days import held_out_windows as held_out_windows
+from mfmgdm_lib.companion.figures.ising import ising_entropy as ising_entropy
+from mfmgdm_lib.companion.figures.ising import ising_fields as ising_fields
+from mfmgdm_lib.companion.figures.ising import ising_spins as ising_spins
 from mfmgdm_lib.companion.figures.market import market_bands as market_bands
 from mfmgdm_lib.companion.figures.market import market_entropies as market_entropies
 from mfmgdm_lib.companion.figures.market import market_losses as market_losses

@@ -61,5 +61,6 @@ from mfmgdm_lib.companion.table1 import Cell as Cell
 from mfmgdm_lib.companion.table1 import select as select
 from mfmgdm_lib.companion.table1 import table_1 as table_1
 from mfmgdm_lib.companion.table1 import tabulate as tabulate
+from mfmgdm_lib.companion.textures import texture as texture
 from mfmgdm_lib.companion.verification import deviation as deviation
 from mfmgdm_lib.companion.verification import market_deviation as market_deviation

@@ -24,6 +24,7 @@ from mfmgdm_lib.energies import (
     CrossCorrelations,
     EachChannel,
     Energy,
+    FieldMoments,
     Linear,
     Projection,
     ScatteringCovariance,
@@ -215,6 +216,7 @@ SHAPES: dict[str, tuple[Energy, Process, tuple[int, ...]]] = {  # an energy, a l
         (3, 8),
     ),
     "field": (Field(), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
+    "field, moments": (FieldMoments(), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
 }
 
 BACKENDS = ["banded", "dense"]
@@ -945,7 +947,7 @@ shape_contract = pytest.mark.parametrize(("energy", "law", "shape"), SHAPES.valu
 def shaped_model(energy: Energy, law: Process, shape: tuple[int, ...], members: int | None) -> mm.Model:
     target = mm.estimate_target(energy, law, n_samples=400, length=shape, seed=3)
     # Where there are products of squares, Hessians grow with the square of a path: a longer step folds single ones.
-    size = 0.001 if isinstance(energy, (CrossCorrelations, EachChannel, Concatenate)) else 0.02
+    size = 0.001 if isinstance(energy, (CrossCorrelations, EachChannel, Concatenate, FieldMoments)) else 0.02
     return mm.Model(energy, target, size * math.prod(shape) * float(target.mean.norm()), ensemble_size=members)
 
 

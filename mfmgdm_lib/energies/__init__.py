@@ -6,7 +6,14 @@ from mfmgdm_lib.energies.channels import CrossCorrelations, EachChannel
 from mfmgdm_lib.energies.field_moments import FieldMoments
 from mfmgdm_lib.energies.given_past import ConditionalEnergy, GivenPast
 from mfmgdm_lib.energies.principal_components import Projection, Whitening
-from mfmgdm_lib.energies.scattering import Coefficient, ScatteringCovariance, ScatteringMean, ScatteringSpectra
+from mfmgdm_lib.energies.scattering import (
+    Coefficient,
+    FieldScatteringMean,
+    ScatteringCovariance,
+    ScatteringMean,
+    ScatteringSpectra,
+    WaveletL1,
+)
 from mfmgdm_lib.energies.stylized import StylizedFacts
 from mfmgdm_lib.energies.transforms import Concatenate, Linear
 
@@ -20,6 +27,7 @@ __all__ = [
     "EachChannel",
     "Energy",
     "FieldMoments",
+    "FieldScatteringMean",
     "GivenPast",
     "Linear",
     "Projection",
@@ -28,5 +36,6 @@ __all__ = [
     "ScatteringMean",
     "ScatteringSpectra",
     "StylizedFacts",
+    "WaveletL1",
     "Whitening",
 ]

@@ -247,10 +247,9 @@ class Record(ABC):
 class RecordedEnergy(Energy):
     """An energy whose derivatives, written by hand, share what was computed for the values.
 
-    To add one, write `_record` and `_signals`.
+    To add one, write `_record` and `_signals`. What it is made for is one length of path, or one shape; records see
+    paths laid out flat, (n, d).
     """
-
-    length: int
 
     @property
     @abstractmethod
@@ -259,36 +258,44 @@ class RecordedEnergy(Energy):
 
     @abstractmethod
     def _record(self, x: Tensor) -> Record:
-        """Evaluate paths (n, time), so that autograd and `torch.func` can follow."""
+        """Evaluate paths (n, d), so that autograd and `torch.func` can follow."""
+
+    def _leading(self, x: Tensor) -> torch.Size:
+        """The leading axes of paths (*, *event_shape)."""
+        return x.shape[: x.ndim - self.event_ndim]
 
     def _chunk_size(self, x: Tensor) -> int:
-        each = self._signals * self.length * x.element_size()
+        each = self._signals * x.shape[x.ndim - self.event_ndim :].numel() * x.element_size()
         return max(1, _CACHE_BYTES.get(x.device.type, 2**28) // each)
+
+    def _chunks(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Paths (*, *event_shape) laid out flat, (n, d) with n of at most the size of a chunk."""
+        return chunks(x.flatten(-self.event_ndim), self._chunk_size(x))
 
     def _records(self, x: Tensor) -> Iterator[Record]:
         """Records of paths (*, time), a chunk at a time."""
-        return map(self._record, chunks(x, self._chunk_size(x)))
+        return map(self._record, self._chunks(x))
 
     def _evaluate(self, x: Tensor) -> Tensor:
-        return torch.cat([record.values for record in self._records(x)]).reshape(*x.shape[:-1], self.dim)
+        return torch.cat([record.values for record in self._records(x)]).reshape(*self._leading(x), self.dim)
 
     @torch.no_grad()
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the force Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
-        weights = weights.expand(*x.shape[:-1], self.dim)
+        weights = weights.expand(*self._leading(x), self.dim)
         pairs = zip(self._records(x), chunks(weights, self._chunk_size(x)), strict=True)
         return torch.cat([record.linearize(weight)[0] for record, weight in pairs]).reshape(x.shape)
 
     @torch.no_grad()
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force Σ_k w_k ∇Φ_k, (*, time), and the product with Σ_k w_k H_k."""
-        size = self._chunk_size(x)
-        pairs = zip(self._records(x), chunks(weights.expand(*x.shape[:-1], self.dim), size), strict=True)
+        weights = weights.expand(*self._leading(x), self.dim)
+        pairs = zip(self._records(x), chunks(weights, self._chunk_size(x)), strict=True)
         forces, multiply = zip(*(record.linearize(weight) for record, weight in pairs), strict=True)
 
         @torch.no_grad()
         def product(vectors: Tensor) -> Tensor:
-            pairs = zip(multiply, chunks(vectors, size), strict=True)
+            pairs = zip(multiply, self._chunks(vectors), strict=True)
             return torch.cat([times(chunk) for times, chunk in pairs]).reshape(x.shape)
 
         return torch.cat(forces).reshape(x.shape), product
@@ -296,8 +303,9 @@ class RecordedEnergy(Energy):
     @torch.no_grad()
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, K, time) for paths (*, time)."""
+        leading = self._leading(x)
         rows = [record.rows() for record in self._records(x)]
-        return torch.cat(rows).reshape(*x.shape[:-1], self.dim, self.length)
+        return torch.cat(rows).reshape(*leading, self.dim, *x.shape[len(leading) :])
 
     @torch.no_grad()
     def jacobian_products(self, x: Tensor) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
@@ -306,8 +314,8 @@ class RecordedEnergy(Energy):
 
         @torch.no_grad()
         def push(vectors: Tensor) -> Tensor:
-            pairs = zip(records, chunks(vectors, size), strict=True)
-            return torch.cat([record.pushforward(each) for record, each in pairs]).reshape(*x.shape[:-1], self.dim)
+            pairs = zip(records, self._chunks(vectors), strict=True)
+            return torch.cat([record.pushforward(each) for record, each in pairs]).reshape(*self._leading(x), self.dim)
 
         @torch.no_grad()
         def pull(weights: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -130,6 +130,14 @@ class Energy(ABC):
         """
         return False
 
+    @property
+    def circulant(self) -> bool:
+        """Whether Φ is made of quadratic forms ½ xᵀH_k x whose H_k do not change when a periodic path is shifted.
+
+        Then the Fourier basis diagonalises all H_k, and `hessian_spectra` has their eigenvalues.
+        """
+        return False
+
     @abstractmethod
     def _evaluate(self, x: Tensor) -> Tensor:
         """Map checked paths (*, time) to energies (*, K), differentiably and without in-place writes."""
@@ -194,6 +202,16 @@ class Energy(ABC):
             TypeError: an energy without banded Hessians.
         """
         raise TypeError(f"{self!r} has no banded Hessians; expected an energy with a bandwidth. Use linearize.")
+
+    def hessian_spectra(self, shape: Sequence[int]) -> Tensor:
+        """Return the eigenvalues of the H_k of a `circulant` energy of paths of a shape, float64.
+
+        They are those at the frequencies of `torch.fft.rfftn`: (K, H, W // 2 + 1) for fields (H, W).
+
+        Raises:
+            TypeError: an energy that is not circulant.
+        """
+        raise TypeError(f"{self!r} has no circulant Hessians; expected an energy that has. Use linearize.")
 
     def laplacian(self, x: Tensor) -> Tensor:
         """Return ΔΦ, the traces of the Hessians: (*, K) for paths (*, time).

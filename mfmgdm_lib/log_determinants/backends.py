@@ -19,6 +19,7 @@ from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import flat_energy
 from mfmgdm_lib.log_determinants.banded import banded_blocks
+from mfmgdm_lib.log_determinants.circulant import circulant_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, StepDeterminant, apply_lemma
 from mfmgdm_lib.log_determinants.stochastic import Stochastic
@@ -35,7 +36,7 @@ __all__ = [
     "step_with_determinant",
 ]
 
-BACKENDS = ("auto", "banded", "dense", "stochastic")
+BACKENDS = ("auto", "banded", "circulant", "dense", "stochastic")
 """Names that stand for a backend; see `choose_backend`."""
 
 _FORMER = {"structured": "banded", "ignore": "record"}
@@ -87,7 +88,8 @@ class Determinants:
     """What belongs to the determinants of a descent.
 
     Attributes:
-        backend: "banded" (exact, for energies with banded Hessians: O(d) for each path, on the host), "dense" (exact,
+        backend: "banded" (exact, for energies with banded Hessians: O(d) for each path, on the host), "circulant"
+            (exact, for autocovariances of periodic fields: O(d log d), by the fast Fourier transform), "dense" (exact,
             the reference, by automatic differentiation: O(d³)), "stochastic" (an estimate with a standard error, for
             any energy), "auto" (see `choose_backend`), or an object with the methods of `Backend`: a `Stochastic` with
             settings of its own, or your own.
@@ -167,15 +169,19 @@ class _Exact:
         return apply_lemma(self.blocks(energy, paths, weights, moved, coupled=False), 0.0, 1)
 
 
-_EXACT = {"banded": _Exact("banded", banded_blocks), "dense": _Exact("dense", dense_blocks)}
+_EXACT = {
+    "banded": _Exact("banded", banded_blocks),
+    "circulant": _Exact("circulant", circulant_blocks),
+    "dense": _Exact("dense", dense_blocks),
+}
 
 
 @renamed(backend="determinants")
 def choose_backend(model: Descent, determinants: str | Backend | Determinants = "auto", *, length: int) -> Backend:
     """Return the backend that `determinants` asks for.
 
-    "auto" is "banded" where the Hessians are banded; elsewhere "dense" for paths of up to 128 points, and
-    "stochastic" for longer ones.
+    "auto" is "banded" where the Hessians are banded, "circulant" where they are circulant and the support is the real
+    line; elsewhere "dense" for paths of up to 128 points, and "stochastic" for longer ones.
 
     Args:
         model: the descent.
@@ -183,8 +189,8 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
         length: points d of each path; of channels C · T, of a field H · W.
 
     Raises:
-        ValueError: an unknown name, "banded" for an energy without banded Hessians, or a model with several inner
-            steps.
+        ValueError: an unknown name, "banded" or "circulant" for an energy without such Hessians, or a model with
+            several inner steps.
     """
     if model.inner_steps > 1:
         raise ValueError(
@@ -192,15 +198,22 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
             " Use inner_steps=1, or sample without the divergence."
         )
     wanted, banded = Determinants.of(determinants), model.energy.bandwidth is not None
+    circulant = model.energy.circulant and model.support.whole_line
     backend = wanted.backend
     if isinstance(backend, str):
         if backend == "auto":
-            backend = "banded" if banded else "dense" if length <= _DENSE_LENGTH else "stochastic"
+            structured = "banded" if banded else "circulant" if circulant else None
+            backend = structured or ("dense" if length <= _DENSE_LENGTH else "stochastic")
         backend = Stochastic(probes=wanted.probes or 1) if backend == "stochastic" else _EXACT[backend]
     if backend is _EXACT["banded"] and not banded:
         raise ValueError(
             f"determinants is 'banded' for {model.energy!r}; expected an energy with banded Hessians."
             " Use 'dense' or 'stochastic'."
+        )
+    if backend is _EXACT["circulant"] and not circulant:
+        raise ValueError(
+            f"determinants is 'circulant' for {model.energy!r} on {model.support}; expected an energy with circulant"
+            " Hessians on the real line. Use 'dense' or 'stochastic'."
         )
     if model.communicator is not LOCAL and isinstance(backend, ProbingBackend):
         raise ValueError(

@@ -12,6 +12,7 @@ from mfmgdm_lib._lanczos import lanczos
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.log_determinants.backends import Backend, ProbingBackend
+from mfmgdm_lib.log_determinants.circulant import half_spectra
 from mfmgdm_lib.log_determinants.capacitance import Product, dot, restricted
 from mfmgdm_lib.log_determinants.stochastic import require_generator
 
@@ -57,7 +58,7 @@ class _BlockMoments(NamedTuple):
 def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, rng: Generator | None) -> StepMoments:
     """Return the moments of the step from `state`, exact where the backend is; paths are laid out flat, (N, d).
 
-    "banded" reads them off the bands, stochastic backends send a random probe through each block, and all others send
+    "banded" reads them off the bands, "circulant" off the eigenvalues, stochastic backends send a random probe through each block, and all others send
     the d unit vectors. The largest eigenvalues of blocks are bounded by Gershgorin's discs and by Frobenius norms,
     after random probes by a Ritz value and the norm of its residual, which is above them in practice (Zhou and Li,
     2011). In every case all K rows of the Jacobian are calculated for all paths.
@@ -78,6 +79,8 @@ def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, r
         own = _by_probe(product, mask, require_generator(rng))
     elif backend.name == "banded":
         own = _by_bands(energy, state.paths, weights, mask)
+    elif backend.name == "circulant":
+        own = _by_spectra(energy, weights)
     else:
         own = _by_unit_vectors(product, mask)
 
@@ -130,6 +133,12 @@ def _by_bands(energy: Energy, paths: Tensor, weights: Tensor, mask: Tensor) -> _
         radius[:, j:] += beside.abs()
         square = square + 2.0 * beside.square().sum(-1)
     return _BlockMoments(diagonal.sum(-1), square, _disc_bound(diagonal, radius, square))
+
+
+def _by_spectra(energy: Energy, weights: Tensor) -> _BlockMoments:
+    spectra, counts = half_spectra(energy)
+    values = weights.double() @ spectra.to(weights.device)
+    return _BlockMoments(values @ counts, values.square() @ counts, values.amax(-1))
 
 
 def _by_unit_vectors(product: Product, mask: Tensor) -> _BlockMoments:

@@ -36,7 +36,7 @@ class FieldMoments(Energy):
     def __init__(self, powers: Sequence[int] = (1, 2, 3, 4)) -> None:
         self.powers = tuple(check_positive_int("powers", power) for power in powers)
         if not self.powers or list(self.powers) != sorted(set(self.powers)):
-            raise ValueError(f"powers is {self.powers}; expected different ones in ascending order. Use such as (1, 2).")
+            raise ValueError(f"powers is {self.powers}; expected different ones in ascending order. Use (1, 2, 3, 4).")
         self.labels = tuple(f"mean of power {power}" for power in self.powers)
 
     def __repr__(self) -> str:

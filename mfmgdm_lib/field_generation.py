@@ -135,7 +135,8 @@ def generate_fields(
 
     Example:
         >>> import mfmgdm_lib as mm
-        >>> made = generate_fields(mm.companion.texture("gravel"), n_fields=2, shape=32, hold_out=True)
+        >>> gravel, energy = mm.companion.texture("gravel"), mm.energies.FieldMoments()
+        >>> made = generate_fields(gravel, n_fields=2, shape=32, energy=energy, hold_out=True)
         >>> made.fields.shape, len(made.patches), bool(made.loss < 1e-3)
         (torch.Size([2, 32, 32]), 128, True)
     """

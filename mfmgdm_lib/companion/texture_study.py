@@ -184,5 +184,6 @@ def stored_fields() -> dict[str, Tensor]:
         ['mf-128', 'mf-256', 'mgdm-128', 'mgdm-256']
     """
     return {
-        name: torch.from_numpy(array) for name, array in load_arrays(results_folder() / "texture_fields.npz", KIND).items()
+        name: torch.from_numpy(array)
+        for name, array in load_arrays(results_folder() / "texture_fields.npz", KIND).items()
     }

@@ -46,7 +46,7 @@ def save_fields(generation: FieldGeneration, path: str | os.PathLike[str], *, fo
 
     Example:
         >>> import mfmgdm_lib as mm, pathlib, tempfile
-        >>> made = mm.generate_fields(mm.companion.texture("gravel"), n_fields=2, shape=32)
+        >>> made = mm.generate_fields(mm.companion.texture(), 2, 32, energy=mm.energies.FieldMoments())
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.load(save_fields(made, pathlib.Path(folder, "fields.npy"))).shape
         (2, 32, 32)
@@ -99,7 +99,7 @@ def field_report_text(generation: FieldGeneration) -> str:
 
     Example:
         >>> import mfmgdm_lib as mm
-        >>> made = mm.generate_fields(mm.companion.texture("gravel"), n_fields=2, shape=32)
+        >>> made = mm.generate_fields(mm.companion.texture(), 2, 32, energy=mm.energies.FieldMoments())
         >>> print(field_report_text(made).splitlines()[0].split())
         ['patches', 'fields', 'low', 'high', 'in', 'energy']
     """

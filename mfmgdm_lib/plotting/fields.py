@@ -47,7 +47,8 @@ def field_report(generation: FieldGeneration) -> Figure:
     _draw_patterns(patterns, generation)
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=_PATCHES, marker="o", ls="", markersize=3.5, label="patches"),
-        Line2D([], [], color=_FIELDS, lw=1.2, label="fields"),
+        Line2D([], [], color=_FIELDS, lw=1.2, label="fields, or across"),
+        Line2D([], [], color=_FIELDS, lw=1.2, ls="--", label="down"),
         Patch(color=_FIELDS, alpha=0.25, lw=0, label="nine fields in ten"),
     ]
     legend_below(under, handles)
@@ -55,7 +56,7 @@ def field_report(generation: FieldGeneration) -> Figure:
 
 
 def draw_field(axis: Axes, field: Tensor, limits: tuple[float, float], title: str = "") -> None:
-    """Show a field as a grey picture without axes.
+    """Show a field as a grey picture without ticks and frame.
 
     Args:
         axis: where to.
@@ -64,7 +65,9 @@ def draw_field(axis: Axes, field: Tensor, limits: tuple[float, float], title: st
         title: above it.
     """
     axis.imshow(field.numpy(), cmap="gray", vmin=limits[0], vmax=limits[1], interpolation="nearest")
-    axis.set_axis_off()
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
     axis.set_title(title)
 
 

@@ -65,6 +65,8 @@ def assemble(folder: Path) -> None:
     tests["training, 128"] = group_tests(held_out, training)
     for side in KEPT:
         for model in TEXTURE_MODELS:
+            if not (folder / f"{model}-{side}.npz").exists():
+                continue  # while the others are computed
             with np.load(folder / f"{model}-{side}.npz") as arrays:
                 fields, losses = torch.from_numpy(arrays["fields"]).double(), arrays["loss"]
             print(f"{model}-{side}: {len(losses) - 1} steps, relative loss {losses[-1]:.1e}")

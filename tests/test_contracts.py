@@ -24,12 +24,14 @@ from mfmgdm_lib.energies import (
     CrossCorrelations,
     EachChannel,
     Energy,
+    FieldScatteringMean,
     Linear,
     Projection,
     ScatteringCovariance,
     ScatteringMean,
     ScatteringSpectra,
     StylizedFacts,
+    WaveletL1,
     Whitening,
 )
 from mfmgdm_lib.processes import (
@@ -215,6 +217,12 @@ SHAPES: dict[str, tuple[Energy, Process, tuple[int, ...]]] = {  # an energy, a l
         (3, 8),
     ),
     "field": (Field(), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
+    "wavelets of a field": (WaveletL1((8, 8), J=2, angles=2), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
+    "scattering of a field": (
+        FieldScatteringMean((8, 8), J=2, angles=2),
+        Independent(WhiteNoise(stddev=1.3), (8, 8)),
+        (8, 8),
+    ),
 }
 
 BACKENDS = ["banded", "dense"]

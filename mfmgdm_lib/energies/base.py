@@ -84,7 +84,7 @@ class Energy(ABC):
         if len(shape) > 1 and common_shape(shape, x.shape[-len(shape) :]) is None:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; expected (*, {spelled_shape(shape)}), the paths of {self!r}."
-                " Use paths of that shape, or an energy of series for each channel."
+                " Use paths of that shape, or an energy made for theirs."
             )
         if not torch._C._functorch.is_functorch_wrapped_tensor(x):  # inside torch.func.* nothing can be looked at
             check_finite("x", x)
@@ -251,6 +251,10 @@ class Record(ABC):
     def linearize(self, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The force J_Φᵀw, (n, time), for weights (n, K), and the product of vectors (n, time) with Σ_k w_k H_k."""
 
+    def force(self, weights: Tensor) -> Tensor:
+        """The force alone, once: `linearize` may keep what takes memory."""
+        return self.linearize(weights)[0]
+
     @abstractmethod
     def pushforward(self, vectors: Tensor) -> Tensor:
         """The product J_Φ v, (n, K), for vectors (n, time)."""
@@ -302,7 +306,7 @@ class RecordedEnergy(Energy):
         """Return the force Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
         weights = weights.expand(*self._leading(x), self.dim)
         pairs = zip(self._records(x), chunks(weights, self._chunk_size(x)), strict=True)
-        return torch.cat([record.linearize(weight)[0] for record, weight in pairs]).reshape(x.shape)
+        return torch.cat([record.force(weight) for record, weight in pairs]).reshape(x.shape)
 
     @torch.no_grad()
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.base import Record, RecordedEnergy
-from mfmgdm_lib.energies.scattering.field_filters import FieldFilters
-from mfmgdm_lib.energies.scattering.nonlinearities import Modulus
+from mfmgdm_lib.energies.scattering.field_filters import FieldFilters, field_signal, field_spectrum
+from mfmgdm_lib.energies.scattering.nonlinearities import ComplexModulus
 from mfmgdm_lib.energies.scattering.wavelets import check_octaves, morlet_2d
 from mfmgdm_lib.specification import register
 
 __all__ = ["FieldScatteringMean", "WaveletL1"]
 
 
+_BANK_BYTES = 2**20
+"""Size of the signals of one bank of filters of a field: what stays near the processor."""
+
+
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)  # cached tensors have to serve autograd too
-def _make_filters(
+def make_banks(
     shape: tuple[int, int], octaves: int, angles: int, dtype: torch.dtype, device: torch.device
-) -> list[FieldFilters]:
-    """The filters of each octave, ready for fields of one dtype on one device."""
-    return [FieldFilters(bank, dtype, device) for bank in morlet_2d(shape, octaves, angles)]
+) -> list[list[FieldFilters]]:
+    """The filters of each octave, in banks of some angles each, ready for fields of one dtype on one device."""
+    at_once = max(1, _BANK_BYTES // (2 * dtype.itemsize * shape[0] * shape[1]))
+    return [
+        [FieldFilters(bank[first : first + at_once], dtype, device) for first in range(0, angles, at_once)]
+        for bank in morlet_2d(shape, octaves, angles)
+    ]
 
 
 class _FieldEnergy(RecordedEnergy):
@@ -57,97 +65,154 @@ class _FieldEnergy(RecordedEnergy):
         return names
 
     def _record(self, x: Tensor) -> _Means:
-        filters = _make_filters(self.shape, self.J, self.angles, x.dtype, x.device)
-        return _Means(filters, x, self._layers)
+        octaves = make_banks(self.shape, self.J, self.angles, x.dtype, x.device)
+        slower = [[bank for later in octaves[j + 1 :] for bank in later] for j in range(self.J)]
+        branches = [(bank, slower[j] if self._layers == 2 else []) for j, banks in enumerate(octaves) for bank in banks]
+        return _Means(branches, x, self.shape)
 
     @property
     def _signals(self) -> int:
-        return 2 * self.dim
+        # Of an octave: filtered signals, their moduli's inverses, gradients, and the spectra of those.
+        return 8 * self.angles * (1 + (self.angles * (self.J - 1) if self._layers == 2 else 0))
+
+
+class _Branch:
+    """Fields of one spectrum (n, H · W) after one bank of filters, and their moduli after slower ones."""
+
+    def __init__(self, bank: FieldFilters, slower: list[FieldFilters], spectrum: Tensor) -> None:
+        self.bank, self.slower = bank, slower
+        self.first = ComplexModulus(bank(spectrum))
+        if slower:
+            spectrum = field_spectrum(self.first.value, bank.shape)
+        self.second = [ComplexModulus(other(spectrum)) for other in slower]
+
+    @property
+    def values(self) -> tuple[Tensor, Tensor]:
+        """Averages of the moduli of both layers, (n, C) and (n, C, C₂), differentiable by autograd."""
+        return self._averages(self.first.value, [modulus.value for modulus in self.second])
+
+    @staticmethod
+    def _averages(first: Tensor, second: list[Tensor]) -> tuple[Tensor, Tensor]:
+        means = first.mean(-1)
+        return means, torch.cat([part.mean(-1) for part in second], -1) if second else means.new_empty(*means.shape, 0)
+
+    def linearize(self, on: Tensor, on_second: Tensor, out: Tensor) -> Callable[[Tensor, Tensor], None]:
+        """Add the spectrum of the force to `out`, (n, H · W).
+
+        Args:
+            on: gradients in each point of the first layer's moduli, (n, C, 1).
+            on_second: those of the second layer, (n, C, C₂, 1).
+            out: complex.
+
+        Returns:
+            A function that takes the spectra of vectors, and adds that of their product with the Hessian.
+        """
+        sizes = [modulus.y.shape[-2] for modulus in self.second]
+        parts = on_second.split(sizes, -2) if sizes else ()
+        scaled_second = [modulus.scale(part) for modulus, part in zip(self.second, parts, strict=True)]
+        back = self._back(modulus.pullback(part) for modulus, part in zip(self.second, scaled_second, strict=True))
+        scaled = self.first.scale(on if back is None else on + back)
+        self.bank.adjoint(self.first.pullback(scaled), out)
+
+        def times(spectrum: Tensor, out: Tensor) -> None:
+            dy, d_first = self.bank(spectrum), None
+            if self.slower:
+                du = field_spectrum(self.first.pushforward(dy), self.bank.shape)
+                triples = zip(self.second, scaled_second, self.slower, strict=True)
+                d_first = self._back(modulus.pullback_change(part, None, other(du)) for modulus, part, other in triples)
+            self.bank.adjoint(self.first.pullback_change(scaled, d_first, dy), out)
+
+        return times
+
+    def _back(self, pulled: Iterable[Tensor]) -> Tensor | None:
+        """Gradients in the first layer's moduli, (n, C, H · W), of those in the second's filtered signals."""
+        if not self.slower:
+            return None
+        total = torch.zeros_like(self.first.y)
+        for other, signals in zip(self.slower, pulled, strict=True):
+            other.adjoint(signals, total)
+        return field_signal(total, self.bank.shape)
+
+    def pushforward(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+        """Changes of the averages, (n, C) and (n, C, C₂), with vectors of a spectrum."""
+        du = self.first.pushforward(self.bank(spectrum))
+        if self.slower:
+            spectrum = field_spectrum(du, self.bank.shape)
+        pairs = zip(self.second, self.slower, strict=True)
+        return self._averages(du, [modulus.pushforward(other(spectrum)) for modulus, other in pairs])
+
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """Rows of the Jacobian, (n, C, H · W) and (n, C, C₂, H · W), by adjoints of one filter of each layer."""
+        first, shape, points = self.first, self.bank.shape, self.first.y.shape[-1]
+
+        def through_first(on: Tensor) -> Tensor:
+            return field_signal(self.bank.adjoint_each(first.pullback(first.scale(on))), shape)
+
+        even = first.y.real.new_full((), 1 / points)
+        second = [first.y.real.new_empty((*first.y.shape[:2], 0, points))]
+        for modulus, other in zip(self.second, self.slower, strict=True):
+            on = field_signal(other.adjoint_each(modulus.pullback(modulus.scale(even))), shape)
+            second.append(through_first(on.movedim(2, 0)).movedim(0, 2))
+        return through_first(even), torch.cat(second, 2)
 
 
 class _Means(Record):
-    """Fields (n, H · W) after one layer or two, an octave at a time, and the averages of all moduli."""
+    """Fields (n, H · W) after one layer or two, a branch at a time, and the averages of all moduli."""
 
-    def __init__(self, filters: list[FieldFilters], x: Tensor, layers: int) -> None:
-        self.filters = filters
-        spectra = filters[0].spectrum(x)
-        self.first = [Modulus(bank(spectra)) for bank in filters]
-        self.second: list[list[Modulus]] = [[] for _ in filters]
-        if layers == 2:
-            for j, moduli in enumerate(self.first[:-1]):
-                spectra = filters[0].spectrum(moduli.value)
-                self.second[j] = [Modulus(bank(spectra)) for bank in filters[j + 1 :]]
+    def __init__(
+        self, branches: list[tuple[FieldFilters, list[FieldFilters]]], x: Tensor, shape: tuple[int, int]
+    ) -> None:
+        self._filters, self._x, self._shape = branches, x, shape
+
+    def _branches(self) -> Iterator[_Branch]:
+        """All branches, one after the other: they take much more memory than the fields."""
+        spectrum = field_spectrum(self._x, self._shape)
+        return (_Branch(bank, slower, spectrum) for bank, slower in self._filters)
+
+    @cached_property
+    def _kept(self) -> list[_Branch]:
+        return list(self._branches())
 
     @property
     def values(self) -> Tensor:
-        return self._averages(
-            [moduli.value for moduli in self.first],
-            [[moduli.value for moduli in group] for group in self.second],
-        )
+        return _join(branch.values for branch in self._branches())
 
-    @staticmethod
-    def _averages(first: list[Tensor], second: list[list[Tensor]]) -> Tensor:
-        """Averages (n, K) of signals (n, L, H · W) of each octave, and (n, L, L, H · W) of each pair of them."""
-        means = [signals.mean(-1) for signals in first]
-        means += [torch.cat([signals.mean(-1) for signals in group], -1).flatten(1) for group in second if group]
-        return torch.cat(means, dim=1)
-
-    def _parted(self, weights: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """Gradients of Σ_k w_k Φ_k in each point of the signals of both layers, (n, L, 1) and (n, L, L, 1)."""
-        octaves, angles = len(self.first), self.first[0].y.shape[1]
-        weights = weights / self.first[0].y.shape[-1]
-        counts = [angles] * octaves + [angles * angles * len(group) for group in self.second]
-        parts = weights.unsqueeze(-1).split(counts, dim=1) if any(self.second) else ()
-        first = list(parts[:octaves] or weights.unsqueeze(-1).split(angles, dim=1))
-        second = [
-            list(part.unflatten(1, (angles, -1)).split(angles, dim=2)) if group else []
-            for group, part in zip(self.second, parts[octaves:] or self.second, strict=True)
-        ]
-        return first, second
+    def force(self, weights: Tensor) -> Tensor:
+        """The force for weights (n, K), with no more than one branch in memory."""
+        return self._linearize(self._branches(), weights, keep=False)[0]
 
     def linearize(self, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The force for weights (n, K), and the product with the Hessian."""
-        filters = self.filters
-        on_first, on_second = self._parted(weights)
-        scaled_second = [
-            [moduli.scale(on) for moduli, on in zip(group, ons, strict=True)]
-            for group, ons in zip(self.second, on_second, strict=True)
-        ]
-        scaled_first = []
-        total = filters[0].no_spectra(weights.shape[:1])
-        for j, (moduli, on) in enumerate(zip(self.first, on_first, strict=True)):
-            pulled = [each.pullback(scaled) for each, scaled in zip(self.second[j], scaled_second[j], strict=True)]
-            back = self._back(j, pulled)
-            scaled_first.append(moduli.scale(on if back is None else on + back))
-            filters[j].adjoint(moduli.pullback(scaled_first[j]), out=total)
-        force = filters[0].signal(total)
+        force, multiply = self._linearize(self._kept, weights, keep=True)
 
-        def times(vectors: Tensor) -> Tensor:
-            spectra = filters[0].spectrum(vectors)
-            total = torch.zeros_like(spectra)
-            for j, moduli in enumerate(self.first):
-                dy = filters[j](spectra)
-                back = None
-                if self.second[j]:
-                    du = filters[0].spectrum(moduli.pushforward(dy))
-                    pulled = [
-                        each.pullback_change(scaled, None, bank(du))
-                        for each, scaled, bank in zip(self.second[j], scaled_second[j], filters[j + 1 :], strict=True)
-                    ]
-                    back = self._back(j, pulled)
-                filters[j].adjoint(moduli.pullback_change(scaled_first[j], back, dy), out=total)
-            return filters[0].signal(total)
+        def product(vectors: Tensor) -> Tensor:
+            spectrum = field_spectrum(vectors, self._shape)
+            total = torch.zeros_like(spectrum)
+            for times in multiply:
+                times(spectrum, total)
+            return field_signal(total, self._shape)
 
-        return force, times
+        return force, product
 
-    def _back(self, j: int, pulled: list[Tensor]) -> Tensor | None:
-        """Gradients in the moduli of octave j, (n, L, H · W), of those in what is filtered of them; None for 0."""
-        if not pulled:
-            return None
-        total = self.filters[0].no_spectra(pulled[0].shape[:2])
-        for bank, signals in zip(self.filters[j + 1 :], pulled, strict=True):
-            bank.adjoint(signals, out=total)
-        return self.filters[0].signal(total)
+    def _linearize(
+        self, branches: Iterable[_Branch], weights: Tensor, *, keep: bool
+    ) -> tuple[Tensor, list[Callable[[Tensor, Tensor], None]]]:
+        """The force, and the products of all branches if they are to be kept."""
+        total = torch.zeros_like(self._x, dtype=self._x.dtype.to_complex())
+        multiply = []
+        for branch, on, on_second in zip(branches, *self._part(weights / self._x.shape[-1]), strict=True):
+            times = branch.linearize(on, on_second, total)
+            if keep:
+                multiply.append(times)
+        return field_signal(total, self._shape), multiply
+
+    def _part(self, weights: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights (n, K) of each branch's averages, (n, C, 1) and (n, C, C₂, 1)."""
+        first = [bank.count for bank, _ in self._filters]
+        second = [sum(other.count for other in slower) for _, slower in self._filters]
+        parts = weights.unsqueeze(-1).split([*first, *(a * b for a, b in zip(first, second, strict=True))], 1)
+        pairs = zip(parts[len(first) :], first, second, strict=True)
+        return list(parts[: len(first)]), [part.unflatten(1, (a, b)) for part, a, b in pairs]
 
     def rows(self) -> Tensor:
         """J_Φ, (n, K, H · W): of one layer each filter has a row, from its own signals alone."""
@@ -160,16 +225,18 @@ class _Means(Record):
 
     def pushforward(self, vectors: Tensor) -> Tensor:
         """The product J_Φ v, (n, K), for vectors (n, H · W)."""
-        filters = self.filters
-        spectra = filters[0].spectrum(vectors)
-        first = [moduli.pushforward(bank(spectra)) for moduli, bank in zip(self.first, filters, strict=True)]
-        second: list[list[Tensor]] = []
-        for j, group in enumerate(self.second):
-            spectra = filters[0].spectrum(first[j]) if group else spectra
-            second.append(
-                [each.pushforward(bank(spectra)) for each, bank in zip(group, filters[j + 1 :], strict=False)]
-            )
-        return self._averages(first, second)
+        spectrum = field_spectrum(vectors, self._shape)
+        return _join(branch.pushforward(spectrum) for branch in self._kept)
+
+    def rows(self) -> Tensor:
+        """J_Φ, (n, K, H · W)."""
+        return _join(branch.rows() for branch in self._branches())
+
+
+def _join(branches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """What belongs to the values, in order: those of the first layer (n, C, *), then the second's (n, C, C₂, *)."""
+    first, second = zip(*branches, strict=True)
+    return torch.cat([*first, *(part.flatten(1, 2) for part in second)], 1)
 
 
 @register

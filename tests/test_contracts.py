@@ -24,11 +24,8 @@ from mfmgdm_lib.energies import (
     CrossCorrelations,
     EachChannel,
     Energy,
-<<<<<<< HEAD
     FieldMoments,
-=======
     FieldScatteringMean,
->>>>>>> wavelets2d
     Linear,
     Projection,
     ScatteringCovariance,
@@ -221,16 +218,13 @@ SHAPES: dict[str, tuple[Energy, Process, tuple[int, ...]]] = {  # an energy, a l
         (3, 8),
     ),
     "field": (Field(), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
-<<<<<<< HEAD
     "field, moments": (FieldMoments(), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
-=======
     "wavelets of a field": (WaveletL1((8, 8), J=2, angles=2), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
     "scattering of a field": (
         FieldScatteringMean((8, 8), J=2, angles=2),
         Independent(WhiteNoise(stddev=1.3), (8, 8)),
         (8, 8),
     ),
->>>>>>> wavelets2d
 }
 
 BACKENDS = ["banded", "dense"]

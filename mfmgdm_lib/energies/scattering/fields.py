@@ -214,15 +214,6 @@ class _Means(Record):
         pairs = zip(parts[len(first) :], first, second, strict=True)
         return list(parts[: len(first)]), [part.unflatten(1, (a, b)) for part, a, b in pairs]
 
-    def rows(self) -> Tensor:
-        """J_Φ, (n, K, H · W): of one layer each filter has a row, from its own signals alone."""
-        if any(self.second):
-            return super().rows()
-        each = self.first[0].y.new_tensor(1.0 / self.first[0].y.shape[-1])
-        pulled = [moduli.pullback(moduli.scale(each)) for moduli in self.first]
-        rows = [self.filters[0].signal(bank.adjoint_each(y)) for bank, y in zip(self.filters, pulled, strict=True)]
-        return torch.cat(rows, dim=1)
-
     def pushforward(self, vectors: Tensor) -> Tensor:
         """The product J_Φ v, (n, K), for vectors (n, H · W)."""
         spectrum = field_spectrum(vectors, self._shape)

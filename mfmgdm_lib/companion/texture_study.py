@@ -13,10 +13,10 @@ from mfmgdm_lib.data import cut_patches
 from mfmgdm_lib.descents import Descent
 from mfmgdm_lib.descents.gradient_flow import GradientFlow
 from mfmgdm_lib.energies import Energy, Whitening
-from mfmgdm_lib.entropy import entropy_bounds
 from mfmgdm_lib.field_generation import checkerboard, field_target, texture_energy
-from mfmgdm_lib.log_determinants import Stochastic
+from mfmgdm_lib.log_determinants import Stochastic, log_determinant
 from mfmgdm_lib.processes import Independent, WhiteNoise
+from mfmgdm_lib.processes.base import generator
 from mfmgdm_lib.target import Target
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 TEXTURE_MODELS = {"mgdm": 1, "mf": None}
 """Fields in each ensemble of a model; None for all that move together."""
 
-TEXTURE_FIELDS = {128: 12, 256: 4}
+TEXTURE_FIELDS = {128: 12, 256: 3}
 """Fields of each model that are made, by their side."""
 
 KIND = "fields of a texture"
@@ -155,22 +155,28 @@ def entropy_curve(
     step_size = 0.2 / largest * float(target.mean.square().sum())
     descent = Descent(energy, target, step_size, ensemble_size=TEXTURE_MODELS[model])
     x0 = law.sample(n_fields, (side, side), seed)
-    losses = [float(state.loss.mean()) for state in descent.steps(x0, n_steps)]
-    trace = entropy_bounds(descent, x0, n_steps, every=every, determinants=Stochastic(), seed=(5, 12345))
-    points = side**2
-    parts = {name: getattr(trace, name).mean(1) for name in ("blocks", "capacitance")}
-    summed = {name: every * values.cumsum() / points for name, values in parts.items()}
-    error = every * ((trace.error**2).mean(1) / trace.error.shape[1]).cumsum() ** 0.5 / points
-    return pd.DataFrame(
-        {
-            "loss": [losses[step] for step in trace.steps],
-            **summed,
-            "change": summed["blocks"] + summed["capacitance"],
-            "error": error,
-            "folded": trace.folded.sum(1).cumsum(),
-        },
-        index=pd.Index(trace.steps, name="step"),
-    )
+    rows_of, rng = [], generator((5, 12345))
+    for state in descent.steps(x0, n_steps - every):
+        if state.step % every:
+            continue
+        found = log_determinant(descent, state, Stochastic(), seed=rng)
+        rows_of.append(
+            {
+                "step": state.step,
+                "loss": float(state.loss.mean()),
+                "blocks": float(found.blocks.mean()),
+                "capacitance": float(found.capacitance.sum()) / n_fields,
+                "variance": found.mean_error**2,
+                "folded": int(found.non_positive.sum()),
+            }
+        )
+    curve = pd.DataFrame(rows_of).set_index("step")
+    scale = every / side**2
+    curve[["blocks", "capacitance"]] = scale * curve[["blocks", "capacitance"]].cumsum()
+    curve["folded"] = curve["folded"].cumsum()
+    curve["change"] = curve["blocks"] + curve["capacitance"]
+    curve["error"] = scale * curve.pop("variance").cumsum() ** 0.5
+    return curve[["loss", "blocks", "capacitance", "change", "error", "folded"]]
 
 
 def stored_fields() -> dict[str, Tensor]:

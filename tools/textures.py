@@ -5,11 +5,12 @@ a file of FOLDER (_build/textures), leaving out those that are there: begin agai
 
 - results/texture_fields.npz, some of the fields as 8 bits of grey;
 - results/texture_statistics.csv, means of statistics over patches and over fields;
+- results/texture_spreads.csv, how much single patches and fields of 128² differ in the moments of their values;
 - results/texture_tests.csv, two-sample tests of patches that were kept out against fields, and against the patches that
   the target is from;
 - results/texture_entropy.csv, the change of entropy along descents of fields of 32².
 
-Some minutes on one core.
+Some minutes on one core. With --assemble the tables are written of what is there.
 """
 
 from __future__ import annotations
@@ -81,6 +82,11 @@ def assemble(folder: Path) -> None:
     table = pd.DataFrame({name: means(x) for name, x in statistics.items()})
     table.index.name = "statistic"
     store("texture_statistics", table.to_csv(float_format="%.5g"), ["means over patches and fields", origin])
+    table = pd.DataFrame({name: spreads(statistics[name]) for name in ("held out", "mgdm 128", "mf 128")})
+    table.index.name = "statistic"
+    store("texture_spreads", table.to_csv(float_format="%.5g"), ["standard deviations between fields", origin])
+    if not all((folder / f"{model}-entropy.npz").exists() for model in TEXTURE_MODELS):
+        return
     curves = {model: curve(folder / f"{model}-entropy.npz") for model in TEXTURE_MODELS}
     table = pd.concat(curves, names=["model", "step"])
     store("texture_entropy", table.to_csv(float_format="%.6g"), ["change of entropy, nats per point", origin])
@@ -89,6 +95,13 @@ def assemble(folder: Path) -> None:
 def means(fields: torch.Tensor) -> dict[str, float]:
     """Mean of each statistic."""
     return {name: float(values.mean()) for name, values in field_statistics(fields).items()}
+
+
+def spreads(fields: torch.Tensor) -> dict[str, float]:
+    """Standard deviation of each moment between fields."""
+    names = ("mean", "standard deviation", "skewness", "kurtosis")
+    found = field_statistics(fields, ("values",))
+    return {name: float(found[name].std()) for name in names}
 
 
 def curve(file: Path) -> pd.DataFrame:
@@ -100,10 +113,10 @@ def curve(file: Path) -> pd.DataFrame:
 
 def main() -> None:
     """Compute what is missing, and write all tables."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "_build/textures")
+    folder = Path(next((word for word in sys.argv[1:] if word != "--assemble"), "_build/textures"))
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    for what in ("128", "entropy", "256"):
+    for what in () if "--assemble" in sys.argv else ("128", "entropy", "256"):
         for model in TEXTURE_MODELS:
             compute(f"{model}-{what}", folder)
     assemble(folder)

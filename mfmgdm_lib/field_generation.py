@@ -321,7 +321,8 @@ def _target_warning(mismatch: Tensor, target: Target) -> list[str]:
 def _report_warnings(report: pd.DataFrame) -> list[str]:
     """Count the rows whose patches are outside low … high, and name the three that are furthest outside."""
     width = (report["high"] - report["low"]).clip(lower=np.finfo(float).tiny)
-    outside = np.maximum(report["low"] - report["patches"], report["patches"] - report["high"]) / width
+    below, above = report["low"] - report["patches"], report["patches"] - report["high"]
+    outside = below.where(below > above, above) / width
     worst = outside[outside > 0].sort_values(ascending=False)
     if worst.empty:
         return []

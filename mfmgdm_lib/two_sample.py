@@ -109,7 +109,7 @@ def _joined(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> tuple[
 
 
 def _squared_distances(rows: np.ndarray) -> np.ndarray:
-    """Squared distances of all pairs of rows, exact to round-off of the differences: of few rows all are written down."""
+    """Squared distances of all pairs of rows, from their differences, as there are few rows."""
     return np.square(rows[:, None] - rows[None]).sum(-1)
 
 

@@ -158,4 +158,8 @@ def test_report_is_said_and_drawn(quick: FieldGeneration, made: FieldGeneration)
     assert "the patches that the fields were made from" in field_report_text(made)
     figure = field_report(quick)
     assert len(figure.axes) == 8 + 3
-    assert {axis.get_title(loc="left") for axis in figure.axes} >= {"patch of the picture", "generated", "local patterns"}
+    assert {axis.get_title(loc="left") for axis in figure.axes} >= {
+        "patch of the picture",
+        "generated",
+        "local patterns",
+    }

@@ -50,7 +50,7 @@ def compute(part: str, folder: Path) -> None:
     model, what = part.split("-")
     if what == "entropy":
         curve = entropy_curve(model)
-        arrays = {name: curve[name].to_numpy() for name in curve} | {"step": curve.index.to_numpy()}
+        arrays = {str(name): curve[name].to_numpy() for name in curve} | {"step": curve.index.to_numpy()}
     else:
         fields, steps = texture_fields(model, int(what))
         arrays = {"fields": fields.numpy(), "loss": steps["loss"].to_numpy(), "time": steps["time"].to_numpy()}

@@ -150,7 +150,14 @@ def generate(
     picture = {name: options.pop(name) for name in ("grey", "channel", "shape", "hold_out", "tiles")}
     with reported_errors():
         if is_image(source):
-            common = {"n_paths": n_paths, "seed": seed, "out": out, "force": force, "plot": plot, "strict": strict}
+            common: dict[str, Any] = {
+                "n_paths": n_paths,
+                "seed": seed,
+                "out": out,
+                "force": force,
+                "plot": plot,
+                "strict": strict,
+            }
             return generate_like_image(Path(source), **common, **picture)
         refuse_image_options(source)
         check_outputs(outputs, force, source)

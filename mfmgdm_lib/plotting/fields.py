@@ -38,7 +38,7 @@ def field_report(generation: FieldGeneration) -> Figure:
     tiles = 2 * (3.6 if is_narrow() else 7.0) / count * height / width + 0.5
     below = 7.0 if is_narrow() else 2.6
     figure = new_figure(tiles + below)
-    above, under = figure.subfigures(2, 1, height_ratios=[tiles, below])
+    (above,), (under,) = figure.subfigures(2, 1, squeeze=False, height_ratios=[tiles, below])
     rows = [("patch of the picture", generation.patches), ("generated", generation.fields)]
     _draw_tiles(list(above.subplots(2, count).ravel()), rows, count, _white(generation))
     values, sizes, patterns = under.subplots(3, 1) if is_narrow() else under.subplots(1, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ def texture_tests(tests: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
         colour = next((COLOURS[label] for key, label in _NAMES.items() if fields.startswith(key)), COLOURS["true"])
         filled = fields.endswith("128")
         at = offset - np.arange(len(groups))
-        mark = {"color": colour, "mfc": colour if filled else "white"}
+        mark: dict[str, Any] = {"color": colour, "mfc": colour if filled else "white"}
         axis.plot(table["distance"], at, marker="o", ls="", ms=5, **mark)
         axis.plot(table["limit"], at, marker="|", ls="", ms=9, mew=1.2, color="0.6")
         handles.append(Line2D([], [], marker="o", ls="", ms=5, label=name, **mark))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-__all__ = ["Lag", "check_lags", "check_lags_fit", "cosines", "frequencies", "half_weights"]
+__all__ = ["CHUNK_POINTS", "Lag", "check_lags", "check_lags_fit", "cosines", "frequencies", "half_weights", "power"]
 
 Lag = tuple[int, int]
 """How far two points are apart: rows down and columns to the right."""
+
+CHUNK_POINTS = 2**18
+"""Points of fields in work at once: what stays near the processor."""
 
 
 def check_lags(name: str, lags: Sequence[Sequence[int]]) -> tuple[Lag, ...]:
@@ -63,9 +68,27 @@ def frequencies(shape: Sequence[int], *, half: bool = False) -> tuple[Tensor, Te
 
 
 def cosines(lags: Sequence[Lag], shape: Sequence[int], *, half: bool = True) -> Tensor:
-    """cos ω·τ at these frequencies, for each lag τ: (K, H, W // 2 + 1) float64, or (K, H, W)."""
+    """Return cos ω·τ at these frequencies, for each lag τ: (K, H, W // 2 + 1) float64, or (K, H, W)."""
+    return _cosines(tuple(lags), tuple(shape), half)
+
+
+@lru_cache(maxsize=8)
+def _cosines(lags: tuple[Lag, ...], shape: tuple[int, ...], half: bool) -> Tensor:
     down, right = frequencies(shape, half=half)
     return torch.stack([torch.cos(step[0] * down + step[1] * right) for step in lags])
+
+
+def power(x: Tensor, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+    """|x̂|², the squared moduli of the `torch.fft.rfftn` of fields (*, H, W): (*, H, W // 2 + 1)."""
+    shape = x.shape[-len(axes) :]
+    parts = x.reshape(-1, *shape).split(max(1, CHUNK_POINTS // math.prod(shape)))
+    powers = torch.cat([_squares(torch.fft.rfftn(part, dim=axes)) for part in parts])
+    return powers.reshape(*x.shape[: -len(axes)], *powers.shape[1:])
+
+
+def _squares(transform: Tensor) -> Tensor:
+    """|z|²; a sum over pairs of real and imaginary parts would be far slower."""
+    return torch.addcmul(transform.real.square(), transform.imag, transform.imag)
 
 
 def half_weights(points: int) -> Tensor:

@@ -24,6 +24,7 @@ from mfmgdm_lib.energies import (
     CrossCorrelations,
     EachChannel,
     Energy,
+    FieldAutocovariance,
     FieldMoments,
     FieldScatteringMean,
     Linear,
@@ -42,6 +43,7 @@ from mfmgdm_lib.processes import (
     GARCH,
     Exponential,
     GaussianCopula,
+    GaussianField,
     Independent,
     Process,
     StudentNoise,
@@ -223,6 +225,20 @@ SHAPES: dict[str, tuple[Energy, Process, tuple[int, ...]]] = {  # an energy, a l
     "scattering of a field": (
         FieldScatteringMean((8, 8), J=2, angles=2),
         Independent(WhiteNoise(stddev=1.3), (8, 8)),
+        (8, 8),
+    ),
+    "periodic field": (
+        FieldAutocovariance([(0, 0), (0, 1), (1, 0), (2, -1)]),
+        GaussianField.conditional_autoregression([0.2, -0.1], (8, 8), stddev=1.3),
+        (8, 8),
+    ),
+    "mixed periodic fields": (
+        Linear(
+            Concatenate(FieldAutocovariance([(0, 0)]), FieldAutocovariance([(1, 1), (0, 3)])),
+            torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, -1.0]]),
+            ["first", "second"],
+        ),
+        GaussianField.conditional_autoregression(0.2, (8, 8)),
         (8, 8),
     ),
 }

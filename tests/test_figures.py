@@ -282,6 +282,16 @@ FIGURES: dict[str, Callable[[], Figure]] = {
             pd.MultiIndex.from_product([["mf", "mgdm"], [0, 20]], names=["model", "step"]),
         )
     ),
+    "field_pictures": lambda: figures.field_pictures(
+        {name: {title: draws(8, 8) for title in ("start", "step 30", "step 150", "true")} for name in MODELS}
+    ),
+    "field_divergences": lambda: figures.field_divergences(
+        {(side, model): a_table() for side in (32, 64, 128, 256) for model in ("mgdm", "mf")}, 0.0049
+    ),
+    "field_spectra": lambda: figures.field_spectra(
+        {name: 1.0 + draws(8, 8).square() for name in ("true", "start", "filters")},
+        pd.DataFrame({"volatility": [0.0, 1.0], "divergence": [0.006, 0.002]}),
+    ),
     "held_out_gains": lambda: figures.held_out_gains(SOME_GAINS),
     "held_out_windows": lambda: figures.held_out_windows(
         pd.DataFrame([[0.1, 0.2], [0.0, 0.1]], index=["flow of GARCH–t", "GARCH–t"]),

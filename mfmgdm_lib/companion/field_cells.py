@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mfmgdm_lib._checks import check_member, check_positive
+from mfmgdm_lib.companion.results import result_store
 from mfmgdm_lib.companion.synthetic import SyntheticExperiment
 from mfmgdm_lib.companion.table1 import MODELS, tabulate
 from mfmgdm_lib.divergence import DivergenceTrace
@@ -16,9 +17,9 @@ from mfmgdm_lib.energies import FieldAutocovariance
 from mfmgdm_lib.log_determinants import Determinants
 from mfmgdm_lib.processes.gaussian_field import GaussianField
 from mfmgdm_lib.runs.run import Run
-from mfmgdm_lib.runs.store import Result, Specification
+from mfmgdm_lib.runs.store import Result
 
-__all__ = ["FIELDS", "GAUSSIAN_FIELDS", "GaussianFieldCell"]
+__all__ = ["FIELDS", "GAUSSIAN_FIELDS", "GaussianFieldCell", "stored_gaussian_fields"]
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class GaussianFieldCell:
     Attributes:
         side: H = W, points.
         model: a key of `MODELS`.
+        step_size: s.
         rho: ρ of the field, for the neighbours at the right and below.
         lags: those of the energy.
-        step_size: s.
         n_steps: T.
         n_paths: N, fields in the estimate of the divergence.
         target_samples: fields that α is averaged over.
@@ -40,9 +41,9 @@ class GaussianFieldCell:
 
     side: int
     model: str
+    step_size: float
     rho: float = 0.2
     lags: tuple[tuple[int, int], ...] = ((0, 0), (0, 1), (1, 0))
-    step_size: float = 10.0
     n_steps: int = 300
     n_paths: int = 128
     target_samples: int = 10_000
@@ -61,6 +62,11 @@ class GaussianFieldCell:
     def key(self) -> str:
         """The cell's name, such as "car-32-mf"."""
         return f"car-{self.side}-{self.model}"
+
+    @property
+    def length(self) -> int:
+        """Points d of a field."""
+        return self.side**2
 
     @property
     def kind(self) -> str:
@@ -133,12 +139,31 @@ def _experiment(
     )
 
 
-GAUSSIAN_FIELDS = tuple(
-    GaussianFieldCell(side, model, n_paths=32 if (side, model) in {(128, "mgdm"), (256, "mgdm"), (256, "mf")} else 128)
-    for side in (32, 64, 128, 256)
-    for model in MODELS
-)
-"""Both models of the conditional autoregression with ρ = 0.2: 128 fields, and fewer where each has many points."""
+_FEWER = {(128, "mgdm"): (32, 10_000), (256, "mgdm"): (16, 2000), (256, "mf"): (16, 2000)}
+"""Fields in the estimate, and behind the target, where each has many points."""
+
+
+def _cell(side: int, model: str) -> GaussianFieldCell:
+    n_paths, target_samples = _FEWER.get((side, model), (128, 10_000))
+    return GaussianFieldCell(side, model, 10.0 * side**2 / 1024, n_paths=n_paths, target_samples=target_samples)
+
+
+GAUSSIAN_FIELDS = tuple(_cell(side, model) for side in (32, 64, 128, 256) for model in MODELS)
+"""Both models of the conditional autoregression with ρ = 0.2: 128 fields, and fewer where each has many points.
+
+The gradient of a mean over d points is in proportion to 1/d, so the step size grows with the number of points.
+"""
+
+
+def stored_gaussian_fields() -> dict[tuple[int, str], pd.DataFrame]:
+    """The tables of `GAUSSIAN_FIELDS`, by side and model.
+
+    Raises:
+        FileNotFoundError: one has not been run: `mfmgdm reproduce fields` does it.
+    """
+    store = result_store("fields")
+    return {(cell.side, cell.model): store.read(cell).table for cell in GAUSSIAN_FIELDS}
+
 
 FIELDS = (*GAUSSIAN_FIELDS,)
 """All cells of `mfmgdm reproduce fields`."""

@@ -151,7 +151,9 @@ class Descent:
         Raises:
             DivergedError: an energy is not finite.
         """
-        finite = torch.isfinite(paths).flatten(1).all(-1)
+        finite = torch.isfinite(paths.flatten(1).sum(-1))  # quicker than to look at each entry
+        if not finite.all():
+            finite = torch.isfinite(paths).flatten(1).all(-1)
         if finite.all():
             energies = self.energy(paths)
             finite = torch.isfinite(energies).all(-1)

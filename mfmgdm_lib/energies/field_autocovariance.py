@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._fields import check_lags, check_lags_fit, cosines
+from mfmgdm_lib._fields import CHUNK_POINTS, Lag, check_lags, check_lags_fit, cosines
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.specification import register
 
@@ -56,21 +56,19 @@ class FieldAutocovariance(Energy):
         return x
 
     def _evaluate(self, x: Tensor) -> Tensor:
-        flat = x.flatten(-2)
-        products = [torch.linalg.vecdot(flat, _moved(x, lag).flatten(-2)) for lag in self.lags]
-        return torch.stack(products, dim=-1) / flat.shape[-1]
+        values = torch.cat([_mean_products(part, self.lags) for part in _chunks(x)])
+        return values.reshape(*x.shape[:-2], self.dim)
 
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return Σ_k w_k ∇Φ_k: (*, H, W) for fields (*, H, W) and weights (*, K)."""
-        scaled = (weights / (x.shape[-2] * x.shape[-1]))[..., None, None, :]
-        total = torch.zeros_like(x)
-        for k, (down, right) in enumerate(self.lags):
-            if (down, right) == (0, 0):
-                total.addcmul_(x, 2.0 * scaled[..., k])
-                continue
-            for lag in ((down, right), (-down, -right)):
-                total.addcmul_(_moved(x, lag), scaled[..., k])
-        return total
+        scaled = (weights / (x.shape[-2] * x.shape[-1])).expand(*x.shape[:-2], self.dim).reshape(-1, self.dim, 1, 1)
+        parts = _chunks(x)
+        total = [torch.zeros_like(part) for part in parts]
+        for force, part, each in zip(total, parts, scaled.split(len(parts[0])), strict=True):
+            for lag, factor in zip(self.lags, each.unbind(1), strict=True):
+                _add_moved(force, part, lag, factor)
+                _add_moved(force, part, (-lag[0], -lag[1]), factor)
+        return torch.cat(total).reshape(x.shape)
 
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force and the product with Σ_k w_k H_k, which is the force itself as a linear map."""
@@ -92,7 +90,35 @@ class FieldAutocovariance(Energy):
         return traces.expand(*x.shape[:-2], len(self.lags))
 
 
-def _moved(x: Tensor, lag: tuple[int, int]) -> Tensor:
+def _chunks(x: Tensor) -> tuple[Tensor, ...]:
+    """Fields (*, H, W) in pieces (n, H, W) that stay near the processor."""
+    points = x.shape[-2] * x.shape[-1]
+    return x.reshape(-1, *x.shape[-2:]).split(max(1, CHUNK_POINTS // points))
+
+
+def _mean_products(x: Tensor, lags: Sequence[Lag]) -> Tensor:
+    """Means of x(r) x(r + τ) of fields (n, H, W), (n, K)."""
+    flat = x.flatten(-2)
+    return torch.stack([torch.linalg.vecdot(flat, _moved(x, lag).flatten(-2)) for lag in lags], -1) / flat.shape[-1]
+
+
+def _add_moved(total: Tensor, x: Tensor, lag: Lag, factor: Tensor) -> None:
+    """Add factor · x(r + τ) to `total` in place, in up to four pieces, as a field is cut where it is put together."""
+    (height, width), (down, right) = x.shape[-2:], lag
+    for to_row, from_row in _pieces(height, down):
+        for to_column, from_column in _pieces(width, right):
+            total[..., to_row, to_column].addcmul_(x[..., from_row, from_column], factor)
+
+
+def _pieces(size: int, step: int) -> list[tuple[slice, slice]]:
+    """Where the entries at i + step, around a circle of `size`, go to and come from."""
+    step %= size
+    if step == 0:
+        return [(slice(None), slice(None))]
+    return [(slice(size - step), slice(step, None)), (slice(size - step, None), slice(step))]
+
+
+def _moved(x: Tensor, lag: Lag) -> Tensor:
     """x(r + τ) at each point r of fields (*, H, W)."""
     axes = [axis for axis, step in zip((-2, -1), lag, strict=True) if step]
     return torch.roll(x, [-step for step in lag if step], axes) if axes else x

@@ -5,15 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._fields import half_weights
+from mfmgdm_lib._fields import CHUNK_POINTS, half_weights, power
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import FlatEnergy
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks
 
 __all__ = ["circulant_blocks", "half_spectra"]
-
-_CHUNK_POINTS = 2**20
-"""Points (paths × d) that are transformed at once: bounds the memory."""
 
 
 def circulant_blocks(
@@ -74,21 +71,14 @@ def _grams(x: Tensor, spectra: Tensor, counts: Tensor, filters: Tensor, energy: 
     rows, columns = torch.triu_indices(len(spectra), len(spectra))
     products = spectra[rows] * spectra[columns] * counts
     if len(filters) == 1:
-        products, filters = products / filters, torch.ones_like(filters)
-    size = max(1, _CHUNK_POINTS // x.shape[-1])
-    upper = torch.cat(
-        [
-            (_power(part, _layout(energy)) / own) @ products.mT
-            for part, own in zip(x.split(size), filters.expand(len(x), -1).split(size), strict=True)
-        ]
-    )
+        products = products / filters
+    shape, size = _layout(energy), max(1, CHUNK_POINTS // x.shape[-1])
+    axes, found = tuple(range(-len(shape), 0)), []
+    for part, own in zip(x.split(size), filters.expand(len(x), -1).split(size), strict=True):
+        spectrum = power(part.unflatten(-1, shape), axes).flatten(1)
+        found.append((spectrum if len(filters) == 1 else spectrum / own) @ products.mT)
+    upper = torch.cat(found)
     gram = upper.new_empty((len(x), len(spectra), len(spectra)))
     gram[:, rows, columns] = upper
     gram[:, columns, rows] = upper
     return gram
-
-
-def _power(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """|x̂|² of paths (N, d), (N, F)."""
-    axes = tuple(range(-len(shape), 0))
-    return torch.view_as_real(torch.fft.rfftn(x.unflatten(-1, shape), dim=axes)).square().sum(-1).flatten(1)

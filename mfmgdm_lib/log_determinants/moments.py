@@ -12,8 +12,8 @@ from mfmgdm_lib._lanczos import lanczos
 from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.log_determinants.backends import Backend, ProbingBackend
-from mfmgdm_lib.log_determinants.circulant import half_spectra
 from mfmgdm_lib.log_determinants.capacitance import Product, dot, restricted
+from mfmgdm_lib.log_determinants.circulant import half_spectra
 from mfmgdm_lib.log_determinants.stochastic import require_generator
 
 __all__ = ["StepMoments", "step_moments"]
@@ -58,10 +58,10 @@ class _BlockMoments(NamedTuple):
 def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, rng: Generator | None) -> StepMoments:
     """Return the moments of the step from `state`, exact where the backend is; paths are laid out flat, (N, d).
 
-    "banded" reads them off the bands, "circulant" off the eigenvalues, stochastic backends send a random probe through each block, and all others send
-    the d unit vectors. The largest eigenvalues of blocks are bounded by Gershgorin's discs and by Frobenius norms,
-    after random probes by a Ritz value and the norm of its residual, which is above them in practice (Zhou and Li,
-    2011). In every case all K rows of the Jacobian are calculated for all paths.
+    "banded" reads them off the bands, "circulant" off the eigenvalues, stochastic backends send a random probe through
+    each block, and all others send the d unit vectors. The largest eigenvalues of blocks are bounded by Gershgorin's
+    discs and by Frobenius norms, after random probes by a Ritz value and the norm of its residual, which is above them
+    in practice (Zhou and Li, 2011). In every case all K rows of the Jacobian are calculated for all paths.
 
     Args:
         backend: the one that calculates the step's determinant.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_shape, check_finite, check_number, check_paths, check_positive, check_positive_int
-from mfmgdm_lib._fields import check_lags, check_lags_fit, cosines, frequencies, half_weights
+from mfmgdm_lib._fields import check_lags, check_lags_fit, cosines, frequencies, half_weights, power
 from mfmgdm_lib.processes.base import Process, Seed, Size, generator
 from mfmgdm_lib.specification import register
 
@@ -56,9 +56,9 @@ class GaussianField(Process):
         self.spectrum = _checked_spectrum(spectrum)
         self.event_shape = tuple(self.spectrum.shape)
         self._mean = check_number("mean", mean)
-        half = self.event_shape[1] // 2 + 1
-        self._half = self.spectrum[:, :half].contiguous()
-        self._weights = half_weights(self.event_shape[1])
+        width = self.spectrum.shape[1]
+        self._half = self.spectrum[:, : width // 2 + 1].contiguous()
+        self._weights = half_weights(width)
 
     @classmethod
     def from_density(
@@ -131,7 +131,7 @@ class GaussianField(Process):
 
     def autocovariance(self, lags: Sequence[Sequence[int]]) -> Tensor:
         """Covariances of x(r) and x(r + τ), exact, for lags τ: a float64 tensor (K,)."""
-        waves = cosines(check_lags("lags", lags), self.event_shape)
+        waves = cosines(check_lags("lags", lags), self.spectrum.shape)
         return (waves * self._half * self._weights).sum((-2, -1)) / self.spectrum.numel()
 
     def entropy(self) -> float:
@@ -174,8 +174,8 @@ class GaussianField(Process):
                 " spectrum. Use fields of that shape, or a GaussianField for theirs."
             )
         points = self.spectrum.numel()
-        power = torch.view_as_real(torch.fft.rfft2(x - self._mean)).square().sum(-1)
-        squares = (power * (self._weights / (points * self._half)).to(x)).sum((-2, -1))
+        inverse = (self._weights / (points * self._half)).to(x).flatten()
+        squares = power(x - self._mean if self._mean else x).flatten(-2) @ inverse
         return -0.5 * squares - 0.5 * (float(self.spectrum.log().sum()) + points * math.log(2.0 * math.pi))
 
 
@@ -217,7 +217,7 @@ def _checked_spectrum(spectrum: Any) -> Tensor:
 
 def _pull(rho: float | Sequence[float], waves: Tensor) -> Tensor:
     """2 Σ_τ ρ_τ cos ω·τ, (H, W), if it is below 1 everywhere."""
-    if np.ndim(rho) == 0:
+    if isinstance(rho, (int, float)):
         total = 2.0 * waves.sum(0)
         value, low, high = check_number("rho", rho), float(1.0 / total.min()), float(1.0 / total.max())
         if not low < value < high:

@@ -25,6 +25,9 @@ from mfmgdm_lib.companion.figures.energies import loss_curves as loss_curves
 from mfmgdm_lib.companion.figures.energies import spread_ratios as spread_ratios
 from mfmgdm_lib.companion.figures.explorer import ar_explorer as ar_explorer
 from mfmgdm_lib.companion.figures.explorer import market_explorer as market_explorer
+from mfmgdm_lib.companion.figures.fields import field_divergences as field_divergences
+from mfmgdm_lib.companion.figures.fields import field_pictures as field_pictures
+from mfmgdm_lib.companion.figures.fields import field_spectra as field_spectra
 from mfmgdm_lib.companion.figures.frozen import frozen_divergences as frozen_divergences
 from mfmgdm_lib.companion.figures.frozen import frozen_held_out as frozen_held_out
 from mfmgdm_lib.companion.figures.frozen import frozen_sizes as frozen_sizes

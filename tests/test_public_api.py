@@ -132,6 +132,7 @@ ORDER = [
     *("_environment", "_lazy", "_deprecated", "errors", "_checks", "_columns", "_progress", "_arrays", "specification"),
     *(
         "support",
+        "_fields",
         "_conjugate_gradients",
         "_lanczos",
         "_threads",

@@ -79,8 +79,8 @@ def texture_entropy(curves: pd.DataFrame) -> Figure:
     figure, (entropy, loss) = subplots(1, 2, height=2.9)
     for key, name in _NAMES.items():
         curve = curves.loc[key]
-        entropy.plot(curve.index, curve["change"], color=COLOURS[name], label=name)
-        loss.plot(curve.index, curve["loss"], color=COLOURS[name])
+        entropy.plot(curve.index, curve["change"], "o-", ms=3.5, color=COLOURS[name], label=name)
+        loss.plot(curve.index, curve["loss"], "o-", ms=3.5, color=COLOURS[name])
     entropy.set(xlabel="step", ylabel="nats per point", title="entropy since the start")
     loss.set(xlabel="step", ylabel="relative loss", title="loss", yscale="log")
     legend_below(figure, entropy.get_legend_handles_labels()[0])

@@ -28,6 +28,9 @@ from mfmgdm_lib.divergence import divergence_run as divergence_run
 from mfmgdm_lib.divergence import reverse_kl_trace as reverse_kl_trace
 from mfmgdm_lib.entropy import EntropyTrace as EntropyTrace
 from mfmgdm_lib.entropy import entropy_bounds as entropy_bounds
+from mfmgdm_lib.field_generation import FieldGeneration as FieldGeneration
+from mfmgdm_lib.field_generation import generate_fields as generate_fields
+from mfmgdm_lib.field_statistics import field_statistics as field_statistics
 from mfmgdm_lib.flows import ConditionalFlow as ConditionalFlow
 from mfmgdm_lib.flows import FrozenFlow as FrozenFlow
 from mfmgdm_lib.flows import FrozenState as FrozenState
@@ -64,5 +67,7 @@ from mfmgdm_lib.support import Support as Support
 from mfmgdm_lib.target import Target as Target
 from mfmgdm_lib.target import estimate_target as estimate_target
 from mfmgdm_lib.target import target_from_data as target_from_data
+from mfmgdm_lib.two_sample import TwoSampleTest as TwoSampleTest
+from mfmgdm_lib.two_sample import two_sample_test as two_sample_test
 
 __version__: str

@@ -26,12 +26,15 @@ from mfmgdm_lib.energies import (
     EachChannel,
     Energy,
     FieldAutocovariance,
+    FieldMoments,
+    FieldScatteringMean,
     Linear,
     Projection,
     ScatteringCovariance,
     ScatteringMean,
     ScatteringSpectra,
     StylizedFacts,
+    WaveletL1,
     Whitening,
 )
 from mfmgdm_lib.processes import (
@@ -219,6 +222,13 @@ SHAPES: dict[str, tuple[Energy, Process, tuple[int, ...]]] = {  # an energy, a l
     ),
     "absolute moments": (AbsoluteMoments(axes=2), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
     "field": (Field(), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
+    "field, moments": (FieldMoments(), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
+    "wavelets of a field": (WaveletL1((8, 8), J=2, angles=2), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
+    "scattering of a field": (
+        FieldScatteringMean((8, 8), J=2, angles=2),
+        Independent(WhiteNoise(stddev=1.3), (8, 8)),
+        (8, 8),
+    ),
     "periodic field": (
         FieldAutocovariance([(0, 0), (0, 1), (1, 0), (2, -1)]),
         GaussianField.conditional_autoregression([0.2, -0.1], (8, 8), stddev=1.3),
@@ -964,7 +974,7 @@ shape_contract = pytest.mark.parametrize(("energy", "law", "shape"), SHAPES.valu
 def shaped_model(energy: Energy, law: Process, shape: tuple[int, ...], members: int | None) -> mm.Model:
     target = mm.estimate_target(energy, law, n_samples=400, length=shape, seed=3)
     # Where there are products of squares, Hessians grow with the square of a path: a longer step folds single ones.
-    size = 0.001 if isinstance(energy, (CrossCorrelations, EachChannel, Concatenate)) else 0.02
+    size = 0.001 if isinstance(energy, (CrossCorrelations, EachChannel, Concatenate, FieldMoments)) else 0.02
     return mm.Model(energy, target, size * math.prod(shape) * float(target.mean.norm()), ensemble_size=members)
 
 

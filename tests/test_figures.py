@@ -289,6 +289,20 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         ),
         pd.DataFrame({"name": ["a reference"], "held out": [0.2]}),
     ),
+    "texture_pictures": lambda: figures.texture_pictures([dict.fromkeys(("gravel", "MGDM", "MF–MGDM"), draws(8, 8))]),
+    "texture_tests": lambda: figures.texture_tests(
+        pd.DataFrame(
+            {"distance": [0.1, 0.2, 0.3, 0.05], "limit": [0.03, 0.04, 0.03, 0.04]},
+            pd.MultiIndex.from_product([["mf, 128", "mgdm, 256"], ["values", "all"]], names=["fields", "group"]),
+        ),
+        {"mf, 128": "MF–MGDM, 128²", "mgdm, 256": "MGDM, 256²"},
+    ),
+    "texture_entropy": lambda: figures.texture_entropy(
+        pd.DataFrame(
+            {"loss": [1.0, 0.1, 1.0, 0.2], "change": [-0.1, -0.2, -0.1, -0.3]},
+            pd.MultiIndex.from_product([["mf", "mgdm"], [0, 20]], names=["model", "step"]),
+        )
+    ),
     "field_pictures": lambda: figures.field_pictures(
         {name: {title: draws(8, 8) for title in ("start", "step 30", "step 150", "true")} for name in MODELS}
     ),

@@ -1,4 +1,4 @@
-"""The command `mfmgdm generate`, which reads a series, or several, and writes a file of paths like them."""
+"""The command `mfmgdm generate`, which reads a series, several, or a picture, and writes a file of their like."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from mfmgdm_lib.cli.energies import ENERGY_NAMES, energy_of
 from mfmgdm_lib.cli.errors import reported_errors
+from mfmgdm_lib.cli.images import generate_like_image, image_options, is_image, refuse_image_options
 from mfmgdm_lib.cli.options import (
     FIGURE_SUFFIXES,
     PATHS_SUFFIXES,
@@ -112,6 +113,7 @@ _generation_options = option_group(
 @reading_options
 @paths_options(100, PATHS_SUFFIXES)
 @_generation_options
+@image_options
 def generate(
     source: Path | str,
     kind: str,
@@ -130,14 +132,17 @@ def generate(
     plot: Path | None,
     risk: Path | None,
     flow_file: Path | None,
-    **reading: Any,
+    **options: Any,
 ) -> None:
-    """Generate paths like one observed series, or like several at once.
+    """Generate paths like one observed series, like several at once, or fields like a picture.
 
     SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
     each date; or a series of a publisher, such as yahoo:^GSPC, fred:DGS10, or cache:fred:DGS10 for the one that was
     fetched before, without a network. `mfmgdm data inspect SERIES` says what would be read. The last lines of the
     answer say what speaks against trusting the paths.
+
+    Or it is a PNG, TIFF or JPEG picture of a texture: then FILE of --out is .npz or .npy, --paths is how many fields,
+    and of the other options those for a picture count, --grey to --tiles, with --plot and --strict.
     """
     from torch.distributions import constraints
 
@@ -151,10 +156,22 @@ def generate(
         ("--risk", risk, (".csv",)),
         ("--flow", flow_file, (".npz",)),
     ]
+    picture = {name: options.pop(name) for name in ("grey", "channel", "shape", "hold_out", "tiles")}
     with reported_errors():
+        if is_image(source):
+            common: dict[str, Any] = {
+                "n_paths": n_paths,
+                "seed": seed,
+                "out": out,
+                "force": force,
+                "plot": plot,
+                "strict": strict,
+            }
+            return generate_like_image(Path(source), **common, **picture)
+        refuse_image_options(source)
         check_outputs(outputs, force, source)
         _check_choices(kind, support, prices, risk, flow_file)
-        levels = read_levels(source, **reading)
+        levels = read_levels(source, **options)
         series, doubts = returns_and_doubts(levels, kind)
         click.echo("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)

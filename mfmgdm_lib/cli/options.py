@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASES",
+    "CHANNELS",
     "CHECKPOINT_SECONDS",
     "DTYPES",
     "ENERGIES",
+    "FIELD_SUFFIXES",
     "FIGURE_SUFFIXES",
+    "IMAGE_SUFFIXES",
     "MODELS",
     "PATHS_SUFFIXES",
     "PROCESSES",
@@ -36,10 +39,13 @@ __all__ = [
     "profile_option",
 ]
 
+CHANNELS = ("grey", "red", "green", "blue")
 CHECKPOINT_SECONDS = 30.0
 DTYPES = ("float64", "float32")
 ENERGIES = ("acf", "scatmean", "scatcov", "spectra")
+FIELD_SUFFIXES = (".npz", ".npy")
 FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 MODELS = ("mgdm", "mf")
 PATHS_SUFFIXES = (".parquet", ".csv", ".npz")
 PROCESSES = ("ar01", "ar02", "arm01", "cir-exp", "cir-trunc")

@@ -71,5 +71,12 @@ from mfmgdm_lib.companion.table1 import Cell as Cell
 from mfmgdm_lib.companion.table1 import select as select
 from mfmgdm_lib.companion.table1 import table_1 as table_1
 from mfmgdm_lib.companion.table1 import tabulate as tabulate
+from mfmgdm_lib.companion.texture_study import entropy_curve as entropy_curve
+from mfmgdm_lib.companion.texture_study import gravel_patches as gravel_patches
+from mfmgdm_lib.companion.texture_study import gravel_units as gravel_units
+from mfmgdm_lib.companion.texture_study import stored_fields as stored_fields
+from mfmgdm_lib.companion.texture_study import texture_fields as texture_fields
+from mfmgdm_lib.companion.texture_study import texture_target as texture_target
+from mfmgdm_lib.companion.textures import texture as texture
 from mfmgdm_lib.companion.verification import deviation as deviation
 from mfmgdm_lib.companion.verification import market_deviation as market_deviation

@@ -5,6 +5,7 @@ from mfmgdm_lib.energies.autocovariance import Autocovariance
 from mfmgdm_lib.energies.base import BandedEnergy, Energy, RecordedEnergy
 from mfmgdm_lib.energies.channels import CrossCorrelations, EachChannel
 from mfmgdm_lib.energies.field_autocovariance import FieldAutocovariance
+from mfmgdm_lib.energies.field_moments import FieldMoments
 from mfmgdm_lib.energies.given_past import ConditionalEnergy, GivenPast
 from mfmgdm_lib.energies.principal_components import Projection, Whitening
 from mfmgdm_lib.energies.scattering import (
@@ -29,6 +30,7 @@ __all__ = [
     "EachChannel",
     "Energy",
     "FieldAutocovariance",
+    "FieldMoments",
     "FieldScatteringMean",
     "GivenPast",
     "Linear",

@@ -65,4 +65,7 @@ from mfmgdm_lib.companion.figures.table import cell_gains as cell_gains
 from mfmgdm_lib.companion.figures.table import cell_rises as cell_rises
 from mfmgdm_lib.companion.figures.table import cell_values as cell_values
 from mfmgdm_lib.companion.figures.table import replicate_spread as replicate_spread
+from mfmgdm_lib.companion.figures.textures import texture_entropy as texture_entropy
+from mfmgdm_lib.companion.figures.textures import texture_pictures as texture_pictures
+from mfmgdm_lib.companion.figures.textures import texture_tests as texture_tests
 from mfmgdm_lib.plotting import generation_report as generation_report  # its former place

@@ -38,6 +38,7 @@ from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.plotting import widths
 from mfmgdm_lib.runs.store import Result
 from mfmgdm_lib.statistics import autocorrelation, leverage
+from mfmgdm_lib.stopping import BalancedStop
 
 MODELS = ("MGDM", "MF–MGDM")
 
@@ -77,6 +78,14 @@ def a_trace(members: int = 1) -> DivergenceTrace:
         draws(8, 16),
         members,
         "dense",
+    )
+
+
+def a_stop() -> BalancedStop:
+    """A stop at step 3 of 8, where the gain falls below the price."""
+    gain, known = 2.0 ** -np.arange(8), np.ones(8)
+    return BalancedStop(
+        3, True, known == 1.0, 0.2 * known, gain, 0.0 * known, known, 0.0 * known, draws(8, 16), 8, "dense"
     )
 
 
@@ -352,6 +361,30 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "flow_gains": lambda: figures.flow_gains(SOME_GAINS[SOME_GAINS["flow"]]),
     "held_out_histograms": lambda: figures.held_out_histograms(
         pd.DataFrame([[40, 60, 50, 50], [50, 50, 45, 55]], index=["GARCH–t", "flow of GARCH–t"])
+    ),
+    "stop_of_a_descent": lambda: figures.stop_of_a_descent(a_trace(8), a_stop()),
+    "stop_losses": lambda: figures.stop_losses(
+        pd.DataFrame(
+            {
+                "process": ["ar01", "cir-trunc", "ar01", "ar01"],
+                "energy": ["acf", "acf", "acf", "spectra"],
+                "members": [8, 128, 1, 32],
+                "above": [0.1, 20.0, 0.0, 1.0],
+                "gained": [1.0, 300.0, 2.0, 3.0],
+            }
+        )
+    ),
+    "unseen_rises": lambda: figures.unseen_rises(
+        pd.DataFrame(
+            {
+                "process": ["ar01"] * 3 + ["cir-exp"] * 3,
+                "energy": "acf",
+                "step": [0, 1, 2] * 2,
+                "reverse_kl": [3.0, 1.0, 2.0] * 2,
+                "paid": [0.0, 0.1, 0.2] * 2,
+                "wrong_mean": [2.0, 1.0, 0.5] * 2,
+            }
+        )
     ),
     "series_alike": lambda: figures.series_alike(
         {name: draws(40).numpy() for name in ("real", "shuffled")}, true="real", ylabel="return"

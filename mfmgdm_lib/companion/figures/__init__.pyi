@@ -59,6 +59,9 @@ from mfmgdm_lib.companion.figures.series import marginals as marginals
 from mfmgdm_lib.companion.figures.series import paths_and_marginals as paths_and_marginals
 from mfmgdm_lib.companion.figures.series import sample_paths as sample_paths
 from mfmgdm_lib.companion.figures.series import violins as violins
+from mfmgdm_lib.companion.figures.stopping import stop_losses as stop_losses
+from mfmgdm_lib.companion.figures.stopping import stop_of_a_descent as stop_of_a_descent
+from mfmgdm_lib.companion.figures.stopping import unseen_rises as unseen_rises
 from mfmgdm_lib.companion.figures.table import cell_agreement as cell_agreement
 from mfmgdm_lib.companion.figures.table import cell_costs as cell_costs
 from mfmgdm_lib.companion.figures.table import cell_gains as cell_gains

@@ -23,15 +23,28 @@ from mfmgdm_lib.companion.figures.energies import energy_clouds as energy_clouds
 from mfmgdm_lib.companion.figures.energies import energy_moves as energy_moves
 from mfmgdm_lib.companion.figures.energies import loss_curves as loss_curves
 from mfmgdm_lib.companion.figures.energies import spread_ratios as spread_ratios
+from mfmgdm_lib.companion.figures.entropy import bound_distances as bound_distances
+from mfmgdm_lib.companion.figures.entropy import coupling_prices as coupling_prices
+from mfmgdm_lib.companion.figures.entropy import entropy_parts as entropy_parts
 from mfmgdm_lib.companion.figures.explorer import ar_explorer as ar_explorer
 from mfmgdm_lib.companion.figures.explorer import market_explorer as market_explorer
+from mfmgdm_lib.companion.figures.fields import field_divergences as field_divergences
+from mfmgdm_lib.companion.figures.fields import field_pictures as field_pictures
+from mfmgdm_lib.companion.figures.fields import field_spectra as field_spectra
 from mfmgdm_lib.companion.figures.frozen import frozen_divergences as frozen_divergences
 from mfmgdm_lib.companion.figures.frozen import frozen_held_out as frozen_held_out
 from mfmgdm_lib.companion.figures.frozen import frozen_sizes as frozen_sizes
+from mfmgdm_lib.companion.figures.guided import guided_comparison as guided_comparison
+from mfmgdm_lib.companion.figures.guided import guided_shares as guided_shares
+from mfmgdm_lib.companion.figures.guided import guided_volatility as guided_volatility
+from mfmgdm_lib.companion.figures.guided import guided_way as guided_way
 from mfmgdm_lib.companion.figures.held_out_days import flow_gains as flow_gains
 from mfmgdm_lib.companion.figures.held_out_days import held_out_gains as held_out_gains
 from mfmgdm_lib.companion.figures.held_out_days import held_out_histograms as held_out_histograms
 from mfmgdm_lib.companion.figures.held_out_days import held_out_windows as held_out_windows
+from mfmgdm_lib.companion.figures.ising import ising_entropy as ising_entropy
+from mfmgdm_lib.companion.figures.ising import ising_fields as ising_fields
+from mfmgdm_lib.companion.figures.ising import ising_spins as ising_spins
 from mfmgdm_lib.companion.figures.market import market_bands as market_bands
 from mfmgdm_lib.companion.figures.market import market_entropies as market_entropies
 from mfmgdm_lib.companion.figures.market import market_losses as market_losses
@@ -55,4 +68,7 @@ from mfmgdm_lib.companion.figures.table import cell_gains as cell_gains
 from mfmgdm_lib.companion.figures.table import cell_rises as cell_rises
 from mfmgdm_lib.companion.figures.table import cell_values as cell_values
 from mfmgdm_lib.companion.figures.table import replicate_spread as replicate_spread
+from mfmgdm_lib.companion.figures.textures import texture_entropy as texture_entropy
+from mfmgdm_lib.companion.figures.textures import texture_pictures as texture_pictures
+from mfmgdm_lib.companion.figures.textures import texture_tests as texture_tests
 from mfmgdm_lib.plotting import generation_report as generation_report  # its former place

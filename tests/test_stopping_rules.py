@@ -12,9 +12,9 @@ import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.companion import stopping_rules
+from mfmgdm_lib.companion import stopping_records, stopping_rules
 from mfmgdm_lib.companion.closed_forms import LinearEnergy
-from mfmgdm_lib.companion.stopping_rules import DescentRecord, OtherStatistics, SampleTerms
+from mfmgdm_lib.companion.stopping_records import DescentRecord, OtherStatistics, SampleTerms
 from mfmgdm_lib.companion.table1 import Cell
 
 ROWS = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]).double()
@@ -31,7 +31,7 @@ def linear_descent() -> tuple[mm.MFMGDM, torch.Tensor]:
 
 def recorded(n_steps: int = 60) -> DescentRecord:
     model, x0 = linear_descent()
-    return stopping_rules.record_descent(model, x0, n_steps)
+    return stopping_records.record_descent(model, x0, n_steps)
 
 
 def sample(n: int = 2) -> SampleTerms:
@@ -49,7 +49,7 @@ def test_a_record_goes_on_behind_the_stop() -> None:
     assert record.loss == pytest.approx([float(state.loss.mean()) for state in states])
     # The steps of a linear energy all have the same capacitance matrix.
     assert record.price == pytest.approx(np.full(60, stop.price[0]))
-    short = stopping_rules.record_descent(model, x0, 60, to_end=False)
+    short = stopping_records.record_descent(model, x0, 60, to_end=False)
     assert len(short.price) == stop.step + 5
     assert not short.whole
 
@@ -109,16 +109,16 @@ def test_other_statistics_take_their_own_rules() -> None:
 
 
 def test_other_statistics_by_hand() -> None:
-    found = stopping_rules._others(torch.tensor([[1.0, 2.0, 0.0, -1.0, 0.0, 3.0]]))
+    found = stopping_records._others(torch.tensor([[1.0, 2.0, 0.0, -1.0, 0.0, 3.0]]))
     assert found[0].tolist() == pytest.approx([5 / 6, 15 / 6, 35 / 6, 99 / 6, 2 / 6, -5 / 6, -1 / 6, 6 / 6, 3 / 6])
-    watched = stopping_rules.other_statistics(SMALL, 4, n_paths=32)
+    watched = stopping_records.other_statistics(SMALL, 4, n_paths=32)
     assert watched.mismatch.shape == (6, 9)
     assert watched.covariance.shape == (6, 9, 9)
 
 
 def test_a_law_is_fitted_by_its_scores() -> None:
     """The density of an AR(1) is exp(−θᵀΦ) but for the two ends of a path, with θ known."""
-    theta = stopping_rules.sample_terms(SMALL, n_paths=64, matched=64).weights
+    theta = stopping_records.sample_terms(SMALL, n_paths=64, matched=64).weights
     d, phi, points = 256, 0.1, 64 * 256
     by_name = dict(zip(SMALL.experiment().energy.labels, theta / d, strict=True))
     # A variance is known to √(2/n) of itself, an autocorrelation to 1/√n. Left: 4 standard errors, and 2/d for ends.
@@ -131,7 +131,7 @@ def test_on_the_half_line_scores_have_weights() -> None:
     """The density of independent exponentials of rate 2 is exp(−θᵀΦ) with Φ the mean and θ = 2d; here h is x."""
     rng = np.random.default_rng(3)
     paths = torch.from_numpy(rng.exponential(0.5, (400, 10)))
-    (theta,) = stopping_rules.fitted_weights(LinearEnergy(torch.full((1, 10), 0.1).double()), paths, rng)
+    (theta,) = stopping_records.fitted_weights(LinearEnergy(torch.full((1, 10), 0.1).double()), paths, rng)
     assert theta == pytest.approx(10 / float(paths.mean()))
     assert theta == pytest.approx(20.0, rel=4 / math.sqrt(4000))
 

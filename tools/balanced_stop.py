@@ -23,17 +23,15 @@ import torch
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion import TABLE_1, result_store, select, store, stored
-from mfmgdm_lib.companion.stopping_rules import (
-    RULES,
+from mfmgdm_lib.companion.stopping_records import (
     DescentRecord,
     OtherStatistics,
     SampleTerms,
-    course,
     other_statistics,
     record_descent,
     sample_terms,
-    stops,
 )
+from mfmgdm_lib.companion.stopping_rules import RULES, course, stops
 from mfmgdm_lib.companion.table1 import ENERGIES, PROCESSES, Cell
 
 ENSEMBLES = {"mgdm": (1,), "mf": (128,)}

@@ -85,7 +85,7 @@ def a_stop() -> BalancedStop:
     """A stop at step 3 of 8, where the gain falls below the price."""
     gain, known = 2.0 ** -np.arange(8), np.ones(8)
     return BalancedStop(
-        3, True, known == 1.0, 0.2 * known, gain, 0.0 * known, known, 0.0 * known, draws(8, 16), 8, "dense"
+        3, True, known == 1.0, 0.2 * known, gain, 0.0 * known, known, 0.0 * known, draws(8, 16), None, 8, "dense"
     )
 
 

@@ -88,9 +88,7 @@ def filtered(spectrum: Tensor, lags: Sequence[Lag], weights: Iterable[Tensor]) -
     return spectrum
 
 
-def guided_spectrum(
-    spectrum: Tensor, lags: Sequence[Lag], states: Iterable[GuidedState], volatility: float
-) -> Tensor:
+def guided_spectrum(spectrum: Tensor, lags: Sequence[Lag], states: Iterable[GuidedState], volatility: float) -> Tensor:
     """The spectral density (H, W) after the steps of a moment guided diffusion, with weights as its fields had them."""
     time = 0.0
     for state in states:

@@ -26,12 +26,14 @@ from mfmgdm_lib.energies import (
     EachChannel,
     Energy,
     FieldAutocovariance,
+    FieldScatteringMean,
     Linear,
     Projection,
     ScatteringCovariance,
     ScatteringMean,
     ScatteringSpectra,
     StylizedFacts,
+    WaveletL1,
     Whitening,
 )
 from mfmgdm_lib.processes import (
@@ -231,6 +233,12 @@ SHAPES: dict[str, tuple[Energy, Process, tuple[int, ...]]] = {  # an energy, a l
             ["first", "second"],
         ),
         GaussianField.conditional_autoregression(0.2, (8, 8)),
+        (8, 8),
+    ),
+    "wavelets of a field": (WaveletL1((8, 8), J=2, angles=2), Independent(WhiteNoise(stddev=1.3), (8, 8)), (8, 8)),
+    "scattering of a field": (
+        FieldScatteringMean((8, 8), J=2, angles=2),
+        Independent(WhiteNoise(stddev=1.3), (8, 8)),
         (8, 8),
     ),
 }

@@ -84,7 +84,7 @@ class Energy(ABC):
         if len(shape) > 1 and common_shape(shape, x.shape[-len(shape) :]) is None:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; expected (*, {spelled_shape(shape)}), the paths of {self!r}."
-                " Use paths of that shape, or an energy of series for each channel."
+                " Use paths of that shape, or an energy made for theirs."
             )
         if not torch._C._functorch.is_functorch_wrapped_tensor(x):  # inside torch.func.* nothing can be looked at
             check_finite("x", x)

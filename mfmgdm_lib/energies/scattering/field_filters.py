@@ -45,7 +45,7 @@ class FieldFilters:
             index = (rows[:, None, :] * shape[1] + columns[:, :, None]).reshape(count, -1)
             weights = np.take_along_axis(filters.reshape(count, -1), index, 1).reshape(count, columns.shape[1], -1)
             self._index = torch.from_numpy(index.reshape(-1)).to(device)
-        self._weights = torch.tensor(weights, dtype=dtype, device=device)
+        self._weights = torch.tensor(weights, dtype=self._dtype, device=device)  # a product with reals takes longer
 
     def __call__(self, spectra: Tensor) -> Tensor:
         """Filter: from spectra (*, H · W) to complex signals (*, C, H · W), each turned in phase where moved."""

@@ -119,15 +119,29 @@ def morlet_2d(shape: tuple[int, int], octaves: int, angles: int) -> np.ndarray:
 def _morlet_2d(shape: tuple[int, int], j: int, turn: float, slant: float) -> np.ndarray:
     """One of these filters, (H, W)."""
     width, frequency = 0.8 * 2**j, 0.75 * np.pi / 2**j
-    cos, sin = np.cos(turn), np.sin(turn)
-    down, across = (np.arange(-_COPIES * size, (_COPIES + 1) * size, dtype=float) for size in shape)
-    along, beside = cos * down[:, None] + sin * across, cos * across - sin * down[:, None]
-    bell = np.exp(-(along**2 + (slant * beside) ** 2) / (2 * width**2))
-    wave = np.exp(1j * frequency * cos * down)[:, None] * bell * np.exp(1j * frequency * sin * across)
-    wave -= wave.sum() / bell.sum() * bell
-    periods = wave.reshape(2 * _COPIES + 1, shape[0], 2 * _COPIES + 1, shape[1]).sum((0, 2))
+    direction = np.cos(turn), np.sin(turn)
+    reach = 10 * width / min(1.0, slant)  # beyond it e⁻⁵⁰ is left
+    copies = [min(_COPIES, int(np.ceil(reach / size))) for size in shape]
+    (down, across), (wave_down, wave_across), (phase_down, phase_across) = zip(
+        *(_axis(*each, frequency) for each in zip(shape, copies, direction, strict=True)), strict=True
+    )
+    along = direction[0] * down[:, None] + direction[1] * across
+    beside = direction[0] * across - direction[1] * down[:, None]
+    bell = np.exp((along**2 + (slant * beside) ** 2) / (-2 * width**2))
+    bells = bell.reshape(-1, shape[0], len(across) // shape[1], shape[1])
+    # e^{iξv} is a product of one wave along each axis, and of a phase for each period.
+    wave = wave_down[:, None] * np.einsum("irjc,i,j->rc", bells, phase_down, phase_across) * wave_across
+    hump = bells.sum((0, 2))
+    wave -= wave.sum() / hump.sum() * hump
     norm = 2 * 3.1415 * width**2 / slant  # kymatio's π
-    return np.fft.fft2(periods).real / norm
+    return np.asarray(np.fft.fft2(wave).real / norm)
+
+
+def _axis(size: int, copies: int, direction: float, frequency: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points of an axis with periods on either side, a wave on one period, and its phase at the start of each."""
+    points = np.arange(-copies * size, (copies + 1) * size, dtype=float)
+    waves = np.exp(1j * frequency * direction * points)
+    return points, waves[copies * size :][:size], waves[::size]
 
 
 @lru_cache(maxsize=32)

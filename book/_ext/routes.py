@@ -74,7 +74,7 @@ ROUTES = {
         "I want what the paper does not have",
         "What an ensemble costs, when to stop, the strongest rival, and fields in place of series.",
         (
-            Step("notebooks/17_what_an_ensemble_costs", "how much entropy each step takes, with bounds and their proofs"),
+            Step("notebooks/17_what_an_ensemble_costs", "how much entropy each step takes, with bounds and proofs"),
             Step("notebooks/18_when_to_stop", "a rule that does not know the truth, and where it fails"),
             Step("notebooks/19_moment_guided_diffusion", "a newer method on the same energies, and which one wins"),
             Step("notebooks/20_fields", "images in place of series: Gaussian fields, where all is exact"),

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-import mfmgdm_lib as mm
 from mfmgdm_lib._fields import Lag, cosines
+from mfmgdm_lib.descents import GuidedState
 from mfmgdm_lib.processes.gaussian_field import GaussianField
 
 __all__ = [
@@ -88,9 +88,7 @@ def filtered(spectrum: Tensor, lags: Sequence[Lag], weights: Iterable[Tensor]) -
     return spectrum
 
 
-def guided_spectrum(
-    spectrum: Tensor, lags: Sequence[Lag], states: Iterable[mm.GuidedState], volatility: float
-) -> Tensor:
+def guided_spectrum(spectrum: Tensor, lags: Sequence[Lag], states: Iterable[GuidedState], volatility: float) -> Tensor:
     """The spectral density (H, W) after the steps of a moment guided diffusion, with weights as its fields had them."""
     time = 0.0
     for state in states:

@@ -5,10 +5,12 @@ a file of FOLDER (_build/textures), leaving out those that are there: begin agai
 
 - results/texture_fields.npz, some of the fields as 8 bits of grey;
 - results/texture_statistics.csv, means of statistics over patches and over fields;
-- results/texture_spreads.csv, how much single patches and fields of 128² differ in the moments of their values;
+- results/texture_spreads.csv, how much single patches and fields differ in the moments of their values;
 - results/texture_tests.csv, two-sample tests of patches that were kept out against fields, and against the patches that
   the target is from;
 - results/texture_entropy.csv, the change of entropy along descents of fields of 32².
+
+Of a field of 256² a piece of 128² stands in the tables, of one size with the patches.
 
 Some minutes on one core. With --assemble the tables are written of what is there.
 """
@@ -82,7 +84,7 @@ def assemble(folder: Path) -> None:
     table = pd.DataFrame({name: means(x) for name, x in statistics.items()})
     table.index.name = "statistic"
     store("texture_statistics", table.to_csv(float_format="%.5g"), ["means over patches and fields", origin])
-    table = pd.DataFrame({name: spreads(statistics[name]) for name in ("held out", "mgdm 128", "mf 128")})
+    table = pd.DataFrame({name: spreads(statistics[name]) for name in statistics if name != "training"})
     table.index.name = "statistic"
     store("texture_spreads", table.to_csv(float_format="%.5g"), ["standard deviations between fields", origin])
     if not all((folder / f"{model}-entropy.npz").exists() for model in TEXTURE_MODELS):

@@ -35,7 +35,7 @@ __all__ = [
 TEXTURE_MODELS = {"mgdm": 1, "mf": None}
 """Fields in each ensemble of a model; None for all that move together."""
 
-TEXTURE_FIELDS = {128: 12, 256: 3}
+TEXTURE_FIELDS = {128: 12, 256: 12}
 """Fields of each model that are made, by their side."""
 
 KIND = "fields of a texture"
@@ -50,7 +50,7 @@ def gravel_units() -> tuple[float, float]:
 
     Example:
         >>> [round(value, 1) for value in gravel_units()]
-        [126.5, 37.5]
+        [126.5, 38.7]
     """
     values = texture("gravel").values
     return float(values.mean()), float(values.std(correction=0))
@@ -196,7 +196,7 @@ def stored_fields() -> dict[str, Tensor]:
 
     Example:
         >>> sorted(stored_fields())
-        ['mf-128', 'mgdm-128']
+        ['mf-128', 'mf-256', 'mgdm-128', 'mgdm-256']
     """
     return {
         name: torch.from_numpy(array)

@@ -30,7 +30,7 @@ from mfmgdm_lib.entropy import EntropyTrace as EntropyTrace
 from mfmgdm_lib.entropy import entropy_bounds as entropy_bounds
 from mfmgdm_lib.field_generation import FieldGeneration as FieldGeneration
 from mfmgdm_lib.field_generation import generate_fields as generate_fields
-from mfmgdm_lib.field_statistics import field_statistics as field_statistics
+from mfmgdm_lib.field_statistics import describe_fields as describe_fields
 from mfmgdm_lib.flows import ConditionalFlow as ConditionalFlow
 from mfmgdm_lib.flows import FrozenFlow as FrozenFlow
 from mfmgdm_lib.flows import FrozenState as FrozenState

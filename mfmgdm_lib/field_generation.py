@@ -17,7 +17,7 @@ from mfmgdm_lib.data import GreyImage, cut_patches
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.energies import Concatenate, Energy, FieldAutocovariance, FieldMoments, WaveletL1
 from mfmgdm_lib.errors import DivergedError, Message
-from mfmgdm_lib.field_statistics import FEATURE_GROUPS, field_statistics
+from mfmgdm_lib.field_statistics import FEATURE_GROUPS, describe_fields
 from mfmgdm_lib.processes import Independent, WhiteNoise
 from mfmgdm_lib.processes.base import Seed
 from mfmgdm_lib.target import Target
@@ -61,7 +61,7 @@ class FieldGeneration:
             side.
         patches: those of the picture that the target is the mean energy of, (n, H, W).
         held_out: those that were kept out of the target, (m, H, W); m is 0 where none were.
-        report: a row for each statistic of `field_statistics`: `patches`, the mean over all patches; `fields`, the mean
+        report: a row for each statistic of `describe_fields`: `patches`, the mean over all patches; `fields`, the mean
             over the fields; `low` and `high`, between which nine in ten of the fields that moved together are;
             `in energy`, whether the energy has it.
         tests: a row for each group of statistics, and one for all but those `in energy`: `distance`, `p_value`,
@@ -261,7 +261,7 @@ def _flown(flow: GradientFlow, x0: Tensor, duration: float) -> FlowState:
 
 
 def _field_report(patches: Tensor, ensemble: Tensor, n_fields: int, known: set[str]) -> pd.DataFrame:
-    of_patches, of_fields = field_statistics(patches), field_statistics(ensemble)
+    of_patches, of_fields = describe_fields(patches), describe_fields(ensemble)
     rows = {}
     for name, values in of_fields.items():
         low, high = np.quantile(values.numpy(), [0.05, 0.95])
@@ -289,7 +289,7 @@ def group_tests(
         ['values', 'differences', 'local patterns', 'pairs of quarters', 'all']
     """
     samples = [
-        {group: _without(field_statistics(x, (group,)), known) for group in FEATURE_GROUPS} for x in (patches, fields)
+        {group: _without(describe_fields(x, (group,)), known) for group in FEATURE_GROUPS} for x in (patches, fields)
     ]
     first, second = ({**groups, "all": _merged(groups)} for groups in samples)
     rows = {group: two_sample_test(first[group], second[group], seed=seed) for group in first}

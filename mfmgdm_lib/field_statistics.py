@@ -12,8 +12,8 @@ from mfmgdm_lib._checks import check_finite
 __all__ = [
     "DISTANCES",
     "FEATURE_GROUPS",
+    "describe_fields",
     "difference_statistics",
-    "field_statistics",
     "local_patterns",
     "pair_patterns",
     "value_statistics",
@@ -171,7 +171,7 @@ FEATURE_GROUPS = {
 """Functions that return groups of statistics of fields, by the name of the group."""
 
 
-def field_statistics(fields: Tensor, groups: tuple[str, ...] = tuple(FEATURE_GROUPS)) -> dict[str, Tensor]:
+def describe_fields(fields: Tensor, groups: tuple[str, ...] = tuple(FEATURE_GROUPS)) -> dict[str, Tensor]:
     """Return the statistics of some groups of each field, by name.
 
     Args:
@@ -184,7 +184,7 @@ def field_statistics(fields: Tensor, groups: tuple[str, ...] = tuple(FEATURE_GRO
 
     Example:
         >>> noise = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        >>> len(field_statistics(noise)), len(field_statistics(noise, ("local patterns",)))
+        >>> len(describe_fields(noise)), len(describe_fields(noise, ("local patterns",)))
         (77, 10)
     """
     if unknown := [group for group in groups if group not in FEATURE_GROUPS]:

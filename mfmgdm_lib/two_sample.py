@@ -55,7 +55,7 @@ def two_sample_test(
     draws are exchangeable, such as patches of a picture that do not overlap and fields of one ensemble are nearly.
 
     Args:
-        first: statistics by name, (n,) each, such as `field_statistics` returns.
+        first: statistics by name, (n,) each, such as `describe_fields` returns.
         second: the same statistics of another sample, (m,) each.
         n_permutations: divisions at random.
         seed: of these: whatever `numpy.random.default_rng` takes.

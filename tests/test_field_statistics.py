@@ -11,8 +11,8 @@ import torch
 
 from mfmgdm_lib.field_statistics import (
     FEATURE_GROUPS,
+    describe_fields,
     difference_statistics,
-    field_statistics,
     local_patterns,
     pair_patterns,
     value_statistics,
@@ -94,14 +94,14 @@ def test_pairs_of_independent_values_are_products_of_shares() -> None:
 
 def test_groups_are_what_they_are_called_and_bad_fields_are_refused() -> None:
     fields = noise(2, 40, 40)
-    everything = field_statistics(fields)
+    everything = describe_fields(fields)
     assert list(everything) == [name for group in FEATURE_GROUPS.values() for name in group(fields)]
-    assert list(field_statistics(fields, ("values",))) == list(value_statistics(fields))
+    assert list(describe_fields(fields, ("values",))) == list(value_statistics(fields))
     with pytest.raises(ValueError, match="groups has 'colours'; expected some of values"):
-        field_statistics(fields, ("colours",))
+        describe_fields(fields, ("colours",))
     with pytest.raises(ValueError, match=r"fields have shape \(40, 40\); expected a tensor \(N, height, width\)"):
-        field_statistics(fields[0])
+        describe_fields(fields[0])
     with pytest.raises(ValueError, match="fields has 1 entries"):
-        field_statistics(fields.masked_fill(torch.arange(40) + 40 * torch.arange(40)[:, None] == 7, torch.nan)[:1])
+        describe_fields(fields.masked_fill(torch.arange(40) + 40 * torch.arange(40)[:, None] == 7, torch.nan)[:1])
     with pytest.raises(ValueError, match="fields have 2 × 9 pixels; expected at least 3 × 3"):
         local_patterns(noise(1, 2, 9))

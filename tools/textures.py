@@ -36,7 +36,7 @@ from mfmgdm_lib.companion.texture_study import (
     texture_fields,
 )
 from mfmgdm_lib.field_generation import group_tests
-from mfmgdm_lib.field_statistics import field_statistics
+from mfmgdm_lib.field_statistics import describe_fields
 from mfmgdm_lib.io.fields import grey_levels
 
 KEPT = {128: 3, 256: 1}
@@ -96,13 +96,13 @@ def assemble(folder: Path) -> None:
 
 def means(fields: torch.Tensor) -> dict[str, float]:
     """Mean of each statistic."""
-    return {name: float(values.mean()) for name, values in field_statistics(fields).items()}
+    return {name: float(values.mean()) for name, values in describe_fields(fields).items()}
 
 
 def spreads(fields: torch.Tensor) -> dict[str, float]:
     """Standard deviation of each moment between fields."""
     names = ("mean", "standard deviation", "skewness", "kurtosis")
-    found = field_statistics(fields, ("values",))
+    found = describe_fields(fields, ("values",))
     return {name: float(found[name].std()) for name in names}
 
 

@@ -21,11 +21,11 @@ EMPTY_TOGGLES = """() => [...document.querySelectorAll('article details')].filte
     const shown = [...details.children].slice(1);
     return !shown.some(part => part.innerText.trim() || part.querySelector('img, svg, table'));
 }).length"""
-# Tables of pandas: rows of heads that say nothing, and heads that are not set as the numbers under them.
+# Tables of pandas, in closed solutions too: rows of heads that say nothing, and heads not set as the numbers under them.
 BAD_HEADS = """() => [...document.querySelectorAll('table.dataframe')].filter(table => {
     const last = rows => getComputedStyle([...[...rows].at(-1).cells].at(-1)).textAlign;
     const heads = [...table.tHead.rows];
-    return last(heads) !== last(table.tBodies[0].rows) || heads.some(row => !row.innerText.trim());
+    return last(heads) !== last(table.tBodies[0].rows) || heads.some(row => !row.textContent.trim());
 }).length"""
 SOFT_FIGURES = """() => [...document.querySelectorAll('.cell_output img')].filter(
     image => image.complete && image.naturalWidth < 1.9 * image.clientWidth).length"""

@@ -21,7 +21,7 @@ EMPTY_TOGGLES = """() => [...document.querySelectorAll('article details')].filte
     const shown = [...details.children].slice(1);
     return !shown.some(part => part.innerText.trim() || part.querySelector('img, svg, table'));
 }).length"""
-# Tables of pandas, in closed solutions too: rows of heads that say nothing, and heads not set as the numbers under them.
+# Tables of pandas, in closed solutions too: rows of heads that say nothing, or heads not set as the numbers below.
 BAD_HEADS = """() => [...document.querySelectorAll('table.dataframe')].filter(table => {
     const last = rows => getComputedStyle([...[...rows].at(-1).cells].at(-1)).textAlign;
     const heads = [...table.tHead.rows];

@@ -4,9 +4,9 @@
 
 Fails on: a script, stylesheet, font, image, frame or import from another host; a page with maths and no local MathJax;
 a local file that a page or a stylesheet names and that is not there; a link to a page or an anchor that does not
-exist; a notebook to download with markup that plain Jupyter would show as it is; a site of more than 30 MB, the whole book
-as a PDF not counted, which no page loads. Warns about
-images without an alternative text. Ordinary links to other sites are fine.
+exist; a notebook to download with markup that plain Jupyter would show as it is; a site of more than 30 MB, without the
+PDF of the whole book, which no page loads. Warns about images without an alternative text. Ordinary links to other
+sites are fine.
 """
 
 from __future__ import annotations

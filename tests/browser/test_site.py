@@ -21,11 +21,11 @@ EMPTY_TOGGLES = """() => [...document.querySelectorAll('article details')].filte
     const shown = [...details.children].slice(1);
     return !shown.some(part => part.innerText.trim() || part.querySelector('img, svg, table'));
 }).length"""
-# Tables of pandas, whose solutions are opened to see them: rows of heads that say nothing, heads not set as the numbers.
+# Tables of pandas, solutions opened: rows of heads that say nothing, and heads that are not set as the numbers below.
 BAD_HEADS = """() => [...document.querySelectorAll('table.dataframe')].filter(table => {
     const last = rows => getComputedStyle([...[...rows].at(-1).cells].at(-1)).textAlign;
-    const heads = [...table.tHead.rows], closed = table.closest('details');
-    if (closed) closed.open = true;
+    const heads = [...table.tHead.rows];
+    table.closest('.toggle-hidden')?.classList.remove('toggle-hidden');
     return last(heads) !== last(table.tBodies[0].rows) || heads.some(row => !row.innerText.trim());
 }).length"""
 SOFT_FIGURES = """() => [...document.querySelectorAll('.cell_output img')].filter(

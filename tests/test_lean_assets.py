@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,6 +17,15 @@ PAGE = """<head>
 <script src="../searchindex.js"></script>
 <script src="../_static/page.js"></script>
 </head><pre><span class="n">x</span> <span class="o">=</span> <span class="p">(</span><span class="mi">1</span></pre>"""
+
+
+def lean(site: Path) -> None:
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
+    try:
+        import lean_assets
+    finally:
+        sys.path.pop(0)
+    lean_assets.remove_unused(SimpleNamespace(builder=SimpleNamespace(name="html"), outdir=str(site)), None)
 
 
 @pytest.fixture
@@ -31,12 +42,7 @@ def site(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    try:
-        import lean_assets
-    finally:
-        sys.path.pop(0)
-    lean_assets.remove_unused(SimpleNamespace(builder=SimpleNamespace(name="html"), outdir=str(tmp_path)), None)
+    lean(tmp_path)
     return tmp_path
 
 
@@ -56,3 +62,34 @@ def test_the_page_of_the_search_alone_keeps_its_index(site: Path) -> None:
 def test_code_is_marked_where_its_colour_is_not_that_of_text(site: Path) -> None:
     page = (site / "page.html").read_text(encoding="utf-8")
     assert '<pre>x <span class="o">=</span> (<span class="mi">1</span></pre>' in page
+
+
+def test_a_page_of_source_keeps_the_marks_of_keywords_and_strings(site: Path) -> None:
+    keyword, string = '<span class="k">return</span>', '<span class="sd">"x"</span>'
+    page = site / "_modules" / "module.html"
+    page.parent.mkdir()
+    number, plus = '<span class="mi">1</span>', '<span class="o">+</span>'
+    page.write_text(f"<pre>{keyword} {number} {plus} {string}</pre>", encoding="utf-8")
+    lean(site)
+    assert (
+        page.read_text(encoding="utf-8") == '<pre><span class="k">return</span> 1 + <span class="sd">"x"</span></pre>'
+    )
+
+
+def test_lines_lose_their_indents_where_they_are_not_shown(site: Path) -> None:
+    page = site / "page.html"
+    page.write_text("<p>a\n\n   b</p>\n  <pre>\n  c\n\n  d</pre>\n   <script>\n  e()</script>", encoding="utf-8")
+    lean(site)
+    assert page.read_text(encoding="utf-8") == ("<p>a\nb</p>\n<pre>\n  c\n\n  d</pre>\n<script>\n  e()</script>")
+
+
+def test_figures_become_smaller_and_are_the_same(site: Path) -> None:
+    figure, page = site / "_images" / "figure.png", site / "page.html"
+    figure.parent.mkdir()
+    points = np.random.default_rng(0).integers(0, 2, (64, 64, 3)).astype(np.uint8) * 255
+    Image.fromarray(points).save(figure)
+    page.write_text('<a href="../_images/figure.png"><img src="../_images/figure.png"></a>', encoding="utf-8")
+    lean(site)
+    assert page.read_text(encoding="utf-8").count("../_images/figure.webp") == 2 and not figure.exists()
+    with Image.open(figure.with_suffix(".webp")) as image:
+        assert (np.asarray(image.convert("RGB")) == points).all()

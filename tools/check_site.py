@@ -4,9 +4,8 @@
 
 Fails on: a script, stylesheet, font, image, frame or import from another host; a page with maths and no local MathJax;
 a local file that a page or a stylesheet names and that is not there; a link to a page or an anchor that does not
-exist; a notebook to download with markup that plain Jupyter would show as it is; a site of more than 30 MB, without the
-PDF of the whole book, which no page loads. Warns about images without an alternative text. Ordinary links to other
-sites are fine.
+exist; a notebook to download with markup that plain Jupyter would show as it is; a site of more than 30 MB. Warns about
+images without an alternative text. Ordinary links to other sites are fine.
 """
 
 from __future__ import annotations
@@ -155,8 +154,7 @@ class Site:
 
     def check_weight(self) -> None:
         """The site must be small enough to be kept on a telephone."""
-        files = (path for path in self.root.rglob("*") if path.is_file() and path.suffix != ".pdf")
-        if (weight := sum(path.stat().st_size for path in files)) > MOST_BYTES:
+        if (weight := sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())) > MOST_BYTES:
             self.errors.append(f"{self.root}: {weight / 1e6:.1f} MB; expected at most {MOST_BYTES / 1e6:.0f}")
 
     def check_notebook(self, path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from repository import ROOT, commit, repository_address
 from sphinx.application import Sphinx
 
-__all__ = ["back_link", "extension_for", "place_of", "resolver"]
+__all__ = ["back_link", "extension_for", "place_of", "resolver", "source_template"]
 
 BACK_LINK = re.compile(
     r'(?P<block><div class="viewcode-block" id="(?P<name>[^"]+)">\s*)'
@@ -75,6 +75,11 @@ def back_link(found: re.Match[str], folder: Path) -> str:
     return f'{found["block"]}<a class="viewcode-back" href="{found["page"]}#{anchor[1]}">{found["text"]}</a>'
 
 
+def source_template(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> str | None:
+    """Name the template of a page of source; None for others, which have the theme's."""
+    return "source.html" if page.startswith("_modules/") else None
+
+
 def mend_back_links(app: Sphinx, exception: Exception | None) -> None:
     """Mend the links of all pages of source, once they are written."""
     if exception is None and app.builder.name == "html":
@@ -91,5 +96,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         resolve = resolver(address, commit())
         app.connect("config-inited", lambda app, config: setattr(config, "linkcode_resolve", resolve))
     app.setup_extension(extension_for(address))
+    app.connect("html-page-context", source_template, priority=900)
     app.connect("build-finished", mend_back_links, priority=800)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

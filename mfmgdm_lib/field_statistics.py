@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -80,19 +81,13 @@ def difference_statistics(fields: Tensor) -> dict[str, Tensor]:
     x = x - x.mean((-2, -1), keepdim=True)
     x = x / x.square().mean((-2, -1), keepdim=True).sqrt()
     found = {}
-    for distance in DISTANCES:
-        for way, axis in (("across", -1), ("down", -2)):
-            if 2 * distance > x.shape[axis]:
-                continue
-            count = x.shape[axis] - distance
-            first, second = x.narrow(axis, 0, count), x.narrow(axis, distance, count)
-            steps = second - first
-            square = steps.square().mean((-2, -1)).clamp(min=torch.finfo(x.dtype).tiny)
-            name = f"{distance} {way}"
-            found[f"{name}: correlation"] = (first * second).mean((-2, -1))
-            found[f"{name}: size"] = steps.abs().mean((-2, -1))
-            found[f"{name}: kurtosis"] = steps.pow(4).mean((-2, -1)) / square.square()
-            found[f"{name}: skewness"] = steps.pow(3).mean((-2, -1)) / square.pow(1.5)
+    for name, first, second in _neighbours(x):
+        steps = second - first
+        square = steps.square().mean((-2, -1)).clamp(min=torch.finfo(x.dtype).tiny)
+        found[f"{name}: correlation"] = (first * second).mean((-2, -1))
+        found[f"{name}: size"] = steps.abs().mean((-2, -1))
+        found[f"{name}: kurtosis"] = steps.pow(4).mean((-2, -1)) / square.square()
+        found[f"{name}: skewness"] = steps.pow(3).mean((-2, -1)) / square.pow(1.5)
     return found
 
 
@@ -149,17 +144,20 @@ def pair_patterns(fields: Tensor) -> dict[str, Tensor]:
     low, high = x.flatten(1).quantile(torch.tensor([0.25, 0.75], dtype=x.dtype), dim=1)
     dark, bright = (x <= low[:, None, None]).double(), (x >= high[:, None, None]).double()
     found = {}
+    for (name, *darks), (_, *brights) in zip(_neighbours(dark), _neighbours(bright), strict=True):
+        found[f"{name}: both dark"] = (darks[0] * darks[1]).mean((-2, -1))
+        found[f"{name}: both bright"] = (brights[0] * brights[1]).mean((-2, -1))
+        found[f"{name}: opposite"] = (darks[0] * brights[1] + brights[0] * darks[1]).mean((-2, -1))
+    return found
+
+
+def _neighbours(x: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Pixels and those at each distance from them, across and down, where they are at least as many as the others."""
     for distance in DISTANCES:
         for way, axis in (("across", -1), ("down", -2)):
-            if 2 * distance > x.shape[axis]:
-                continue
             count = x.shape[axis] - distance
-            darks, brights = ((y.narrow(axis, 0, count), y.narrow(axis, distance, count)) for y in (dark, bright))
-            name = f"{distance} {way}"
-            found[f"{name}: both dark"] = (darks[0] * darks[1]).mean((-2, -1))
-            found[f"{name}: both bright"] = (brights[0] * brights[1]).mean((-2, -1))
-            found[f"{name}: opposite"] = (darks[0] * brights[1] + brights[0] * darks[1]).mean((-2, -1))
-    return found
+            if count >= distance:
+                yield f"{distance} {way}", x.narrow(axis, 0, count), x.narrow(axis, distance, count)
 
 
 FEATURE_GROUPS = {

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mfmgdm_lib.energies import Energy, FieldScatteringMean, RecordedEnergy, WaveletL1, base
+from mfmgdm_lib.energies import Energy, FieldScatteringMean, RecordedEnergy, WaveletL1, recorded
 from mfmgdm_lib.energies.scattering import fields
 from mfmgdm_lib.energies.scattering.field_filters import FieldFilters
 from mfmgdm_lib.energies.scattering.fields import make_banks
@@ -162,7 +162,7 @@ def test_banks_and_chunks_change_nothing(
 
     whole = everything()
     points = energy.shape[0] * energy.shape[1]
-    monkeypatch.setattr(base, "_CACHE_BYTES", {"cpu": 2 * points * 8 * energy._signals})
+    monkeypatch.setattr(recorded, "_CACHE_BYTES", {"cpu": 2 * points * 8 * energy._signals})
     monkeypatch.setattr(fields, "_BANK_BYTES", 2 * points * 16)
     make_banks.cache_clear()
     try:

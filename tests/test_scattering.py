@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import mfmgdm_lib as mm
-from mfmgdm_lib.energies import Energy, RecordedEnergy, ScatteringCovariance, ScatteringMean, base
+from mfmgdm_lib.energies import Energy, RecordedEnergy, ScatteringCovariance, ScatteringMean, recorded
 from mfmgdm_lib.energies.scattering.two_layers import make_layers
 
 REFERENCE = np.load(Path(__file__).parent / "fixtures" / "energies_T1024.npz")
@@ -142,7 +142,7 @@ def test_chunks_change_nothing(
         return [energy(x), energy.gradient(x, weights), force, product(vectors), product(vectors)]
 
     whole = everything()
-    monkeypatch.setattr(base, "_CACHE_BYTES", {"cpu": 2 * 256 * 8 * energy._signals})
+    monkeypatch.setattr(recorded, "_CACHE_BYTES", {"cpu": 2 * 256 * 8 * energy._signals})
     assert energy._chunk_size(x) == 2
     for at_once, in_chunks in zip(whole, everything(), strict=True):
         torch.testing.assert_close(in_chunks, at_once, rtol=1e-13, atol=1e-13)

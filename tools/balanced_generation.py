@@ -5,14 +5,12 @@ from __future__ import annotations
 from itertools import islice
 
 import pandas as pd
-from report_rows import all_series, row
+from report_rows import INDEX, all_series, row
 
 import mfmgdm_lib as mm
 
 RUNS = {"argjr-skewt, leverage and sums, the default": (0, 1, 2), "noise": (0,)}
 """Designs of `report_rows` and their seeds: the default's start and energy, and the paper's."""
-
-INDEX = ["series", "design", "seed"]
 
 
 def main() -> None:

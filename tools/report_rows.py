@@ -34,6 +34,8 @@ DESIGNS = {
 }
 """Starts and energies. More of them were tried on the way; the origin of the table counts them."""
 
+INDEX = ["series", "design", "seed"]
+
 SEEDS = {name: (0, 1, 2) if "default" in name else (0,) for name in DESIGNS}
 
 
@@ -105,7 +107,7 @@ def main() -> None:
             for seed in seeds:
                 found[name, design, seed] = row(series, design, seed)
                 print(name, design, seed, found[name, design, seed], flush=True)
-    table = pd.DataFrame.from_dict(found, orient="index").rename_axis(["series", "design", "seed"])
+    table = pd.DataFrame.from_dict(found, orient="index").rename_axis(INDEX)
     origin = [
         "Rows of the report that are off, by the start and the energy of `mm.generate`, 128 paths.",
         "off: the mean over windows of the series is further out than the means of as many paths are in all but"

@@ -2,12 +2,13 @@
 
 from mfmgdm_lib.energies.absolute_moments import AbsoluteMoments
 from mfmgdm_lib.energies.autocovariance import Autocovariance
-from mfmgdm_lib.energies.base import BandedEnergy, Energy, RecordedEnergy
+from mfmgdm_lib.energies.base import BandedEnergy, Energy
 from mfmgdm_lib.energies.channels import CrossCorrelations, EachChannel
 from mfmgdm_lib.energies.field_autocovariance import FieldAutocovariance
 from mfmgdm_lib.energies.field_moments import FieldMoments
 from mfmgdm_lib.energies.given_past import ConditionalEnergy, GivenPast
 from mfmgdm_lib.energies.principal_components import Projection, Whitening
+from mfmgdm_lib.energies.recorded import RecordedEnergy
 from mfmgdm_lib.energies.scattering import (
     Coefficient,
     FieldScatteringMean,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive_int
-from mfmgdm_lib.energies.base import Record, RecordedEnergy
+from mfmgdm_lib.energies.recorded import Record, RecordedEnergy
 from mfmgdm_lib.energies.scattering.field_filters import FieldFilters, field_signal, field_spectrum
 from mfmgdm_lib.energies.scattering.nonlinearities import ComplexModulus
 from mfmgdm_lib.energies.scattering.wavelets import check_octaves, morlet_2d

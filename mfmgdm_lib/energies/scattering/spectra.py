@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import as_windows, check_member, check_positive_int
-from mfmgdm_lib.energies.base import Record, RecordedEnergy, chunks
+from mfmgdm_lib.energies.recorded import Record, RecordedEnergy, chunks
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
 from mfmgdm_lib.energies.scattering.filters import Filters, ReflectedBoundary
 from mfmgdm_lib.energies.scattering.nonlinearities import Modulus

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_positive_int
-from mfmgdm_lib.energies.base import Record, RecordedEnergy
+from mfmgdm_lib.energies.recorded import Record, RecordedEnergy
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
 from mfmgdm_lib.energies.scattering.filters import Filters, PeriodicBoundary
 from mfmgdm_lib.energies.scattering.nonlinearities import Modulus, Rectifier

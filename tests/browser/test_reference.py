@@ -101,3 +101,13 @@ def test_code_in_a_text_leads_to_the_reference(open_page: Open, start: str, code
     page = open_page(start)
     page.locator("article a code", has_text=code).first.click()
     page.wait_for_url(f"**/book/api/*#{anchor}")
+
+
+@pytest.mark.parametrize("width", [390, 1300])
+def test_a_page_of_source_fits(open_page: Open, width: int) -> None:
+    if not (SITE / "_modules").exists():
+        pytest.skip("the reference links to the repository")
+    page = open_page("_modules/mfmgdm_lib/models.html", width=width)
+    assert page.evaluate(OVERFLOW) == 0 and not violations(page)
+    page.get_by_role("link", name="Reference").click()
+    page.wait_for_url("**/book/api/index.html")

@@ -13,11 +13,14 @@ from mfmgdm_lib import processes as processes
 from mfmgdm_lib import risk as risk
 from mfmgdm_lib import runs as runs
 from mfmgdm_lib import statistics as statistics
+from mfmgdm_lib.descents import Constraint as Constraint
 from mfmgdm_lib.descents import Descent as Descent
 from mfmgdm_lib.descents import FlowState as FlowState
 from mfmgdm_lib.descents import GradientFlow as GradientFlow
 from mfmgdm_lib.descents import GuidedState as GuidedState
 from mfmgdm_lib.descents import MomentGuidedDiffusion as MomentGuidedDiffusion
+from mfmgdm_lib.descents import PointwiseMap as PointwiseMap
+from mfmgdm_lib.descents import SignedPower as SignedPower
 from mfmgdm_lib.descents import State as State
 from mfmgdm_lib.descents import interpolated_moments as interpolated_moments
 from mfmgdm_lib.divergence import DivergenceTrace as DivergenceTrace
@@ -25,6 +28,9 @@ from mfmgdm_lib.divergence import divergence_run as divergence_run
 from mfmgdm_lib.divergence import reverse_kl_trace as reverse_kl_trace
 from mfmgdm_lib.entropy import EntropyTrace as EntropyTrace
 from mfmgdm_lib.entropy import entropy_bounds as entropy_bounds
+from mfmgdm_lib.field_generation import FieldGeneration as FieldGeneration
+from mfmgdm_lib.field_generation import generate_fields as generate_fields
+from mfmgdm_lib.field_statistics import describe_fields as describe_fields
 from mfmgdm_lib.flows import ConditionalFlow as ConditionalFlow
 from mfmgdm_lib.flows import FrozenFlow as FrozenFlow
 from mfmgdm_lib.flows import FrozenState as FrozenState
@@ -61,5 +67,7 @@ from mfmgdm_lib.support import Support as Support
 from mfmgdm_lib.target import Target as Target
 from mfmgdm_lib.target import estimate_target as estimate_target
 from mfmgdm_lib.target import target_from_data as target_from_data
+from mfmgdm_lib.two_sample import TwoSampleTest as TwoSampleTest
+from mfmgdm_lib.two_sample import two_sample_test as two_sample_test
 
 __version__: str

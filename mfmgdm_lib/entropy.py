@@ -18,7 +18,7 @@ from mfmgdm_lib.log_determinants.moments import StepMoments, step_moments
 from mfmgdm_lib.log_determinants.stochastic import moving
 from mfmgdm_lib.processes.base import Seed, generator
 
-__all__ = ["EntropyTrace", "check_not_shared", "entropy_bounds"]
+__all__ = ["EntropyTrace", "check_no_last", "check_not_shared", "entropy_bounds"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def entropy_bounds(
 
     Raises:
         DivergedError: an energy stopped being finite.
-        ValueError: a model with several inner steps, or one that is shared out over processes.
+        ValueError: a model with several inner steps, with a map at its end, or shared out over processes.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -122,6 +122,7 @@ def entropy_bounds(
     check_positive_int("n_steps", n_steps)
     check_positive_int("every", every)
     check_not_shared(model)
+    check_no_last(model)
     backend = choose_backend(model, determinants, length=math.prod(x0.shape[1:]))
     rng = None if seed is None else generator(seed)
     rows: list[dict[str, Tensor]] = []
@@ -174,6 +175,19 @@ def _bounds(moments: StepMoments, members: int) -> dict[str, Tensor]:
         "at_rest": rest / members,
         "bound_error": error.where(moments.trace_error > 0, 0.0),
     }
+
+
+def check_no_last(model: Descent) -> None:
+    """Refuse a model with a map at its end, which is no gradient step.
+
+    Raises:
+        ValueError: it has one.
+    """
+    if model.last is not None:
+        raise ValueError(
+            f"the model has last={model.last!r}; expected None, for a map at the end has neither a price nor a bound."
+            " Use the model without it, and map the paths afterwards."
+        )
 
 
 def check_not_shared(model: Descent) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib.descents import Descent
+from mfmgdm_lib.descents import Constraint, Descent, PointwiseMap
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.flows import FrozenFlow
 from mfmgdm_lib.processes import Independent, Process, WhiteNoise
@@ -66,7 +66,8 @@ class Model(Descent):
 
         Raises:
             ValueError: a mean or spread of x0 that is not that of `start` by more than 6 standard errors (where there
-                are enough paths to tell), another support, several inner steps, or several ensembles.
+                are enough paths to tell), another support, several inner steps, several ensembles, or a model with a
+                constraint or a map at the end.
             DivergedError: an energy stopped being finite; the error names the step.
 
         Example:
@@ -84,6 +85,11 @@ class Model(Descent):
                     " Pass start=initial_distribution(process)."
                 )
             start = WhiteNoise() if self.energy.event_ndim == 1 else Independent(WhiteNoise(), self.event_shape)
+        if self.constraint is not None or self.last is not None:
+            raise ValueError(
+                f"the model has constraint={self.constraint!r} and last={self.last!r}; expected None for both where it"
+                " is frozen: a flow keeps the path of the mean mismatch only. Freeze the model without them."
+            )
         if self.inner_steps > 1:
             raise ValueError(
                 f"the model has inner_steps={self.inner_steps}; expected 1 where it is frozen, for the sake of its"
@@ -101,10 +107,11 @@ class Model(Descent):
                 " is kept. Use MFMGDM without an ensemble_size, or MGDM."
             )
         _check_drawn_from(start, first.paths.flatten(1).double())
-        if n_steps == "balanced":
-            n_steps = _stop(self, x0, max_steps).step
         mismatches = None
-        if self.ensemble_size != 1:
+        if n_steps == "balanced":
+            stop = _stop(self, x0, max_steps)
+            n_steps, mismatches = stop.step, stop.mismatches
+        elif self.ensemble_size != 1:
             rows = [state.mismatch[:1].double().cpu() for state in self.steps(x0, n_steps)]
             mismatches = torch.cat(rows)[:-1]
         return FrozenFlow(
@@ -163,8 +170,19 @@ class MGDM(Model):
         *,
         support: constraints.Constraint = REAL_LINE,
         inner_steps: int = 1,
+        constraint: Constraint | None = None,
+        last: PointwiseMap | None = None,
     ) -> None:
-        super().__init__(energy, target, step_size, ensemble_size=1, support=support, inner_steps=inner_steps)
+        super().__init__(
+            energy,
+            target,
+            step_size,
+            ensemble_size=1,
+            support=support,
+            inner_steps=inner_steps,
+            constraint=constraint,
+            last=last,
+        )
 
 
 @register

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,19 +13,20 @@ from torch import Tensor
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.descents.descent import Descent, State
-from mfmgdm_lib.entropy import check_not_shared
+from mfmgdm_lib.descents.gradient_flow import FlowState
+from mfmgdm_lib.entropy import check_no_last, check_not_shared
 from mfmgdm_lib.log_determinants import Backend, Determinants, Stochastic, choose_backend
 from mfmgdm_lib.log_determinants.backends import flattened, step_with_determinant
 from mfmgdm_lib.log_determinants.stochastic import moving
 from mfmgdm_lib.processes.base import Seed, generator
 
-__all__ = ["BalancedStop", "balanced_stop", "paths_for_price"]
+__all__ = ["BalancedStop", "balanced_state", "balanced_stop", "paths_for_price"]
 
 IN_A_ROW = 5
 """Steps in a row whose price exceeds their gain, at the first of which a descent is stopped."""
 
 _FAR = 2.0
-"""Gain, in latest prices, above which a step is not near the stop, and its price need not be calculated."""
+"""Factor between gain and latest price from which on it is clear which is larger, without calculating the price."""
 
 _SMOOTHING = 1 / 8
 """Weight of the latest step in the running variance of prices: one draw alone knows its own error roughly."""
@@ -41,7 +43,8 @@ class BalancedStop:
         step: t, the first of five steps in a row whose price exceeds their gain; `max_steps` where there were none.
         reached: whether there were.
         price: −log|det C| / N of each step taken, nats per path, (T,), averaged over ensembles of N paths. T is
-            `step` + 5 where the stop was reached, else `max_steps`. Interpolated where it was not calculated.
+            `step` + 5 where the stop was reached, else `max_steps`. Where it was not calculated it is interpolated, by
+            its logarithm where all are positive.
         priced: whether it was, (T,).
         gain: the fall of V in each step, nats per path, (T,).
         price_error: standard error of `price`, (T,); 0 from exact backends, NaN where it was not calculated.
@@ -49,6 +52,8 @@ class BalancedStop:
         folded: share of the ensembles whose Jacobian has an eigenvalue that is not above 0, (T,); NaN where the
             price was not calculated. A stochastic backend sees only those of capacitance matrices.
         paths: where the descent stops, x_step, (N, time).
+        mismatches: r̄ in each step up to there, (step, K), float64, on the host: what a frozen flow keeps. None for
+            several ensembles.
         members: paths of each ensemble.
         determinants: name of the backend.
     """
@@ -62,6 +67,7 @@ class BalancedStop:
     moved: np.ndarray
     folded: np.ndarray
     paths: Tensor
+    mismatches: Tensor | None
     members: int
     determinants: str
 
@@ -125,7 +131,8 @@ def balanced_stop(
     is as small as its own standard error, V ≈ K / (2N).
 
     The price changes slowly. Where a step gains more than twice the latest price it is calculated at some steps only,
-    each half as late again as the one before, and interpolated between; all that the stop rests on are calculated.
+    each more than twice as late as the one before, and interpolated between. The first of the five steps always has its
+    own calculated, and so have the other four, but for those that gain less than half of an exact one.
 
     A price that is estimated has an error, and a step counts only where its price exceeds its gain by more than one
     standard error, averaged over the last steps, for lucky draws would else be believed more easily than others. Five
@@ -145,7 +152,8 @@ def balanced_stop(
     Raises:
         DivergedError: an energy stopped being finite.
         StuckError: a step would take every entry of an ensemble out of the support.
-        ValueError: no more paths than energies, several inner steps, or a model shared out over processes.
+        ValueError: no more paths than energies, several inner steps, or a model with a map at its end or shared out
+            over processes.
 
     Example:
         >>> import mfmgdm_lib as mm
@@ -158,6 +166,7 @@ def balanced_stop(
     """
     check_positive_int("max_steps", max_steps)
     check_not_shared(model)
+    check_no_last(model)
     backend = choose_backend(model, determinants, length=math.prod(x0.shape[1:]))
     if len(x0) <= model.energy.dim:
         raise ValueError(
@@ -177,6 +186,7 @@ def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: 
     moved, latest, variance, due = np.ones(max_steps), math.nan, math.nan, 0
     before: State | None = None
     first, in_a_row = x0, 0  # the paths at the first of the last steps that count, and the number of these
+    mismatches: list[Tensor] = []
 
     def cost(state: State) -> float:
         if members > 1:
@@ -191,15 +201,17 @@ def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: 
 
     for state in model.steps(x0, max_steps, update):
         costs.append(cost(state))
+        if members == len(x0) > 1:
+            mismatches.append(state.mismatch[0].double().cpu())
         if before is not None:
             step, gain = before.step, costs[-2] - costs[-1]
             moved[step] = 1.0 if moves[0] is None else float(moves[0].double().mean())
-            counts = False
-            if step >= due or not gain > _FAR * abs(latest):
+            counts = in_a_row > 0 and variance == 0.0 and _FAR * max(gain, 0.0) < latest
+            if not counts and (step >= due or step == max_steps - 1 or not gain > _FAR * abs(latest)):
                 draws = np.random.default_rng([*entropy, step])
                 latest, error, folded = _price(backend, model, before, moves[0], draws)
                 found["price"][step], found["price_error"][step], found["folded"][step] = latest, error, folded
-                due = step + 1 + step // 2
+                due = 2 * step + 3
                 variance = error**2 if math.isnan(variance) else variance + _SMOOTHING * (error**2 - variance)
                 counts = latest - gain > math.sqrt(variance)  # not where one is NaN
             first = before.paths if counts and in_a_row == 0 else first
@@ -208,17 +220,18 @@ def _descend(model: Descent, x0: Tensor, max_steps: int, backend: Backend, rng: 
             break
         before = state
     reached, taken = in_a_row == IN_A_ROW, len(costs) - 1
+    stop = taken - IN_A_ROW if reached else max_steps
     known = {name: values[:taken] for name, values in found.items()}
-    steps, priced = np.arange(taken), np.isfinite(known["price"])
-    if priced.any():
-        known["price"] = np.interp(steps, steps[priced], known["price"][priced])
+    priced = np.isfinite(known["price"])
+    known["price"] = _interpolated(known["price"])
     return BalancedStop(
-        step=taken - IN_A_ROW if reached else max_steps,
+        step=stop,
         reached=reached,
         gain=-np.diff(costs),
         priced=priced,
         moved=moved[:taken],
         paths=first if reached else state.paths,
+        mismatches=torch.stack(mismatches)[:stop] if mismatches else None,
         members=members,
         determinants=backend.name,
         **known,
@@ -244,6 +257,16 @@ def _price(
     return -float(log_abs.mean()) / members, mean_error / members, float((folds > 0).double().mean())
 
 
+def _interpolated(price: np.ndarray) -> np.ndarray:
+    """The prices (T,) with those that are NaN interpolated: by the logarithm where all are positive, as they grow."""
+    steps, known = np.arange(len(price)), np.isfinite(price)
+    if not known.any():
+        return price
+    if (price[known] > 0.0).all():
+        return np.where(known, price, np.exp(np.interp(steps, steps[known], np.log(price[known]))))
+    return np.interp(steps, steps[known], price[known])
+
+
 def _covariance(energies: Tensor) -> Tensor:
     """Covariance of the energies (N, K) of single paths, (K, K)."""
     return torch.cov(energies.double().T).reshape(energies.shape[1], -1)
@@ -257,6 +280,51 @@ def _wrong_mean(mismatch: Tensor, covariance: Tensor) -> float:
     projected = (mismatch.double() / scale) @ basis
     known = eigenvalues > _DEGENERATE * eigenvalues[-1]
     return 0.5 * float((projected[:, known].square() / eigenvalues[known]).sum(-1).mean())
+
+
+def balanced_state(states: Iterable[FlowState]) -> FlowState:
+    r"""The state of a gradient flow after the last step that gains more than its price.
+
+    In a step of length h, so small that the matrix G of `GradientFlow` hardly changes, log det C of `balanced_stop`
+    becomes the logarithm of :math:`\det e^{-hG}`, so that
+
+    .. math:: \text{price} = \frac{h}{N} \operatorname{tr} G, \qquad \text{gain} = V_t - V_{t+1}.
+
+    Both are exact in the limit of small steps. Steps of a flow get longer and longer, and a few dozen lead to its end.
+    So all are looked at, where a descent goes by the first five in a row whose price exceeds their gain: from heavy
+    tails V rises at first, since Σ_Φ falls faster than the mismatch does.
+
+    The steepest directions of energy space have most of tr G, and all wait for them: where they are far apart in
+    scale, the flow stops with others far from the target.
+
+    Args:
+        states: those of one ensemble, of more paths than energies, from the first on.
+
+    Raises:
+        ValueError: steps without a price, as those of a flow of many energies that does not write G down.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+        >>> target = mm.estimate_target(energy, process, seed=(3, 12345))
+        >>> x0 = mm.processes.WhiteNoise().sample(128, 1024, seed=(2, 12345))
+        >>> last = balanced_state(mm.GradientFlow(energy, target, tolerance=2e-5).steps(x0, duration=2500.0))
+        >>> f"{last.time:.0f}"  # steps are 400 long there; the descent by steps of size 10 stops at step 164
+        '1502'
+    """
+    last, cost = None, math.inf
+    for state in states:
+        if math.isnan(state.price):
+            raise ValueError(
+                f"step {state.step} has no price, for its flow does not write G down; expected one that does."
+                " Use GradientFlow without gram_paths."
+            )
+        with one_thread():
+            before, cost = cost, _wrong_mean(state.mismatch[:1], _covariance(state.energies))
+        last = state if before - cost > state.price else last
+    if last is None:
+        raise ValueError("states is empty; expected those of a flow. Use GradientFlow.steps.")
+    return last
 
 
 def paths_for_price(stop: BalancedStop, price: float, *, n_steps: int | None = None) -> int:

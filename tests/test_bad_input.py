@@ -582,13 +582,17 @@ CASES = {
         lambda: mm.Stochastic(max_products=0), ValueError, "max_products is 0", "at least 1", "Use a larger number"
     ),
     "number for a backend": Bad(
-        lambda: trace(determinants=3), TypeError, "determinants is 3", "auto, banded, dense, stochastic", "a name"
+        lambda: trace(determinants=3),
+        TypeError,
+        "determinants is 3",
+        "auto, banded, circulant, dense, stochastic",
+        "a name",
     ),
     "class for a backend": Bad(
         lambda: mm.log_determinant(CUBES, STATE, mm.Stochastic, seed=0),
         TypeError,
         "determinants is <class",
-        "auto, banded, dense, stochastic, a Determinants, or a backend",
+        "auto, banded, circulant, dense, stochastic, a Determinants, or a backend",
         "a name",
     ),
     "determinant of several inner steps": Bad(
@@ -610,7 +614,7 @@ CASES = {
         lambda: trace(determinants="exact"),
         ValueError,
         "determinants is 'exact'",
-        "'auto', 'banded', 'dense', 'stochastic'",
+        "'auto', 'banded', 'circulant', 'dense', 'stochastic'",
         "Choose one",
     ),
     "banded without bands": Bad(

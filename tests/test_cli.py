@@ -302,14 +302,15 @@ def test_help_has_a_sentence_for_the_command_and_each_of_its_options(name: str) 
 
 
 def test_names_that_are_offered_are_those_of_the_library() -> None:
+    from mfmgdm_lib import generation
     from mfmgdm_lib.cli import options
     from mfmgdm_lib.companion import table1
-    from mfmgdm_lib.data import publishers
-    from mfmgdm_lib.io import files, paths, streaming
+    from mfmgdm_lib.data import images, publishers
+    from mfmgdm_lib.io import fields, files, paths, streaming
     from mfmgdm_lib.processes import starts
     from mfmgdm_lib.runs import cells
 
-    homes = (publishers, cells, starts, streaming, table1, files, paths)
+    homes = (publishers, cells, starts, streaming, table1, files, paths, fields, images, generation)
     for name in (name for name in options.__all__ if name.isupper() and name not in ("BASES", "STORES")):
         (theirs,) = {id(vars(home)[name]): vars(home)[name] for home in homes if name in vars(home)}.values()
         offered = getattr(options, name)

@@ -169,6 +169,17 @@ def test_energy_is_chosen_by_its_name(file: Path, tmp_path: Path) -> None:
         assert mm.FrozenFlow.load(flow).energy.__repr__() == found
 
 
+def test_flow_is_stopped_where_it_costs_more_than_it_gains(file: Path, tmp_path: Path) -> None:
+    flow = tmp_path / "flow.npz"
+    options = ("--start", "noise", "--energy", "StylizedFacts(lags=2)", "--flow", flow, "--force")
+    steps = {}
+    for stop in ("duration", "balanced"):
+        result = invoke("generate", file, *FEW, "--stop", stop, "--out", tmp_path / "paths.csv", *options)
+        assert result.exit_code == 0, result.output
+        steps[stop] = mm.FrozenFlow.load(flow).n_steps
+    assert 0 < steps["balanced"] < steps["duration"]
+
+
 @pytest.mark.parametrize("name", ["ScatteringMean", "ScatteringCovariance", "ScatteringSpectra"])
 def test_scattering_energies_are_those_of_the_length(name: str) -> None:
     energy = energy_of(name, 256, mm.data.returns(prices()))
@@ -190,6 +201,7 @@ def test_scattering_energies_are_those_of_the_length(name: str) -> None:
         (("--risk", "losses.csv", "--returns", "none"), "--risk is losses.csv with --returns none"),
         (("--risk", "paths.csv"), "--risk and --out are both"),
         (("--flow", "f.npz", "--support", "nonnegative", "--returns", "none"), "--flow is f.npz with --support"),
+        (("--stop", "early"), "'early' is not one of 'duration', 'balanced'"),
         (("--energy", "Scattering"), "--energy is 'Scattering'; expected one of StylizedFacts"),
         (("--energy", "ScatteringMean", "--length", "500"), "--length is 500 with --energy ScatteringMean"),
         (("--since", "2030-01-01"), "leave nothing of 2015-01-02"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -24,6 +25,7 @@ from filelock import FileLock
 
 import mfmgdm_lib as mm
 from mfmgdm_lib import cli
+from mfmgdm_lib.cli.descend import _check_steps
 from mfmgdm_lib.distributed import Checkpoints, LostProcessError, Shard, follow, join, shared_run
 from mfmgdm_lib.log_determinants import choose_backend
 from mfmgdm_lib.runs.run import Run
@@ -410,6 +412,42 @@ def test_command_that_was_killed_between_its_two_files_goes_on(tmp_path: Path, m
     assert descend("--steps", "3", "--out", whole).exit_code == 0
     for name in ("paths-0-of-1.npz", "trace.csv"):
         assert (half / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_command_stops_by_the_rule_and_says_so(tmp_path: Path) -> None:
+    (cell,) = mm.companion.select(mm.companion.TABLE_1, ["ar01-acf-mf"])
+    experiment = dataclasses.replace(cell, length=64, step_size=0.5, dtype="float64").experiment()
+    stop = mm.balanced_stop(experiment.model(None), experiment.start.sample(16, 64, (2, 12345)), 100)
+    arguments = ("--process", "ar01", "--paths", "16", "--length", "64", "--step-size", "0.5", "--steps", "balanced")
+    folder, short = tmp_path / "stop", tmp_path / "short"
+    assert f"The descent {stop.message}.\n" in descend(*arguments, "--max-steps", "100", "--out", folder).output
+    paths, trace = read(folder, "0-of-1")
+    assert len(trace) == stop.step + 1 > 10
+    np.testing.assert_allclose(paths, stop.paths, rtol=0, atol=ROUND_OFF)
+    assert "never stops within 4 steps" in descend(*arguments, "--max-steps", "4", "--out", short).output
+    assert len(read(short, "0-of-1")[1]) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--steps", "many"), "'many' is no number from 0 on; expected one such as 250, or balanced"),
+        (("--steps", "-1"), "'-1' is no number from 0 on"),
+        (("--max-steps", "4"), "--max-steps is 4 without --steps balanced"),
+        (("--steps", "balanced", "--max-steps", "0"), "0 is not in the range x>=1"),
+        (("--steps", "balanced", "--paths", "2"), "x0 has 2 paths for 2 energies; expected more paths than energies"),
+    ],
+)
+def test_command_says_what_it_cannot_stop_by(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    result = descend(*options, "--out", tmp_path / "new")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not list(tmp_path.glob("new/*"))
+
+
+def test_rule_is_refused_in_several_processes() -> None:
+    with pytest.raises(ValueError, match="--steps is balanced on 2 processes; expected a number of steps"):
+        _check_steps("balanced", None, Shard(1, 2))
 
 
 def test_command_says_what_it_cannot_do(tmp_path: Path) -> None:

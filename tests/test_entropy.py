@@ -7,16 +7,23 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import Phase, assume, find, given, reject, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion import AR_ILLUSTRATION
 from mfmgdm_lib.companion.derivations import full_jacobian
 from mfmgdm_lib.descents import Communicator
+from mfmgdm_lib.errors import StuckError
 from mfmgdm_lib.log_determinants.backends import choose_backend
 from mfmgdm_lib.log_determinants.moments import step_moments
 
 ROUND_OFF = 1e-10
+
+PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=30)
+"""The same cases each time, whatever time they take, and no files."""
 
 
 class Quadratic(mm.energies.Energy):
@@ -32,21 +39,26 @@ class Quadratic(mm.energies.Energy):
         return 0.5 * forms / d + x @ self.rows.T / math.sqrt(d)
 
 
-def random_case(k: int) -> tuple[mm.MFMGDM, Tensor]:
-    """A model by random quadratic energies whose steps are anything from small to folding, and paths."""
-    rng = np.random.default_rng([5, k])
-    dim, d, members = int(rng.integers(1, 5)), int(rng.integers(2, 9)), int(rng.choice([1, 2, 8]))
-    matrices = torch.from_numpy(rng.standard_normal((dim, d, d)))
-    energy = Quadratic(matrices + matrices.mT, torch.from_numpy(rng.standard_normal((dim, d))))
-    mean = torch.from_numpy(rng.standard_normal(dim))
-    target = mm.Target(mean, torch.zeros_like(mean), energy.labels, "random numbers")
-    paths = torch.from_numpy(rng.standard_normal((8, d)))
-    half_line = k % 4 == 3
-    members = 8 if half_line else members  # of which one can move
+def numbers(*shape: int, least: float = -3.0) -> st.SearchStrategy[Tensor]:
+    """Tensors of numbers from `least` to 3, many of which hypothesis makes equal, or 0."""
+    values = st.floats(least, 3.0, allow_subnormal=False)
+    return arrays(np.float64, shape, elements=values).map(torch.from_numpy)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[mm.MFMGDM, Tensor]:
+    """A model by quadratic energies whose steps are anything from small to folding, and 4 paths."""
+    dim, d = draw(st.integers(1, 4)), draw(st.integers(2, 6))
+    matrices = draw(numbers(dim, d, d))
+    energy = Quadratic(matrices + matrices.mT, draw(numbers(dim, d)))
+    mean = draw(numbers(dim, least=0.5))
+    target = mm.Target(mean, torch.zeros_like(mean), energy.labels, "drawn numbers")
+    paths, half_line = draw(numbers(4, d)), draw(st.booleans())
+    members = 4 if half_line else draw(st.sampled_from([1, 2, 4]))  # of which one can move
     model = mm.MFMGDM(
         energy,
         target,
-        step_size=float(10 ** rng.uniform(-2.0, 0.5)),
+        step_size=10 ** draw(st.floats(-2.0, 0.5)),
         ensemble_size=members,
         support=mm.Interval(0.0) if half_line else mm.Interval(),
     )
@@ -66,15 +78,28 @@ def spectra(model: mm.MFMGDM, paths: Tensor) -> list[np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("k", range(60))
-def test_bounds_hold_and_moments_are_those_of_the_joint_jacobian(k: int) -> None:
-    model, paths = random_case(k)
-    trace, members = mm.entropy_bounds(model, paths, 1), model.members(len(paths))
-    state = model.evaluate(paths)
-    moved = model.move(state).moved
+def block_spectra(model: mm.MFMGDM, paths: Tensor) -> Tensor:
+    """Eigenvalues of S, (N, d)."""
+    weights = model.rate * model.evaluate(paths).mismatch
+    return torch.linalg.eigvalsh(torch.einsum("nk,kij->nij", weights, model.energy.matrices) / paths.shape[1])
+
+
+@PROPERTY
+@given(cases())
+def test_bounds_hold_and_moments_are_those_of_the_joint_jacobian(case: tuple[mm.MFMGDM, Tensor]) -> None:
+    model, paths = case
+    members, state = model.members(len(paths)), model.evaluate(paths)
+    try:
+        moved = model.move(state).moved
+    except StuckError:
+        reject()
+    joint = spectra(model, paths)
+    # Where an eigenvalue is very close to 1, logarithms are round-off.
+    assume(min(float(abs(1.0 - np.asarray(part)).min()) for part in [*joint, block_spectra(model, paths)]) > 1e-3)
+    trace = mm.entropy_bounds(model, paths, 1)
     mask = torch.ones_like(paths) if moved is None else moved.double()
     moments = step_moments(choose_backend(model, length=paths.shape[1]), model, state, mask, None)
-    for e, eigenvalues in enumerate(spectra(model, paths)):
+    for e, eigenvalues in enumerate(joint):
         scale = 1.0 + np.square(eigenvalues).sum()
         assert float(moments.trace[e]) == pytest.approx(eigenvalues.sum(), abs=ROUND_OFF * scale)
         assert float(moments.square[e]) == pytest.approx(np.square(eigenvalues).sum(), abs=ROUND_OFF * scale)
@@ -89,10 +114,50 @@ def test_bounds_hold_and_moments_are_those_of_the_joint_jacobian(k: int) -> None
             assert change <= trace.upper[0, e] + ROUND_OFF * scale
 
 
-def test_random_cases_have_bounds_and_folds_among_them() -> None:
-    tops = [max(spectrum[-1] for spectrum in spectra(*random_case(k))) for k in range(60)]
-    assert sum(top >= 1.0 for top in tops) > 5
-    assert sum(0.1 < top < 0.9 for top in tops) > 10
+@pytest.mark.parametrize("least_top, most_top", [(0.1, 0.9), (1.0, 1e6)], ids=["bounds", "folds"])
+@pytest.mark.parametrize("half_line", [False, True])
+def test_cases_have_bounds_and_folds_among_them(least_top: float, most_top: float, half_line: bool) -> None:
+    def is_one(case: tuple[mm.MFMGDM, Tensor]) -> bool:
+        model, paths = case
+        if model.support.whole_line == half_line:
+            return False
+        try:
+            return least_top < max(part[-1] for part in spectra(model, paths)) < most_top
+        except StuckError:
+            return False
+
+    find(cases(), is_one, settings=settings(PROPERTY, max_examples=500, phases=[Phase.generate]))
+
+
+@PROPERTY
+@given(cases())
+def test_only_the_last_term_of_the_trace_has_the_number_of_paths(case: tuple[mm.MFMGDM, Tensor]) -> None:
+    """tr M / N = γ Σ_k r̄_k mean tr H_k + (γ/N) mean ‖J‖², and B's upper end is its negative."""
+    model, paths = case
+    assume(model.support.whole_line)
+    trace, members = mm.entropy_bounds(model, paths, 1), model.members(len(paths))
+    mismatch = model.evaluate(paths).mismatch[::members]
+    traces = model.energy.matrices.diagonal(dim1=1, dim2=2).sum(-1) / paths.shape[1]
+    norms = model.energy.jacobian(paths).square().sum((1, 2)).unflatten(0, (-1, members)).mean(1)
+    expected = model.rate * (mismatch @ traces + norms / members)
+    within = np.isfinite(trace.upper[0])
+    assert -trace.upper[0][within] == pytest.approx(expected.numpy()[within], rel=1e-12, abs=1e-12)
+
+
+@PROPERTY
+@given(cases())
+def test_at_rest_each_path_pays_the_price_of_k_means_divided_by_n(case: tuple[mm.MFMGDM, Tensor]) -> None:
+    model, paths = case
+    mean = model.energy(paths).mean(0)
+    assume(model.support.whole_line and float(mean.norm()) > 0.1)
+    target = mm.Target(mean, torch.zeros_like(mean), model.energy.labels, "where the paths are")
+    rest = mm.MFMGDM(model.energy, target, model.step_size)
+    eigenvalues = np.linalg.eigvalsh(rest.rate * torch.einsum("nki,nli->kl", *[model.energy.jacobian(paths)] * 2) / 4)
+    assume(eigenvalues[-1] < 1.0 - 1e-3)
+    trace = mm.entropy_bounds(rest, paths, 1)
+    assert trace.change[0, 0] == pytest.approx(np.log1p(-eigenvalues).sum() / 4, abs=1e-10)
+    assert trace.at_rest[0, 0] == pytest.approx(trace.change[0, 0], abs=1e-10)
+    assert trace.blocks[0, 0] == pytest.approx(0.0, abs=1e-10)
 
 
 def test_bounds_by_hand() -> None:

@@ -25,16 +25,20 @@ from mfmgdm_lib.companion import (
     MarketExperiment,
     MarketSummary,
     ar_explorer_data,
+    describe_spins,
     figures,
     market_explorer_data,
     market_spreads,
 )
 from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
+from mfmgdm_lib.descents import GuidedState
 from mfmgdm_lib.divergence import DivergenceTrace
+from mfmgdm_lib.entropy import EntropyTrace
 from mfmgdm_lib.generation import Generation, generate
 from mfmgdm_lib.plotting import widths
 from mfmgdm_lib.runs.store import Result
 from mfmgdm_lib.statistics import autocorrelation, leverage
+from mfmgdm_lib.stopping import BalancedStop
 
 MODELS = ("MGDM", "MF–MGDM")
 
@@ -74,6 +78,14 @@ def a_trace(members: int = 1) -> DivergenceTrace:
         draws(8, 16),
         members,
         "dense",
+    )
+
+
+def a_stop() -> BalancedStop:
+    """A stop at step 3 of 8, where the gain falls below the price."""
+    gain, known = 2.0 ** -np.arange(8), np.ones(8)
+    return BalancedStop(
+        3, True, known == 1.0, 0.2 * known, gain, 0.0 * known, known, 0.0 * known, draws(8, 16), None, 8, "dense"
     )
 
 
@@ -136,6 +148,15 @@ def some_cells() -> pd.DataFrame:
     marks = {"bound": True, "ends_bound": True, "holds": False}
     cells = pd.DataFrame(rows, columns=["process", "energy", "model"]).assign(**numbers, **more, **marks)
     return cells.set_axis([f"cell {k}" for k in range(len(cells))])
+
+
+def an_entropy_trace(members: int) -> EntropyTrace:
+    """Ten steps of two ensembles that lose half a nat each and pay a tenth, divided among the paths."""
+    ones = np.ones((10, 2))
+    parts = {"blocks": -0.5 * ones, "capacitance": -0.1 / members * ones, "at_rest": -0.1 / members * ones}
+    bounds = {"norms": -9.0 * ones, "lower": -0.7 * ones, "upper": -0.4 * ones}
+    others = dict.fromkeys(("error", "bound_error", "folded"), 0.0 * ones)
+    return EntropyTrace(np.arange(10), **parts, **bounds, **others, moved=ones, members=members, determinants="banded")
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
@@ -230,6 +251,15 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "market_spread": lambda: figures.market_spread(
         market_spreads({"MGDM": a_market()}, {"kurtosis": "kurtosis", "lag 1": "acf 1"}), ["MGDM"]
     ),
+    "entropy_parts": lambda: figures.entropy_parts({n: an_entropy_trace(n) for n in (1, 8)}, -5.0),
+    "coupling_prices": lambda: figures.coupling_prices(
+        *[{n: an_entropy_trace(n) for n in (1, 8, 32)}] * 2, wanted=0.01
+    ),
+    "bound_distances": lambda: figures.bound_distances(
+        pd.DataFrame(
+            {"name": ["one", "two"] * 2, "members": [1, 1, 8, 8], "change": -1.0, "A": [-5.0, -np.inf] * 2}
+        ).assign(**{"B, lower": -1.1, "B, upper": -0.9})
+    ),
     "frozen_divergences": lambda: figures.frozen_divergences(
         pd.DataFrame(
             {
@@ -268,6 +298,61 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         ),
         pd.DataFrame({"name": ["a reference"], "held out": [0.2]}),
     ),
+    "texture_pictures": lambda: figures.texture_pictures([dict.fromkeys(("gravel", "MGDM", "MF–MGDM"), draws(8, 8))]),
+    "texture_tests": lambda: figures.texture_tests(
+        pd.DataFrame(
+            {"distance": [0.1, 0.2, 0.3, 0.05], "limit": [0.03, 0.04, 0.03, 0.04]},
+            pd.MultiIndex.from_product([["mf, 128", "mgdm, 256"], ["values", "all"]], names=["fields", "group"]),
+        ),
+        {"mf, 128": "MF–MGDM, 128²", "mgdm, 256": "MGDM, 256²"},
+    ),
+    "texture_entropy": lambda: figures.texture_entropy(
+        pd.DataFrame(
+            {"loss": [1.0, 0.1, 1.0, 0.2], "change": [-0.1, -0.2, -0.1, -0.3]},
+            pd.MultiIndex.from_product([["mf", "mgdm"], [0, 20]], names=["model", "step"]),
+        )
+    ),
+    "field_pictures": lambda: figures.field_pictures(
+        {name: {title: draws(8, 8) for title in ("start", "step 30", "step 150", "true")} for name in MODELS}
+    ),
+    "field_divergences": lambda: figures.field_divergences(
+        {(side, model): a_table() for side in (32, 64, 128, 256) for model in ("mgdm", "mf")}, 0.0049
+    ),
+    "field_spectra": lambda: figures.field_spectra(
+        {name: 1.0 + draws(8, 8).square() for name in ("true", "start", "filters")},
+        pd.DataFrame({"volatility": [0.0, 1.0], "divergence": [0.006, 0.002]}),
+    ),
+    "guided_way": lambda: figures.guided_way(
+        [GuidedState(n, draws(5, 8), draws(5, 2), draws(5, 2), draws(5), n / 2, None, -n) for n in range(3)],
+        torch.ones(2),
+        -1.5,
+    ),
+    "guided_volatility": lambda: figures.guided_volatility(
+        pd.DataFrame(
+            {
+                "process": ["one"] * 6 + ["two"] * 6,
+                "steps_per_square": [25, 25, 25, 200, 200, 200] * 2,
+                "volatility": [0.0, 1.0, 2.0] * 4,
+                "below_largest": [1.0, 0.5, 0.25] * 4,
+                "estimate_below": [0.0, 0.5, 0.25] * 4,
+            }
+        )
+    ),
+    "guided_comparison": lambda: figures.guided_comparison(
+        pd.DataFrame(
+            {
+                "process": ["one", "one", "two"],
+                "model": ["MGD", "MF-MGDM", "MGD"],
+                "volatility": [2.0, np.nan, 2.0],
+                "steps": [100, 300, 100],
+                "kl_largest": [0.01, 0.1, 0.2],
+                "kl_process": [0.02, 0.2, 5.0],
+            }
+        )
+    ),
+    "guided_shares": lambda: figures.guided_shares(
+        {name: draws(120, seed=k).square() for k, name in enumerate("abcd")}, draws(40)
+    ),
     "held_out_gains": lambda: figures.held_out_gains(SOME_GAINS),
     "held_out_windows": lambda: figures.held_out_windows(
         pd.DataFrame([[0.1, 0.2], [0.0, 0.1]], index=["flow of GARCH–t", "GARCH–t"]),
@@ -276,6 +361,30 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "flow_gains": lambda: figures.flow_gains(SOME_GAINS[SOME_GAINS["flow"]]),
     "held_out_histograms": lambda: figures.held_out_histograms(
         pd.DataFrame([[40, 60, 50, 50], [50, 50, 45, 55]], index=["GARCH–t", "flow of GARCH–t"])
+    ),
+    "stop_of_a_descent": lambda: figures.stop_of_a_descent(a_trace(8), a_stop()),
+    "stop_losses": lambda: figures.stop_losses(
+        pd.DataFrame(
+            {
+                "process": ["ar01", "cir-trunc", "ar01", "ar01"],
+                "energy": ["acf", "acf", "acf", "spectra"],
+                "members": [8, 128, 1, 32],
+                "above": [0.1, 20.0, 0.0, 1.0],
+                "gained": [1.0, 300.0, 2.0, 3.0],
+            }
+        )
+    ),
+    "unseen_rises": lambda: figures.unseen_rises(
+        pd.DataFrame(
+            {
+                "process": ["ar01"] * 3 + ["cir-exp"] * 3,
+                "energy": "acf",
+                "step": [0, 1, 2] * 2,
+                "reverse_kl": [3.0, 1.0, 2.0] * 2,
+                "paid": [0.0, 0.1, 0.2] * 2,
+                "wrong_mean": [2.0, 1.0, 0.5] * 2,
+            }
+        )
     ),
     "series_alike": lambda: figures.series_alike(
         {name: draws(40).numpy() for name in ("real", "shuffled")}, true="real", ylabel="return"
@@ -294,6 +403,19 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "process_portraits": lambda: figures.process_portraits(
         {name: (draws(9, 60).abs(), np.exp(-SIZES), np.exp(-GRID)) for name in ("one", "two")}, GRID
+    ),
+    "ising_fields": lambda: figures.ising_fields(
+        {name: [draws(8, 8, seed=k).sign().numpy() for k in range(3)] for name in ("true", *MODELS)}
+    ),
+    "ising_entropy": lambda: figures.ising_entropy(
+        {
+            (energy, model): (pd.Series([1.4, 1.3, 1.2], index=[0, 10, 149]), pd.Series(0.01, index=[0, 10, 149]))
+            for energy in ("wavelet", "scattering")
+            for model in MODELS
+        }
+    ),
+    "ising_spins": lambda: figures.ising_spins(
+        {name: describe_spins(draws(9, 8, 8).sign()) for name in ("true", "wavelet, MGDM", "scattering, MF–MGDM")}
     ),
     "generation_report": lambda: plotting.generation_report(a_generation(), unit="log-return per trading day"),
     **{

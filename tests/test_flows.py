@@ -602,7 +602,10 @@ def test_files_that_are_no_flows_are_refused(
 HOSTILE = {
     "unknown start": ({"start": {"type": "Popen", "args": "true"}}, r"type is 'Popen'; expected one of AR, "),
     "energy as start": ({"start": {"type": "Autocovariance"}}, r"type is Autocovariance; expected one of AR, "),
-    "start as energy": ({"energy": {"type": "AR", "coefficients": [0.1]}}, r"type is AR; expected one of Auto"),
+    "start as energy": (
+        {"energy": {"type": "AR", "coefficients": [0.1]}},
+        r"type is AR; expected one of Abs",
+    ),
     "extra field": ({"start": {"type": "AR", "coefficients": [0.1], "shell": 1}}, r"AR is described with shell; exp"),
     "wrong argument": ({"start": {"type": "WhiteNoise", "stddev": "x"}}, r"WhiteNoise cannot be built .*stddev is 'x'"),
     "nothing": ({"start": None}, r"type is None; expected one of AR"),

@@ -72,6 +72,35 @@ def test_paths_are_those_of_the_flow_from_the_fitted_start(made: Generation, ser
     assert (made.steps, vars(made.start)) == (last.step, vars(start))
 
 
+def test_balanced_paths_are_those_of_the_flow_after_its_last_step_that_gains_more(series: Tensor) -> None:
+    made = make(series, 128, stop="balanced")
+    scaled = (series - series.mean()) / series.std(correction=0)
+    x0 = starting_law(scaled, "argjr-skewt").sample(128, 1000 + LENGTH, 0)[:, 1000:]
+    flow = mm.GradientFlow(FALLS, mm.target_from_data(FALLS, scaled), relative_tolerance=0.2)
+    states = list(flow.steps(x0, 1e6))
+    costs = []
+    for state in states:
+        mean, covariance = state.mismatch[0].numpy(), np.cov(state.energies.numpy().T)
+        costs.append(0.5 * mean @ np.linalg.solve(covariance, mean))
+    last = 1 + np.flatnonzero(-np.diff(costs) > [state.price for state in states[1:]])[-1]
+    assert made.steps == last < len(states) - 1
+    expected = series.mean() + series.std(correction=0) * states[last].paths
+    torch.testing.assert_close(made.paths, expected, rtol=0, atol=1e-13)
+    assert made.flow is not None and made.flow.n_steps == last
+    # Its energy is not at the target, as the notes say with what would bring it there.
+    assert made.loss > 1e3 * float(states[-1].loss[0])
+    (note,) = (note for note in made.notes if note.startswith("The flow ended"))
+    assert note.endswith("use the whole duration, or another start.")
+
+
+def test_rows_that_the_balanced_stop_leaves_off_are_those_stored() -> None:
+    table = mm.companion.stored("balanced_generation")
+    off = table.groupby(["design", "stop"])["off"].sum().unstack()
+    assert off.loc["argjr-skewt, leverage and sums, the default"].to_dict() == {"balanced": 1, "duration": 2}
+    assert off.loc["noise"].to_dict() == {"balanced": 36, "duration": 18}
+    assert table["series"].nunique() == 6
+
+
 def test_first_paths_do_not_depend_on_how_many_are_asked_for_up_to_128(made: Generation, series: Tensor) -> None:
     assert torch.equal(make(series, 128).paths[:N], made.paths)
     assert torch.equal(make(series, 1).paths, made.paths[:1])
@@ -560,6 +589,11 @@ def test_series_that_is_none_is_said(series: np.ndarray, message: str) -> None:
         ({"n_paths": 0}, "n_paths is 0; expected a whole number of at least 1"),
         ({"length": 63}, "length is 63; expected a whole number of at least 64"),
         ({"duration": 0.0}, "duration is 0.0; expected a finite number above 0"),
+        ({"stop": "early"}, "stop is 'early'; expected one of 'duration', 'balanced'"),
+        (
+            {"stop": "balanced", "energy": StylizedFacts(lags=127)},
+            "stop is 'balanced' for 129 energies and 128 paths; expected more paths than energies",
+        ),
         ({"start": "pink noise"}, "start is 'pink noise'; expected one of 'noise', 'student', 'garch', 'argarch'"),
     ],
 )

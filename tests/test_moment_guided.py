@@ -8,11 +8,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import brentq
+from scipy.special import ive
 from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion.closed_forms import gaussian_law
-from mfmgdm_lib.companion.guided_diffusion import guided_limit, maximum_entropy_variances
+from mfmgdm_lib.companion.guided_diffusion import (
+    exact_target,
+    guided_limit,
+    laws_of_equal_energies,
+    maximum_entropy_variances,
+)
 from mfmgdm_lib.descents.moment_guided import mean_laplacian
 from mfmgdm_lib.energies import Autocovariance, Concatenate, Energy, Linear, StylizedFacts
 
@@ -137,6 +144,21 @@ def test_largest_entropy_is_that_of_an_autoregression_in_the_limit() -> None:
     torch.testing.assert_close(torch.stack([angles.cos() @ spread, spread.sum()]) / 200, mean, rtol=1e-9, atol=0)
     with pytest.raises(ValueError, match="expected values that some Gaussian law has"):
         maximum_entropy_variances(Autocovariance(), torch.tensor([1.5, 1.0]), 8)
+
+
+def test_laws_of_equal_energies_have_the_second_lags_of_their_spectra() -> None:
+    """1 / (1 − c cos ω) has ρ² at lag 2 if ρ at lag 1; exp(c cos ω) has ratios of Bessel functions. Ends are 1/d."""
+    process, length = mm.processes.AR([0.4, 0.1]), 300
+    truth = gaussian_law(process, length).covariance_matrix
+    torch.testing.assert_close(
+        exact_target(process, length).mean, torch.stack([truth.diagonal(1).sum(), truth.trace()]) / length
+    )
+    laws, rho = laws_of_equal_energies(process, length=length, volatility=2.0, n_steps=200), 0.4 / 0.9
+    sharp = brentq(lambda c: ive(1, c) / ive(0, c) - rho, 0.1, 3.0)
+    expected = [0.1 + 0.4 * rho, rho**2, ive(2, sharp) / ive(0, sharp)]
+    np.testing.assert_allclose(laws.loc[laws.index != "σ = 2", "lag 2"], expected, rtol=0, atol=1 / length)
+    assert expected[2] < laws.loc["σ = 2", "lag 2"] < expected[1]
+    assert laws["KL to process"].is_monotonic_increasing and laws.loc["process", "KL to process"] == 0.0
 
 
 def test_entropy_is_left_out(make_target: Callable[..., mm.Target], noise: Callable[..., Tensor]) -> None:

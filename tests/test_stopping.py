@@ -80,6 +80,29 @@ def test_stop_of_the_mean_square_follows_a_recursion_of_numbers() -> None:
     assert torch.equal(stop.paths, descent(MeanSquare(), alpha, step_size).sample(x0, stop.step))
 
 
+def test_clear_steps_after_the_first_are_not_priced_where_prices_are_exact() -> None:
+    """r̄² falls to a third with each step, so gains fall from around the price to far below it."""
+    row = torch.eye(5, dtype=torch.float64)[:1]
+    model, x0 = descent(LinearEnergy(row), 2.0, 4.0 * (1.0 - math.sqrt(1 / 3))), noise(16, 5)
+    stop = mm.balanced_stop(model, x0, 500)
+    assert stop.price == pytest.approx(0.5 * math.log(3.0) / 16, rel=1e-12)
+    counted = slice(stop.step, stop.step + 5)
+    clear = 2.0 * stop.gain[counted] < stop.price[counted]
+    assert stop.priced[counted].tolist() == [True, *~clear[1:]]
+    assert clear[2:].all()
+    assert mm.balanced_stop(model, x0, 500, determinants=Doubtful(1e-9)).priced[counted].all()
+
+
+def test_prices_between_are_interpolated_and_the_last_is_calculated() -> None:
+    nan = math.nan
+    assert stopping._interpolated(np.array([1.0, nan, nan, 8.0, nan])) == pytest.approx([1.0, 2.0, 4.0, 8.0, 8.0])
+    assert stopping._interpolated(np.array([-1.0, nan, 3.0])).tolist() == [-1.0, 1.0, 3.0]
+    assert np.isnan(stopping._interpolated(np.array([nan, nan]))).all()
+    x0 = AR_ILLUSTRATION.start.sample(32, 1024, AR_ILLUSTRATION.initial_seed)
+    stop = mm.balanced_stop(AR_ILLUSTRATION.model(None), x0, 60)
+    assert np.flatnonzero(stop.priced).tolist() == [0, 3, 9, 21, 45, 59]
+
+
 @pytest.mark.parametrize(("n_paths", "step"), [(8, 108), (32, 117)])
 def test_stops_of_the_illustration(n_paths: int, step: int) -> None:
     """Ensembles of AR(0.1): steps that an independent calculation stopped at."""
@@ -217,6 +240,46 @@ def test_entries_that_stay_are_said() -> None:
     assert f"{stayed} of {len(stop.price)} steps leave entries where they are, the most a share of" in stop.message
 
 
+def test_stops_on_the_half_line_are_those_of_every_backend() -> None:
+    """The first step leaves entries where they are; all backends decide alike, as far as estimates can tell."""
+    process, energy = mm.processes.CIR(0.5, 1.0, 1.0), mm.energies.Autocovariance()
+    target = mm.estimate_target(energy, process, n_samples=200, length=32, seed=1)
+    model = mm.MFMGDM(energy, target, step_size=8.0, support=process.support)
+    x0 = 1.5 * mm.initial_distribution(process).sample(32, 32, seed=2)
+    banded, dense = (mm.balanced_stop(model, x0, 300, determinants=name) for name in ("banded", "dense"))
+    assert banded.reached
+    assert banded.moved[0] < 1.0
+    assert (banded.step, banded.determinants, dense.determinants) == (dense.step, "banded", "dense")
+    assert dense.price == pytest.approx(banded.price, rel=1e-9)
+    assert torch.equal(dense.paths, banded.paths)
+    rough = mm.balanced_stop(model, x0, 300, determinants=mm.Stochastic(coupling_paths=16), seed=1)
+    both = np.flatnonzero(banded.priced[: len(rough.price)] & rough.priced[: len(banded.price)])
+    both = both[rough.price_error[both] > 0.0]  # in the first step all paths are taken, and nothing is estimated
+    away = (rough.price[both] - banded.price[both]) / rough.price_error[both]
+    # Draws of different steps are independent: their root mean square is 1, with a standard error of 1 / √2n.
+    assert len(both) > 8
+    assert np.square(away).mean() ** 0.5 < 1.0 + 4.0 / math.sqrt(2 * len(both))
+    assert rough.reached
+
+
+@pytest.mark.parametrize("determinants", ["banded", "dense", "stochastic"])
+def test_folds_of_whole_ensembles_are_seen_by_every_backend(determinants: str) -> None:
+    """All paths of a step so long that the mean energy would come out on the other side of the target, twice over."""
+    row = torch.eye(5, dtype=torch.float64)[:1]
+    energy: mm.energies.Energy = mm.energies.Autocovariance() if determinants == "banded" else LinearEnergy(row)
+    target = mm.Target(torch.ones(energy.dim).double(), torch.zeros(energy.dim).double(), energy.labels, "numbers")
+    model, x0 = mm.MFMGDM(energy, target, 3.0 if determinants != "banded" else 8.0), noise(32, 5)
+    stop = mm.balanced_stop(model, x0, 1, determinants=determinants)
+    if determinants == "banded":
+        (state,) = model.steps(x0, 0)
+        exact = mm.log_determinant(model, state, "dense")
+        assert exact.non_positive > 0
+        assert stop.price[0] == pytest.approx(-float(exact.capacitance) / 32, rel=1e-9)
+    else:
+        assert stop.price[0] == pytest.approx(-math.log(3.0 - 1.0) / 32, rel=1e-9)
+    assert stop.folded[0] == 1.0
+
+
 def test_folds_are_said() -> None:
     stop = mm.balanced_stop(descent(MeanSquare(), 1.7, 40.0, members=1), noise(8, 6), 1)
     assert stop.folded[0] > 0
@@ -227,11 +290,35 @@ def test_models_sample_and_freeze_up_to_the_stop() -> None:
     model, x0 = descent(MeanSquare(), 1.7, 0.5), noise(6, 3)
     step = mm.balanced_stop(model, x0, 1000).step
     assert torch.equal(model.sample(x0, n_steps="balanced"), model.sample(x0, step))
-    assert model.freeze(x0, n_steps="balanced").n_steps == step
     with pytest.warns(RuntimeWarning, match="never stops within 4 steps; use a larger max_steps"):
         assert torch.equal(model.sample(x0, "balanced", max_steps=4), model.sample(x0, 4))
     with pytest.warns(RuntimeWarning, match="never stops"):
         assert model.freeze(x0, "balanced", max_steps=4).n_steps == 4
+
+
+@pytest.mark.parametrize("size", [1, None], ids=["MGDM", "MF-MGDM"])
+def test_frozen_up_to_the_stop_is_frozen_at_its_step_in_one_descent(
+    size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x0, start = descent(MeanSquare(), 4.0, 0.3, members=size), noise(32, 3), mm.processes.WhiteNoise()
+    stop, evaluate, steps = mm.balanced_stop(model, x0, 1000), mm.Descent.evaluate, []
+
+    def counted(self: mm.Descent, paths: Tensor, step: int = 0) -> mm.State:
+        steps.append(step)
+        return evaluate(self, paths, step)
+
+    monkeypatch.setattr(mm.Descent, "evaluate", counted)
+    found = model.freeze(x0, "balanced", start)
+    assert steps == [0, *range(stop.step + 5 + 1)]  # x0 is looked at once before
+    expected = model.freeze(x0, stop.step, start)
+    assert (found.n_steps, expected.n_steps) == (stop.step, stop.step)
+    assert stop.step > 10
+    assert torch.equal(found.transform(x0), expected.transform(x0))
+    assert torch.equal(found.transform(x0), stop.paths)
+    if size is None:
+        assert found.mismatches.shape == (stop.step, 1)
+        assert torch.equal(found.mismatches, expected.mismatches)
+    assert (stop.mismatches is None) == (size == 1)
 
 
 def test_energies_without_spread_are_left_out() -> None:
@@ -262,3 +349,62 @@ def test_paths_for_a_price() -> None:
     assert stop.total_price == pytest.approx(stop.step * each / 16)
     with pytest.raises(ValueError, match="stop has the price nan nats; expected a finite one"):
         mm.paths_for_price(replace(stop, price=np.array([math.nan])), 0.1)
+
+
+# --- the gradient flow -------------------------------------------------------------------------------------------
+
+
+def flow_of(energy: mm.energies.Energy, mean: float, **settings: float) -> mm.GradientFlow:
+    alpha = torch.tensor([mean], dtype=torch.float64)
+    return mm.GradientFlow(energy, mm.Target(alpha, 0.0 * alpha, energy.labels, "a number"), **settings)
+
+
+def test_flow_of_a_linear_energy_stops_after_the_last_step_that_gains_more() -> None:
+    """G is b², so r̄ decays as e^{−b² t} and a step from s to t costs b² (t − s) / N; no spread ever changes."""
+    n, b, alpha = 16, 0.7, 2.0
+    row = torch.zeros(1, 5, dtype=torch.float64)
+    row[0, 1] = b
+    x0 = noise(n, 5)
+    states = list(flow_of(LinearEnergy(row), alpha).steps(x0, 400.0))
+    times = np.array([state.time for state in states]) / alpha**2
+    cost = 0.5 * ((float(b * x0[:, 1].mean()) - alpha) * np.exp(-(b**2) * times)) ** 2 / float((b * x0[:, 1]).var())
+    price = b**2 * np.diff(times) / n
+    assert [state.price for state in states[1:]] == pytest.approx(price, rel=1e-9)
+    expected = 1 + int(np.flatnonzero(-np.diff(cost) > price)[-1])
+    assert stopping.balanced_state(states) is states[expected]
+    assert 5 < expected < len(states) - 1
+
+
+def test_price_of_a_short_step_of_the_flow_is_that_of_the_descent() -> None:
+    energy, process = mm.energies.StylizedFacts(lags=3), mm.processes.AR([0.1])
+    target = mm.estimate_target(energy, process, n_samples=500, length=64, seed=1)
+    x0 = mm.processes.WhiteNoise().sample(12, 64, seed=2)
+    for size in (4, None):
+        _, first, *_ = mm.GradientFlow(energy, target, ensemble_size=size).steps(x0, 1.0)
+        model = mm.MFMGDM(energy, target, step_size=first.time, ensemble_size=size)
+        found = mm.log_determinant(model, model.evaluate(x0))
+        # The next order is a multiple of the step, which is a millionth of a time in which little changes.
+        expected = -float(found.capacitance.mean()) / found.members
+        assert first.price == pytest.approx(expected, rel=1e-4)
+        assert first.price > 0
+
+
+def test_flow_is_not_stopped_while_the_spread_falls() -> None:
+    """From paths of different sizes V rises for twenty steps, since Σ_Φ falls faster than the mismatch does."""
+    energy, process = mm.energies.StylizedFacts(lags=3), mm.processes.AR([0.5])
+    target, rng = mm.estimate_target(energy, process, n_samples=500, length=64, seed=1), np.random.default_rng(2)
+    sizes = torch.from_numpy(np.exp(0.5 * rng.standard_normal((128, 1))))
+    states = list(mm.GradientFlow(energy, target).steps(sizes * noise(128, 64), 1e5))
+    costs = []
+    for state in states:
+        mean, covariance = state.mismatch[0].numpy(), np.cov(state.energies.numpy().T)
+        costs.append(0.5 * mean @ np.linalg.solve(covariance, mean))
+    price, gain = np.array([state.price for state in states[1:]]), -np.diff(costs)
+    assert first_of_five(price, gain) == 0
+    stop = stopping.balanced_state(states)
+    assert stop.step == 1 + np.flatnonzero(gain > price)[-1]
+    assert 20 < stop.step < len(states) - 1
+    with pytest.raises(ValueError, match="step 1 has no price, for its flow does not write G down"):
+        stopping.balanced_state([states[0], replace(states[1], price=math.nan)])
+    with pytest.raises(ValueError, match="states is empty"):
+        stopping.balanced_state([])

@@ -150,7 +150,7 @@ def test_summary_of_a_trace_says_what_the_trace_does() -> None:
 
 
 def test_a_file_of_results_that_is_not_there_is_named() -> None:
-    said = r"nothing\.csv is not there; expected one of balanced_stop, cir_autocovariance,"
+    said = r"nothing\.csv is not there; expected one of balanced_generation, balanced_stop,"
     with pytest.raises(FileNotFoundError, match=said):
         mm.companion.stored("nothing")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,12 +75,12 @@ def chances(series: Tensor, paths: Tensor) -> pd.Series:
     return pd.Series(found)
 
 
-def row(series: Tensor, design: str, seed: int) -> dict[str, object]:
-    """One run, and which rows of its report are off."""
+def row(series: Tensor, design: str, seed: int, **settings: Any) -> dict[str, object]:
+    """One run, with further settings of `generate`, and which rows of its report are off."""
     start, energy = DESIGNS[design]
     # At least four windows of a power of 2, up to the length of the paper.
     length = min(1024, 2 ** int(math.log2(len(series) / 4)))
-    made = mm.generate(series, PATHS, length, seed, start=start, energy=energy)
+    made = mm.generate(series, PATHS, length, seed, start=start, energy=energy, **settings)
     rows = chances(series, made.paths)
     off = rows[rows < 0.05 / len(rows)]
     return {

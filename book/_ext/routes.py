@@ -70,6 +70,18 @@ ROUTES = {
             Step("book/map", "from any figure or equation of the paper to its place here, to look up the rest"),
         ),
     ),
+    "beyond": Route(
+        "I want what the paper does not have",
+        "What an ensemble costs, when to stop, the strongest rival, and fields in place of series.",
+        (
+            Step("notebooks/17_what_an_ensemble_costs", "how much entropy each step takes, with bounds and proofs"),
+            Step("notebooks/18_when_to_stop", "a rule that does not know the truth, and where it fails"),
+            Step("notebooks/19_moment_guided_diffusion", "a newer method on the same energies, and which one wins"),
+            Step("notebooks/20_fields", "images in place of series: Gaussian fields, where all is exact"),
+            Step("notebooks/21_ising", "spins that order themselves, and what wavelets hear of it"),
+            Step("notebooks/22_textures", "a photograph of gravel, and a test of which imitation is nearer"),
+        ),
+    ),
 }
 
 
@@ -92,7 +104,7 @@ class RouteCards(_Written):
 
     def run(self) -> list[nodes.Node]:
         """Return a grid of cards."""
-        lines = [":::::{grid} 1 1 3 3", ":gutter: 3", ""]
+        lines = [":::::{grid} 1 1 2 2", ":gutter: 3", ""]
         for key, route in ROUTES.items():
             lines += [f"::::{{grid-item-card}} {route.wish}", f":link: {anchor(key)}", ":link-type: ref", ""]
             lines += [route.summary, "", ":::{card-footer}", f"{len(route.steps)} pages", ":::", "::::", ""]

@@ -18,7 +18,10 @@ from mfmgdm_lib.cli.options import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESS
 from mfmgdm_lib.cli.output import say, stopped_by_signals
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mfmgdm_lib.companion.table1 import Cell
+    from mfmgdm_lib.descents import Descent
     from mfmgdm_lib.distributed import Checkpoints, Shard
     from mfmgdm_lib.runs.run import Run
 
@@ -27,13 +30,34 @@ __all__ = ["descend"]
 KIND = "paths of a descent"
 """What an .npz file says that it holds."""
 
+
+def _steps(context: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    """A number of steps, or "balanced"."""
+    if value is None or value == "balanced":
+        return value
+    if not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is no number from 0 on; expected one such as 250, or balanced.")
+    return int(value)
+
+
 _descent_options = option_group(
     click.option("--process", type=click.Choice(PROCESSES), required=True, help="Law that is imitated."),
     click.option("--energy", type=click.Choice(ENERGIES), default="acf", show_default=True, help="Energy of a path."),
     click.option("--model", type=click.Choice(MODELS), default="mf", show_default=True, help="What moves a path."),
     click.option("--paths", type=click.IntRange(min=1), default=128, show_default=True, help="Paths in all."),
     click.option("--length", type=click.IntRange(min=2), default=1024, show_default=True, help="Points of each path."),
-    click.option("--steps", type=click.IntRange(min=0), help="How many steps.  [default: as in Table 1]"),
+    click.option(
+        "--steps",
+        metavar="NUMBER",
+        callback=_steps,
+        help="How many steps, or balanced: up to where five in a row cost more than they gain, which a descent of its"
+        " own finds out first, in one process.  [default: as in Table 1]",
+    ),
+    click.option(
+        "--max-steps",
+        type=click.IntRange(min=1),
+        help="How many at most with --steps balanced.  [default: as in Table 1]",
+    ),
     click.option("--step-size", type=float, help="Dimensionless.  [default: as in Table 1]"),
     click.option(
         "--seed",
@@ -99,7 +123,16 @@ Two machines with eight GPUs each: on both, with the address of one of them,
 @_descent_options
 @_run_options
 def descend(
-    seeds: tuple[int, ...], folder: Path, force: bool, every: float, timeout: float, device: str, **which: Any
+    seeds: tuple[int, ...],
+    steps: int | str | None,
+    max_steps: int | None,
+    determinants: bool,
+    folder: Path,
+    force: bool,
+    every: float,
+    timeout: float,
+    device: str,
+    **which: Any,
 ) -> None:
     """Run one descent, on as many processes as there are.
 
@@ -112,17 +145,20 @@ def descend(
     from mfmgdm_lib.specification import arguments_of
 
     with reported_errors(), join(device, timeout=timeout) as shard, _reported_stop(shard), _alone_in(folder, shard):
-        cell = _cell(
-            initial_seed=tuple(seeds), **{name: value for name, value in which.items() if name != "determinants"}
-        )
+        _check_steps(steps, max_steps, shard)
+        at_most = max_steps if isinstance(steps, str) else steps
+        cell = _cell(initial_seed=tuple(seeds), steps=at_most, **which)
         shard.rows(cell.n_paths)
-        settings = arguments_of(cell) | {"determinants": which["determinants"], "device": device}
+        if isinstance(steps, str):
+            _check_outputs(folder, shard, force or any(folder.glob("checkpoint-*")))
+            cell = _stopped(cell, shard)
+        settings = arguments_of(cell) | {"determinants": determinants, "device": device}
         checkpoints = Checkpoints(folder, shard, settings, report=lambda text: say(text, err=True))
         # Output beside a checkpoint of the same run is of one that was killed while it wrote it.
         _check_outputs(folder, shard, force or checkpoints.unfinished)
         kept = checkpoints.load(force=force)
         try:
-            run = _start(cell, shard, which["determinants"])
+            run = _start(cell, shard, determinants)
             if kept is not None:
                 run.restore(kept)
                 _echo(shard, f"Going on from the checkpoint of step {run.step}.")
@@ -148,6 +184,30 @@ def _cell(
     )
 
 
+def _check_steps(steps: int | str | None, max_steps: int | None, shard: Shard) -> None:
+    """Refuse options that do not go with a stop by the rule, or without it."""
+    balanced = steps == "balanced"
+    if max_steps is not None and not balanced:
+        raise ValueError(
+            f"--max-steps is {max_steps} without --steps balanced; expected both or neither. Use --steps {max_steps}"
+            " for as many steps."
+        )
+    if balanced and shard.count > 1:
+        raise ValueError(
+            f"--steps is balanced on {shard.count} processes; expected a number of steps, since the stop is found in"
+            " one process. Find it without torchrun, and pass it on as --steps."
+        )
+
+
+def _stopped(cell: Cell, shard: Shard) -> Cell:
+    """The same cell with the steps up to where the price of five in a row exceeds their gain, which is said."""
+    from mfmgdm_lib.stopping import balanced_stop
+
+    stop = balanced_stop(*_model_and_start(cell, shard), cell.n_steps)
+    _echo(shard, f"The descent {stop.message}.")
+    return dataclasses.replace(cell, n_steps=stop.step)
+
+
 def _check_outputs(folder: Path, shard: Shard, force: bool) -> None:
     """Refuse an output that cannot be written before the descent is run."""
     from mfmgdm_lib.io.files import check_output
@@ -161,14 +221,20 @@ def _part_file(folder: Path, shard: Shard) -> Path:
     return folder / f"paths-{shard.rank}-of-{shard.count}.npz"
 
 
-def _start(cell: Cell, shard: Shard, determinants: bool) -> Run[Any]:
+def _model_and_start(cell: Cell, shard: Shard) -> tuple[Descent, Tensor]:
+    """The whole model, and this process's own starting paths."""
     from mfmgdm_lib.companion import table1
-    from mfmgdm_lib.distributed import shared_run
 
     experiment = cell.experiment()
-    model = shard.share(experiment.model(table1.MODELS[cell.model]), cell.n_paths)
     x0 = shard.draw(experiment.start, cell.n_paths, cell.length, cell.initial_seed).to(shard.device)
-    return shared_run(model, x0, cell.n_steps, determinants=determinants)
+    return experiment.model(table1.MODELS[cell.model]), x0
+
+
+def _start(cell: Cell, shard: Shard, determinants: bool) -> Run[Any]:
+    from mfmgdm_lib.distributed import shared_run
+
+    model, x0 = _model_and_start(cell, shard)
+    return shared_run(shard.share(model, cell.n_paths), x0, cell.n_steps, determinants=determinants)
 
 
 def _finish(run: Run[Any], checkpoints: Checkpoints, n_paths: int, every: float) -> None:

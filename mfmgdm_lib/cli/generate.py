@@ -1,4 +1,4 @@
-"""The command `mfmgdm generate`, which reads a series, or several, and writes a file of paths like them."""
+"""The command `mfmgdm generate`, which reads a series, several, or a picture, and writes a file of their like."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import click
 
 from mfmgdm_lib.cli.energies import ENERGY_NAMES, energy_of
 from mfmgdm_lib.cli.errors import reported_errors
+from mfmgdm_lib.cli.images import generate_like_image, image_options, is_image, refuse_image_options
 from mfmgdm_lib.cli.options import (
     FIGURE_SUFFIXES,
     PATHS_SUFFIXES,
     STARTS,
+    STOPS,
     Outputs,
     check_outputs,
     option_group,
@@ -71,6 +73,13 @@ _generation_options = option_group(
         help="Where values lie: from 0 on for volumes, volatilities and rates never below 0, with --returns none.",
     ),
     click.option(
+        "--stop",
+        type=click.Choice(STOPS),
+        default="duration",
+        show_default=True,
+        help="Whether the paths flow for the whole duration, or up to the last step that gains more than its price.",
+    ),
+    click.option(
         "--plot",
         type=click.Path(path_type=Path),
         metavar="FILE",
@@ -104,6 +113,7 @@ _generation_options = option_group(
 @reading_options
 @paths_options(100, PATHS_SUFFIXES)
 @_generation_options
+@image_options
 def generate(
     source: Path | str,
     kind: str,
@@ -114,6 +124,7 @@ def generate(
     energy_name: str | None,
     start: str | None,
     support: str,
+    stop: str,
     prices: float | str | None,
     dates: bool,
     out: Path,
@@ -121,14 +132,17 @@ def generate(
     plot: Path | None,
     risk: Path | None,
     flow_file: Path | None,
-    **reading: Any,
+    **options: Any,
 ) -> None:
-    """Generate paths like one observed series, or like several at once.
+    """Generate paths like one observed series, like several at once, or fields like a picture.
 
     SERIES is a CSV file, packed by gzip or not, a Parquet file or an Excel workbook, with column names and a row for
     each date; or a series of a publisher, such as yahoo:^GSPC, fred:DGS10, or cache:fred:DGS10 for the one that was
     fetched before, without a network. `mfmgdm data inspect SERIES` says what would be read. The last lines of the
     answer say what speaks against trusting the paths.
+
+    Or it is a PNG, TIFF or JPEG picture of a texture: then FILE of --out is .npz or .npy, --paths is how many fields,
+    and of the other options those for a picture count, --grey to --tiles, with --plot and --strict.
     """
     from torch.distributions import constraints
 
@@ -142,10 +156,22 @@ def generate(
         ("--risk", risk, (".csv",)),
         ("--flow", flow_file, (".npz",)),
     ]
+    picture = {name: options.pop(name) for name in ("grey", "channel", "shape", "hold_out", "tiles")}
     with reported_errors():
+        if is_image(source):
+            common: dict[str, Any] = {
+                "n_paths": n_paths,
+                "seed": seed,
+                "out": out,
+                "force": force,
+                "plot": plot,
+                "strict": strict,
+            }
+            return generate_like_image(Path(source), **common, **picture)
+        refuse_image_options(source)
         check_outputs(outputs, force, source)
         _check_choices(kind, support, prices, risk, flow_file)
-        levels = read_levels(source, **reading)
+        levels = read_levels(source, **options)
         series, doubts = returns_and_doubts(levels, kind)
         click.echo("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
@@ -154,9 +180,8 @@ def generate(
             dates_after(series.index, length)  # which says why there are none
         first = [column.iloc[-1] for column in columns_of(levels)] if isinstance(prices, str) else prices
         chosen = None if energy_name is None else energy_of(energy_name, length, *columns_of(series))
-        made = generation.generate(
-            series, n_paths, length, seed, energy=chosen, start=start, support=getattr(constraints, support)
-        )
+        where = getattr(constraints, support)
+        made = generation.generate(series, n_paths, length, seed, energy=chosen, start=start, support=where, stop=stop)
         if strict and made.notes:
             click.echo(report_text(made))
         stop_if_strict(strict, made.notes)

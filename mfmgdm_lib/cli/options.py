@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASES",
+    "CHANNELS",
     "CHECKPOINT_SECONDS",
     "DTYPES",
     "ENERGIES",
+    "FIELD_SUFFIXES",
     "FIGURE_SUFFIXES",
+    "IMAGE_SUFFIXES",
     "MODELS",
     "PATHS_SUFFIXES",
     "PROCESSES",
     "PROFILES",
     "PUBLISHERS",
     "STARTS",
+    "STOPS",
     "STORES",
     "STREAM_SUFFIXES",
     "Outputs",
@@ -35,16 +39,20 @@ __all__ = [
     "profile_option",
 ]
 
+CHANNELS = ("grey", "red", "green", "blue")
 CHECKPOINT_SECONDS = 30.0
 DTYPES = ("float64", "float32")
 ENERGIES = ("acf", "scatmean", "scatcov", "spectra")
+FIELD_SUFFIXES = (".npz", ".npy")
 FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 MODELS = ("mgdm", "mf")
 PATHS_SUFFIXES = (".parquet", ".csv", ".npz")
 PROCESSES = ("ar01", "ar02", "arm01", "cir-exp", "cir-trunc")
 PROFILES = ("paper", "quick")
 PUBLISHERS = ("yahoo", "riksbank", "fred", "ecb")
 STARTS = ("noise", "student", "garch", "argarch", "argarch-t", "argjr-skewt")
+STOPS = ("duration", "balanced")
 STREAM_SUFFIXES = (".parquet", ".npz")
 BASES = tuple(
     f"{mean}{variance}-{law}"

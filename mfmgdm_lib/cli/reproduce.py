@@ -79,6 +79,18 @@ def market(cells: Sequence[str], folder: Path | None, **how: Any) -> None:
         _reproduce(select(MARKET, cells), open_store(folder, "market"), (MARKET, "market"), **how)
 
 
+@reproduce.command("fields")
+@cell_options
+@_run_options
+def fields(cells: Sequence[str], folder: Path | None, **how: Any) -> None:
+    """Run descents of two-dimensional fields, which the paper's later versions have in place of finance."""
+    from mfmgdm_lib.companion.field_cells import FIELDS
+    from mfmgdm_lib.companion.table1 import select
+
+    with reported_errors():
+        _reproduce(select(FIELDS, cells), open_store(folder, "fields"), (FIELDS, "fields"), **how)
+
+
 def _reproduce(
     wanted: Sequence[Job],
     store: ResultStore,

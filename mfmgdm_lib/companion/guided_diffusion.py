@@ -6,16 +6,26 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from mfmgdm_lib.companion.closed_forms import check_white, divergences, quadratic_forms
+from mfmgdm_lib.companion.closed_forms import check_white, divergences, gaussian_law, quadratic_forms
 from mfmgdm_lib.descents import MomentGuidedDiffusion
-from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.processes import WhiteNoise
+from mfmgdm_lib.energies import Autocovariance, Energy
+from mfmgdm_lib.processes import AR, WhiteNoise
+from mfmgdm_lib.target import Target
 
-__all__ = ["GuidedLimit", "guided_limit", "maximum_entropy_variances"]
+__all__ = [
+    "GuidedLimit",
+    "comparison",
+    "exact_target",
+    "guided_limit",
+    "laws_of_equal_energies",
+    "maximum_entropy_variances",
+    "model_names",
+]
 
 
 @dataclass(frozen=True)
@@ -138,4 +148,108 @@ def maximum_entropy_variances(energy: Energy, mean_energy: Tensor, length: int) 
             return 1.0 / (torch.from_numpy(theta) @ bends)
     raise ValueError(
         f"mean_energy is {mean_energy.tolist()}; expected values that some Gaussian law has. Use those of a process."
+    )
+
+
+def exact_target(process: AR, length: int) -> Target:
+    """The mean of `Autocovariance` over paths of a process, without the error of an estimate.
+
+    Example:
+        >>> exact_target(AR([0.5]), 8).mean.tolist()
+        [0.4375, 1.0]
+    """
+    covariances = process.autocovariance(1)
+    mean = torch.tensor([covariances[1] * (length - 1) / length, covariances[0]], dtype=torch.float64)
+    return Target(mean, torch.zeros_like(mean), Autocovariance().labels, source=f"{process!r}, exactly")
+
+
+def laws_of_equal_energies(
+    process: AR, *, length: int = 256, volatility: float = 4.0, n_steps: int = 400
+) -> pd.DataFrame:
+    """Compare a process with three laws that have its variance and its covariance at lag 1.
+
+    Args:
+        process: with mean 0.
+        length: points d of a path.
+        volatility: σ of the diffusion with noise.
+        n_steps: of both diffusions.
+
+    Returns:
+        For the process, the law of largest entropy, and a diffusion's limit with and without noise: the correlation at
+        lag 2, averaged over a path, and the divergence from the process, nats.
+
+    Example:
+        >>> laws = laws_of_equal_energies(AR([0.5]), length=32, n_steps=100)
+        >>> bool(laws.loc["no noise", "lag 2"] < laws.loc["largest entropy", "lag 2"])
+        True
+    """
+    energy, truth, target = Autocovariance(), gaussian_law(process, length), exact_target(process, length)
+    limits = {
+        name: guided_limit(
+            MomentGuidedDiffusion(energy, target, volatility=sigma, corrections=2),
+            WhiteNoise(),
+            n_steps=n_steps,
+            length=length,
+        )
+        for name, sigma in ((f"σ = {volatility:g}", volatility), ("no noise", 0.0))
+    }
+    basis = limits["no noise"].basis
+    spreads = {"largest entropy": maximum_entropy_variances(energy, target.mean, length)}
+    spreads |= {name: limit.variances[-1] for name, limit in limits.items()}
+    covariances = {"process": truth.covariance_matrix}
+    covariances |= {name: basis * spread @ basis.T for name, spread in spreads.items()}
+    apart = {name: float(divergences(spread[None], basis, truth)[0]) for name, spread in spreads.items()}
+    lags = {name: float(c.diagonal(2).mean() / c.diagonal().mean()) for name, c in covariances.items()}
+    return pd.DataFrame({"lag 2": lags, "KL to process": {"process": 0.0} | apart})
+
+
+def model_names(table: pd.DataFrame) -> list[str]:
+    """Name the rows of `results/guided_gaussian.csv` or `guided_scattering.csv` by their models and settings.
+
+    Args:
+        table: columns `model`, `volatility` and `steps`; `paths`, where it is not the same for all, and `corrections`.
+
+    Example:
+        >>> table = pd.DataFrame({"model": ["MF-MGDM", "MGD"], "volatility": [math.nan, 2.0], "steps": [300, 100]})
+        >>> model_names(table)
+        ['MF–MGDM, 300 steps', 'MGD, σ = 2, 100 steps']
+    """
+    names = []
+    for _, row in table.iterrows():
+        name = str(row["model"]).replace("-", "–")
+        if not math.isnan(row["volatility"]):
+            name += f", σ = {row['volatility']:g}"
+        name += f", {row['steps']:g} steps"
+        if row.get("corrections", 1.0) > 1.0:
+            name += f", {row['corrections']:g} corr."
+        names.append(name)
+    return names
+
+
+def comparison(table: pd.DataFrame) -> pd.DataFrame:
+    """Set rows of `results/guided_gaussian.csv` in a table for reading, by process and model.
+
+    Returns:
+        The mean mismatch relative to the target; the entropy gained by an ensemble's estimate, by the exact law of
+        infinitely many paths, and the gain that is the largest possible; divergences from the law that has it and from
+        the process, nats; and seconds of a core.
+
+    Example:
+        >>> import mfmgdm_lib as mm
+        >>> shown = comparison(mm.companion.stored("guided_gaussian").dropna(subset=["steps"]))
+        >>> shown.xs("MF–MGDM, 300 steps", level=1)["KL to largest"].tolist()
+        ['0.0130', '0.1456']
+    """
+    columns = {
+        "mismatch": ("mismatch", "{:.0e}"),
+        "entropy, estimate": ("entropy_estimate", "{:.2f}"),
+        "exact": ("entropy", "{:.2f}"),
+        "largest": ("largest_entropy", "{:.2f}"),
+        "KL to largest": ("kl_largest", "{:.4f}"),
+        "KL to process": ("kl_process", "{:.4f}"),
+        "seconds": ("seconds", "{:.1f}"),
+    }
+    shown = {title: [spelled.format(value) for value in table[name]] for title, (name, spelled) in columns.items()}
+    return pd.DataFrame(
+        shown, index=pd.MultiIndex.from_arrays([table["process"].str.replace("-", "−"), model_names(table)])
     )

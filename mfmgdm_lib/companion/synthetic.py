@@ -17,7 +17,7 @@ from mfmgdm_lib.energies import Autocovariance, Energy
 from mfmgdm_lib.log_determinants import log_determinant
 from mfmgdm_lib.models import Model
 from mfmgdm_lib.processes import AR, CIR, Process, initial_distribution
-from mfmgdm_lib.processes.base import Seed
+from mfmgdm_lib.processes.base import Seed, Size
 from mfmgdm_lib.runs.run import Run
 from mfmgdm_lib.target import Target, estimate_target
 
@@ -64,7 +64,7 @@ class SyntheticExperiment:
         step_size: s.
         n_steps: T.
         n_paths: N, paths in the estimate of the divergence.
-        length: d, points of each path.
+        length: d, points of each path, or the shape of a field.
         target_samples: paths that α is averaged over.
         initial_seed: seed of the starting paths; the default is the paper's.
         target_seed: seed of the paths behind α; the default is the paper's.
@@ -75,7 +75,7 @@ class SyntheticExperiment:
     step_size: float
     n_steps: int
     n_paths: int = 128
-    length: int = 1024
+    length: Size = 1024
     target_samples: int = 10_000
     initial_seed: Seed = (2, 12345)
     target_seed: Seed = (3, 12345)

@@ -7,11 +7,14 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from mfmgdm_lib.companion.field_cells import GaussianFieldCell
 from mfmgdm_lib.companion.market_cells import MarketCell, losses
 from mfmgdm_lib.companion.table1 import EVERY_STEP_UP_TO, Cell, tabulate
 from mfmgdm_lib.runs.store import Result
 
 __all__ = ["deviation", "market_deviation"]
+
+AnyCell = Cell | GaussianFieldCell | MarketCell
 
 _TEN_DIGITS = 1e-9
 """What is lost, relatively, of a number that is kept to ten digits, with round-off on either side."""
@@ -28,17 +31,17 @@ is for series that are wilder.
 """
 
 
-def _precision(cell: Cell | MarketCell) -> float:
+def _precision(cell: AnyCell) -> float:
     """How far, relatively, a rounding in float32 moves a number; 0 in float64, which what is stored does not show."""
     return 2.0**-23 if cell.dtype == "float32" else 0.0
 
 
-def _rounding(cell: Cell | MarketCell, steps: pd.Index) -> np.ndarray:
+def _rounding(cell: AnyCell, steps: pd.Index) -> np.ndarray:
     """How far paths in float32 may have moved a sum over their points after each step; 0 in float64."""
     return cell.length * _precision(cell) * steps.to_numpy()
 
 
-def _loss_rounding(cell: Cell, loss: pd.Series) -> pd.Series:
+def _loss_rounding(cell: AnyCell, loss: pd.Series) -> pd.Series:
     """How far a loss moves if two processors round the transforms behind energies in float32 differently.
 
     A fast transform of d points rounds in each of its log₂ d stages. With energies apart by a share u of the target,
@@ -47,8 +50,8 @@ def _loss_rounding(cell: Cell, loss: pd.Series) -> pd.Series:
     return np.log2(cell.length) * _precision(cell) * np.sqrt(2 * loss)
 
 
-def deviation(cell: Cell, result: Result, n_steps: int) -> float:
-    """Recompute the first steps of a cell of Table 1: the largest deviation in units of what is allowed.
+def deviation(cell: Cell | GaussianFieldCell, result: Result, n_steps: int) -> float:
+    """Recompute the first steps of a cell of Table 1, or of fields: the largest deviation in units of what is allowed.
 
     Values of the exact kind may differ by round-off. Paths in float32 may be another rounding apart after each step,
     which changes each of d terms of a log-likelihood by up to 2⁻²³ or so. Determinants that were estimated may

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -14,7 +14,8 @@ from torch.distributions import constraints
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int, first_true, spelled_shape
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.communicator import LOCAL, Communicator
-from mfmgdm_lib.energies import Energy
+from mfmgdm_lib.descents.constraint import Constraint, PointwiseMap
+from mfmgdm_lib.energies import Concatenate, Energy
 from mfmgdm_lib.errors import DivergedError, StuckError, concerned
 from mfmgdm_lib.specification import register
 from mfmgdm_lib.support import REAL_LINE, Move, as_support, check_inside
@@ -33,6 +34,7 @@ class State:
         energies: Φ(x_t), (N, K).
         mismatch: what drives each path, (N, K): Φ − α averaged over the path's ensemble (over itself alone in MGDM).
         loss: L = ½‖mismatch‖² / ‖α‖² for each path, (N,); equal within an ensemble.
+        ends: whether the step from here is the last one, and a map of the model's takes its place.
     """
 
     step: int
@@ -40,6 +42,7 @@ class State:
     energies: Tensor
     mismatch: Tensor
     loss: Tensor
+    ends: bool = False
 
 
 @register
@@ -60,9 +63,12 @@ class Descent:
             own, or `constraints.real`, `constraints.nonnegative` or `constraints.interval` of `torch.distributions`.
         inner_steps: iterations, at the rate γ, of the inner problem of Section 4: to bring Φ(x') to Φ(x) less the
             mismatch. The paper's models have one, and so must a model whose divergence is wanted.
+        constraint: what each path is led to by itself, whatever its ensemble; its gradient is added to every step.
+        last: a map of each value that takes the place of the last gradient step, such as `SignedPower`.
 
     Raises:
-        ValueError: a step size that is not above 0, a target of other energies, or another support.
+        ValueError: a step size that is not above 0, a target of other energies, another support, or a constraint on
+            other paths or with several inner steps.
     """
 
     communicator: Communicator = LOCAL
@@ -77,6 +83,8 @@ class Descent:
         ensemble_size: int | None = None,
         support: constraints.Constraint = REAL_LINE,
         inner_steps: int = 1,
+        constraint: Constraint | None = None,
+        last: PointwiseMap | None = None,
     ) -> None:
         if target.labels != energy.labels:
             raise ValueError(
@@ -89,6 +97,13 @@ class Descent:
         self.ensemble_size = None if ensemble_size is None else check_positive_int("ensemble_size", ensemble_size)
         self.support = as_support(support)
         self.inner_steps = check_positive_int("inner_steps", inner_steps)
+        self.constraint, self.last = constraint, last
+        if constraint is not None and self.inner_steps > 1:
+            raise ValueError(
+                f"inner_steps is {self.inner_steps} with a constraint; expected 1, for the inner problem knows none."
+                " Use inner_steps=1."
+            )
+        _ = self.driving  # says whether the constraint is one on the same paths
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.energy!r}, step_size={self.step_size:g})"
@@ -102,6 +117,18 @@ class Descent:
     def rate(self) -> float:
         """γ of eqs. (3) and (6): s / ‖α‖²."""
         return self.step_size / float(self.target.mean.square().sum())
+
+    @property
+    def driving(self) -> Energy:
+        """The energies whose gradients make a step: Φ, and after it the potential of a constraint if there is one."""
+        return self.energy if self.constraint is None else Concatenate(self.energy, self.constraint.potential)
+
+    def weights(self, state: State) -> Tensor:
+        """Weights of those gradients for each path, (N, K) or (N, K + 1): γ times the mismatch, and γ_c."""
+        weights = self.rate * state.mismatch
+        if self.constraint is None:
+            return weights
+        return torch.cat([weights, weights.new_full((len(weights), 1), self.constraint.rate)], dim=-1)
 
     def shared(self, communicator: Communicator, n_paths: int) -> Self:
         r"""The same descent for this process's own paths, where other processes have the rest of the ensemble.
@@ -151,7 +178,9 @@ class Descent:
         Raises:
             DivergedError: an energy is not finite.
         """
-        finite = torch.isfinite(paths).flatten(1).all(-1)
+        finite = torch.isfinite(paths.flatten(1).sum(-1))  # quicker than to look at each entry
+        if not finite.all():
+            finite = torch.isfinite(paths).flatten(1).all(-1)
         if finite.all():
             energies = self.energy(paths)
             finite = torch.isfinite(energies).all(-1)
@@ -182,7 +211,7 @@ class Descent:
         """
         move = self.move(state)
         wanted = state.energies - state.mismatch
-        for _ in range(self.inner_steps - 1):
+        for _ in range(0 if state.ends else self.inner_steps - 1):
             residual = self.energy(move.paths) - wanted
             force = self.energy.gradient(move.paths, self.rate * residual)
             move = self.support.keep_inside(move.paths, move.paths - force)
@@ -193,13 +222,15 @@ class Descent:
 
         Args:
             state: where the paths stand.
-            force: γ J_Φᵀ(x) · mismatch, (N, time), by a caller who has it already.
+            force: γ J_Φᵀ(x) · mismatch and that of a constraint, (N, time), by a caller who has it already.
 
         Raises:
             StuckError: every entry of an ensemble would leave the support.
         """
+        if state.ends and self.last is not None:
+            return self.support.keep_inside(state.paths, self.last(state.paths))
         if force is None:
-            force = self.energy.gradient(state.paths, self.rate * state.mismatch)
+            force = self.driving.gradient(state.paths, self.weights(state))
         move = self.support.keep_inside(state.paths, state.paths - force)
         if move.moved is not None or (self.ensemble.count > 1 and not self.support.whole_line):
             self._check_not_stuck(move, state.step)
@@ -251,11 +282,17 @@ class Descent:
         if not self.support.whole_line:
             mend = "Start from `initial_distribution(process)`, or give the model another support."
             check_inside("x0", x0, self.support, "the model", mend)
-        state = self.evaluate(x0, start)
+        end = start + n_steps
+
+        def evaluated(paths: Tensor, step: int) -> State:
+            state = self.evaluate(paths, step)
+            return replace(state, ends=True) if self.last is not None and step == end - 1 else state
+
+        state = evaluated(x0, start)
         yield state
-        later = range(start + 1, start + n_steps + 1)
+        later = range(start + 1, end + 1)
         for step in progress(later, total=n_steps, description=type(self).__name__) if show_progress else later:
-            state = self.evaluate((update or self.update)(state), step)
+            state = evaluated((update or self.update)(state), step)
             yield state
 
     def sample(self, x0: Tensor, n_steps: int) -> Tensor:

@@ -46,10 +46,13 @@ class FlowState(State):
         time: how long they have flowed, in the units of step size times steps of the descent that this stands for.
         weights: what the gradients of the energies were multiplied by in the step that led here, (N / members, K),
             float64, the same for all members of an ensemble; None before the first step.
+        price: what the coupling of N paths took of the entropy of each in the step that led here, h tr G / N nats for a
+            step of length h, a mean over ensembles; NaN where G is not written down.
     """
 
     time: float = 0.0
     weights: Tensor | None = None
+    price: float = 0.0
 
 
 @register
@@ -192,8 +195,10 @@ class GradientFlow:
         if self.relative_tolerance is not None:
             far = float(mismatch.norm(dim=-1).mean())
             scale = max(scale, far * self.relative_tolerance / self.tolerance)
+        trace = torch.nan
         if self.gram_paths is None or self.energy.dim <= _FEW:
             values, vectors = torch.linalg.eigh(self._gram(state, members, n_used, resting))
+            trace = float(values.sum(-1).mean())
         else:
             product = self._gram_product(state, members, n_used, resting)
             values, vectors = _ritz_pairs(product, mismatch, length, _KRYLOV * self.tolerance * scale)
@@ -209,8 +214,8 @@ class GradientFlow:
                 miss = float((after.mismatch[::members] - aim).norm(dim=-1).mean()) / scale
             if miss <= self.tolerance:
                 longer = min(_GROWTH, _CAUTION * (self.tolerance / max(miss, 1e-300)) ** 0.5)
-                done = FlowState(**vars(after), time=state.time + length * norm, weights=weights)
-                return done, length, longer * length
+                now, price = state.time + length * norm, length * trace / members
+                return FlowState(**vars(after), time=now, weights=weights, price=price), length, longer * length
             length *= max(_SHRINK, _CAUTION * (self.tolerance / miss) ** 0.5)
             if length * norm < torch.finfo(torch.float64).eps * max(state.time, 1e-30):
                 raise DivergedError(

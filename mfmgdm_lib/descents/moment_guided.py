@@ -263,8 +263,8 @@ def mean_gram(energy: Energy, x: Tensor) -> Tensor:
 
 
 def mean_laplacian(energy: Energy, x: Tensor, rng: np.random.Generator) -> Tensor:
-    """The mean over paths x (N, time) of ΔΦ, (K,) float64: exact where Hessians are banded, else estimated."""
-    if energy.bandwidth is not None:
+    """The mean over paths of ΔΦ, (K,) float64: exact where Hessians are banded or circulant, else estimated."""
+    if energy.bandwidth is not None or energy.circulant:
         return energy.laplacian(x).double().mean(0)
     return torch.stack([_probed_laplacians(energy, part, rng) for part in x.split(_CHUNK)]).sum(0) / len(x)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class Energy(ABC):
         if len(shape) > 1 and common_shape(shape, x.shape[-len(shape) :]) is None:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; expected (*, {spelled_shape(shape)}), the paths of {self!r}."
-                " Use paths of that shape, or an energy of series for each channel."
+                " Use paths of that shape, or an energy made for theirs."
             )
         if not torch._C._functorch.is_functorch_wrapped_tensor(x):  # inside torch.func.* nothing can be looked at
             check_finite("x", x)
@@ -127,6 +127,14 @@ class Energy(ABC):
         """Whether Φ is made of quadratic forms whose matrices H_k commute.
 
         Then J(x) has the rows H_k x, and A⁻¹J(x)ᵀ = J(A⁻¹x)ᵀ for any A made of the H_k: one solve does for K.
+        """
+        return False
+
+    @property
+    def circulant(self) -> bool:
+        """Whether Φ is made of quadratic forms ½ xᵀH_k x whose H_k do not change when a periodic path is shifted.
+
+        Then the Fourier basis diagonalises all H_k, and `hessian_spectra` has their eigenvalues.
         """
         return False
 
@@ -195,6 +203,16 @@ class Energy(ABC):
         """
         raise TypeError(f"{self!r} has no banded Hessians; expected an energy with a bandwidth. Use linearize.")
 
+    def hessian_spectra(self, shape: Sequence[int]) -> Tensor:
+        """Return the eigenvalues of the H_k of a `circulant` energy of paths of a shape, float64.
+
+        They are those at the frequencies of `torch.fft.rfftn`: (K, H, W // 2 + 1) for fields (H, W).
+
+        Raises:
+            TypeError: an energy that is not circulant.
+        """
+        raise TypeError(f"{self!r} has no circulant Hessians; expected an energy that has. Use linearize.")
+
     def laplacian(self, x: Tensor) -> Tensor:
         """Return ΔΦ, the traces of the Hessians: (*, K) for paths (*, time).
 
@@ -233,6 +251,10 @@ class Record(ABC):
     def linearize(self, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The force J_Φᵀw, (n, time), for weights (n, K), and the product of vectors (n, time) with Σ_k w_k H_k."""
 
+    def force(self, weights: Tensor) -> Tensor:
+        """The force alone, once: `linearize` may keep what takes memory."""
+        return self.linearize(weights)[0]
+
     @abstractmethod
     def pushforward(self, vectors: Tensor) -> Tensor:
         """The product J_Φ v, (n, K), for vectors (n, time)."""
@@ -247,10 +269,9 @@ class Record(ABC):
 class RecordedEnergy(Energy):
     """An energy whose derivatives, written by hand, share what was computed for the values.
 
-    To add one, write `_record` and `_signals`.
+    To add one, write `_record` and `_signals`. What it is made for is one length of path, or one shape; records see
+    paths laid out flat, (n, d).
     """
-
-    length: int
 
     @property
     @abstractmethod
@@ -259,36 +280,44 @@ class RecordedEnergy(Energy):
 
     @abstractmethod
     def _record(self, x: Tensor) -> Record:
-        """Evaluate paths (n, time), so that autograd and `torch.func` can follow."""
+        """Evaluate paths (n, d), so that autograd and `torch.func` can follow."""
+
+    def _leading(self, x: Tensor) -> torch.Size:
+        """The leading axes of paths (*, *event_shape)."""
+        return x.shape[: x.ndim - self.event_ndim]
 
     def _chunk_size(self, x: Tensor) -> int:
-        each = self._signals * self.length * x.element_size()
+        each = self._signals * x.shape[x.ndim - self.event_ndim :].numel() * x.element_size()
         return max(1, _CACHE_BYTES.get(x.device.type, 2**28) // each)
+
+    def _chunks(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Paths (*, *event_shape) laid out flat, (n, d) with n of at most the size of a chunk."""
+        return chunks(x.flatten(-self.event_ndim), self._chunk_size(x))
 
     def _records(self, x: Tensor) -> Iterator[Record]:
         """Records of paths (*, time), a chunk at a time."""
-        return map(self._record, chunks(x, self._chunk_size(x)))
+        return map(self._record, self._chunks(x))
 
     def _evaluate(self, x: Tensor) -> Tensor:
-        return torch.cat([record.values for record in self._records(x)]).reshape(*x.shape[:-1], self.dim)
+        return torch.cat([record.values for record in self._records(x)]).reshape(*self._leading(x), self.dim)
 
     @torch.no_grad()
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the force Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
-        weights = weights.expand(*x.shape[:-1], self.dim)
+        weights = weights.expand(*self._leading(x), self.dim)
         pairs = zip(self._records(x), chunks(weights, self._chunk_size(x)), strict=True)
-        return torch.cat([record.linearize(weight)[0] for record, weight in pairs]).reshape(x.shape)
+        return torch.cat([record.force(weight) for record, weight in pairs]).reshape(x.shape)
 
     @torch.no_grad()
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force Σ_k w_k ∇Φ_k, (*, time), and the product with Σ_k w_k H_k."""
-        size = self._chunk_size(x)
-        pairs = zip(self._records(x), chunks(weights.expand(*x.shape[:-1], self.dim), size), strict=True)
+        weights = weights.expand(*self._leading(x), self.dim)
+        pairs = zip(self._records(x), chunks(weights, self._chunk_size(x)), strict=True)
         forces, multiply = zip(*(record.linearize(weight) for record, weight in pairs), strict=True)
 
         @torch.no_grad()
         def product(vectors: Tensor) -> Tensor:
-            pairs = zip(multiply, chunks(vectors, size), strict=True)
+            pairs = zip(multiply, self._chunks(vectors), strict=True)
             return torch.cat([times(chunk) for times, chunk in pairs]).reshape(x.shape)
 
         return torch.cat(forces).reshape(x.shape), product
@@ -296,8 +325,9 @@ class RecordedEnergy(Energy):
     @torch.no_grad()
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, K, time) for paths (*, time)."""
+        leading = self._leading(x)
         rows = [record.rows() for record in self._records(x)]
-        return torch.cat(rows).reshape(*x.shape[:-1], self.dim, self.length)
+        return torch.cat(rows).reshape(*leading, self.dim, *x.shape[len(leading) :])
 
     @torch.no_grad()
     def jacobian_products(self, x: Tensor) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
@@ -306,8 +336,8 @@ class RecordedEnergy(Energy):
 
         @torch.no_grad()
         def push(vectors: Tensor) -> Tensor:
-            pairs = zip(records, chunks(vectors, size), strict=True)
-            return torch.cat([record.pushforward(each) for record, each in pairs]).reshape(*x.shape[:-1], self.dim)
+            pairs = zip(records, self._chunks(vectors), strict=True)
+            return torch.cat([record.pushforward(each) for record, each in pairs]).reshape(*self._leading(x), self.dim)
 
         @torch.no_grad()
         def pull(weights: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 import torch
@@ -65,6 +65,11 @@ class Linear(Energy):
         """Whether the energy inside is made of quadratic forms that commute: sums of them do as well."""
         return self.energy.commuting
 
+    @property
+    def circulant(self) -> bool:
+        """Whether the energy inside is circulant."""
+        return self.energy.circulant
+
     def _pulled(self, weights: Tensor) -> Tensor:
         return weights @ self.matrix.to(weights)
 
@@ -91,6 +96,10 @@ class Linear(Energy):
     def hessian_bands(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the bands of the energy inside with weights Aᵀw."""
         return self.energy.hessian_bands(x, self._pulled(weights))
+
+    def hessian_spectra(self, shape: Sequence[int]) -> Tensor:
+        """Return A times the eigenvalues of the energy inside."""
+        return torch.tensordot(self.matrix, self.energy.hessian_spectra(shape), dims=1)
 
     def laplacian(self, x: Tensor) -> Tensor:
         """Return A ΔΦ, (*, K')."""
@@ -143,6 +152,11 @@ class Concatenate(Energy):
         widths = [energy.bandwidth for energy in self.energies]
         return None if None in widths else max(width for width in widths if width is not None)
 
+    @property
+    def circulant(self) -> bool:
+        """Whether all are circulant."""
+        return all(energy.circulant for energy in self.energies)
+
     def _split(self, weights: Tensor) -> list[tuple[Energy, Tensor]]:
         parts = weights.split([energy.dim for energy in self.energies], dim=-1)
         return list(zip(self.energies, parts, strict=True))
@@ -173,6 +187,10 @@ class Concatenate(Energy):
             total[..., : bands.shape[-2], :] += bands
         return total
 
+    def hessian_spectra(self, shape: Sequence[int]) -> Tensor:
+        """Return the eigenvalues of all."""
+        return torch.cat([energy.hessian_spectra(shape) for energy in self.energies])
+
     def laplacian(self, x: Tensor) -> Tensor:
         """Return the Laplacians of all, (*, K)."""
         return torch.cat([energy.laplacian(x) for energy in self.energies], dim=-1)
@@ -191,6 +209,11 @@ class FlatEnergy(Energy):
 
     def __repr__(self) -> str:
         return repr(self.energy)
+
+    @property
+    def circulant(self) -> bool:
+        """Whether the energy is circulant on paths in their own shape."""
+        return self.energy.circulant
 
     def _up(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, self.shape)
@@ -213,6 +236,10 @@ class FlatEnergy(Energy):
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ, (*, K, d)."""
         return self._flat(self.energy.jacobian(self._up(x)))
+
+    def hessian_spectra(self, shape: Sequence[int]) -> Tensor:
+        """Return the eigenvalues of the energy for paths in their own shape."""
+        return self.energy.hessian_spectra(shape)
 
 
 def flat_energy(energy: Energy, shape: tuple[int, ...]) -> Energy:

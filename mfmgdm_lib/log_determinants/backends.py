@@ -9,16 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+import torch
 from numpy.random import Generator
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.communicator import LOCAL
+from mfmgdm_lib.descents.constraint import PointwiseMap
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import flat_energy
 from mfmgdm_lib.log_determinants.banded import banded_blocks
+from mfmgdm_lib.log_determinants.circulant import circulant_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, StepDeterminant, apply_lemma
 from mfmgdm_lib.log_determinants.stochastic import Stochastic
@@ -35,7 +38,7 @@ __all__ = [
     "step_with_determinant",
 ]
 
-BACKENDS = ("auto", "banded", "dense", "stochastic")
+BACKENDS = ("auto", "banded", "circulant", "dense", "stochastic")
 """Names that stand for a backend; see `choose_backend`."""
 
 _FORMER = {"structured": "banded", "ignore": "record"}
@@ -87,7 +90,8 @@ class Determinants:
     """What belongs to the determinants of a descent.
 
     Attributes:
-        backend: "banded" (exact, for energies with banded Hessians: O(d) for each path, on the host), "dense" (exact,
+        backend: "banded" (exact, for energies with banded Hessians: O(d) for each path, on the host), "circulant"
+            (exact, for autocovariances of periodic fields: O(d log d), by the fast Fourier transform), "dense" (exact,
             the reference, by automatic differentiation: O(d³)), "stochastic" (an estimate with a standard error, for
             any energy), "auto" (see `choose_backend`), or an object with the methods of `Backend`: a `Stochastic` with
             settings of its own, or your own.
@@ -158,7 +162,9 @@ class _Exact:
 
     def step(self, model: Descent, state: State, rng: Generator | None) -> tuple[Move, StepDeterminant]:
         move = model.move(state)
-        blocks = self.blocks(model.energy, state.paths, model.rate * state.mismatch, move.moved)
+        blocks = self.blocks(model.driving, state.paths, model.weights(state), move.moved)
+        k = model.energy.dim  # what a constraint adds couples no paths
+        blocks = blocks._replace(gram=blocks.gram[:, :k, :k])
         return move, apply_lemma(blocks, model.rate, model.members(len(state.paths)), model.ensemble)
 
     def uncoupled(
@@ -167,15 +173,19 @@ class _Exact:
         return apply_lemma(self.blocks(energy, paths, weights, moved, coupled=False), 0.0, 1)
 
 
-_EXACT = {"banded": _Exact("banded", banded_blocks), "dense": _Exact("dense", dense_blocks)}
+_EXACT = {
+    "banded": _Exact("banded", banded_blocks),
+    "circulant": _Exact("circulant", circulant_blocks),
+    "dense": _Exact("dense", dense_blocks),
+}
 
 
 @renamed(backend="determinants")
 def choose_backend(model: Descent, determinants: str | Backend | Determinants = "auto", *, length: int) -> Backend:
     """Return the backend that `determinants` asks for.
 
-    "auto" is "banded" where the Hessians are banded; elsewhere "dense" for paths of up to 128 points, and
-    "stochastic" for longer ones.
+    "auto" is "banded" where the Hessians are banded, "circulant" where they are circulant and the support is the real
+    line; elsewhere "dense" for paths of up to 128 points, and "stochastic" for longer ones.
 
     Args:
         model: the descent.
@@ -183,24 +193,31 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
         length: points d of each path; of channels C · T, of a field H · W.
 
     Raises:
-        ValueError: an unknown name, "banded" for an energy without banded Hessians, or a model with several inner
-            steps.
+        ValueError: an unknown name, "banded" or "circulant" for an energy without such Hessians, or a model with
+            several inner steps.
     """
     if model.inner_steps > 1:
         raise ValueError(
             f"the model has inner_steps={model.inner_steps}; expected 1 where a determinant is wanted (Section 4)."
             " Use inner_steps=1, or sample without the divergence."
         )
-    wanted, banded = Determinants.of(determinants), model.energy.bandwidth is not None
+    wanted, banded = Determinants.of(determinants), model.driving.bandwidth is not None
+    circulant = model.driving.circulant and model.support.whole_line
     backend = wanted.backend
     if isinstance(backend, str):
         if backend == "auto":
-            backend = "banded" if banded else "dense" if length <= _DENSE_LENGTH else "stochastic"
+            structured = "banded" if banded else "circulant" if circulant else None
+            backend = structured or ("dense" if length <= _DENSE_LENGTH else "stochastic")
         backend = Stochastic(probes=wanted.probes or 1) if backend == "stochastic" else _EXACT[backend]
     if backend is _EXACT["banded"] and not banded:
         raise ValueError(
-            f"determinants is 'banded' for {model.energy!r}; expected an energy with banded Hessians."
+            f"determinants is 'banded' for {model.driving!r}; expected an energy with banded Hessians."
             " Use 'dense' or 'stochastic'."
+        )
+    if backend is _EXACT["circulant"] and not circulant:
+        raise ValueError(
+            f"determinants is 'circulant' for {model.driving!r} on {model.support}; expected an energy with circulant"
+            " Hessians on the real line. Use 'dense' or 'stochastic'."
         )
     if model.communicator is not LOCAL and isinstance(backend, ProbingBackend):
         raise ValueError(
@@ -230,7 +247,8 @@ def log_determinant(
 
     The last matrix is the capacitance matrix. Where a step leaves entries of a path as they are because they would
     leave the support, rows and columns of those entries are left out. All sums are in float64, whatever the dtype of
-    the paths.
+    the paths. A constraint of the model has γ_c ∇²V in each block, and a map at its end, where `state` is the one
+    before it, has the sum of its log-derivatives.
 
     Args:
         model: the descent, with one inner step.
@@ -262,10 +280,23 @@ def step_with_determinant(
     backend: Backend, model: Descent, state: State, rng: Generator | None
 ) -> tuple[Move, StepDeterminant]:
     """Take one step from `state` and get its log-determinant; the backend sees paths laid out flat, (N, d)."""
+    if state.ends and model.last is not None:
+        return _last_step(model, model.last, state)
     move, determinant = backend.step(*flattened(model, state), rng)
     shape = state.paths.shape
     moved = None if move.moved is None else move.moved.reshape(shape)
     return Move(move.paths.reshape(shape), moved), determinant
+
+
+def _last_step(model: Descent, last: PointwiseMap, state: State) -> tuple[Move, StepDeterminant]:
+    """The map at the end of a descent, whose Jacobian is diagonal."""
+    move = model.move(state)
+    logs = last.log_derivative(state.paths.double())
+    blocks = (logs if move.moved is None else logs.where(move.moved, 0.0)).flatten(1).sum(-1)
+    members = model.members(len(blocks))
+    nothing = blocks.new_zeros(len(blocks) // members)
+    size = model.ensemble.size(members)
+    return move, StepDeterminant(blocks, nothing, nothing.long(), torch.zeros_like(blocks), nothing, members=size)
 
 
 def flattened(model: Descent, state: State) -> tuple[Descent, State]:
@@ -275,4 +306,6 @@ def flattened(model: Descent, state: State) -> tuple[Descent, State]:
         return model, state
     flat = copy.copy(model)
     flat.energy = flat_energy(model.energy, shape[1:])
+    if model.constraint is not None:
+        flat.constraint = model.constraint.flattened(tuple(shape[1:]))
     return flat, replace(state, paths=state.paths.flatten(1))

@@ -67,14 +67,14 @@ def estimate_capacitance(
     paths = (drawn[:, None] * members + places).flatten().to(mask.device)
 
     rows = model.energy.jacobian(state.paths[paths]) * mask[paths, None]
-    weights = model.rate * state.mismatch[paths]
-    product = restricted(model.energy.linearize(state.paths[paths], weights)[1], mask[paths])
+    driving, weights = model.driving, model.weights(state)[paths]
+    product = restricted(driving.linearize(state.paths[paths], weights)[1], mask[paths])
 
     def solve(vectors: Tensor) -> Tensor:
         """γ V A⁻¹ Vᵀ for vectors V of each path (n, r, d): (e, m, r, r)."""
         inner, sound = _inner_products(product, vectors)
         for n in (~sound).nonzero()[:, 0].tolist():
-            inner[n] = inner_products(model.energy, state.paths[paths[n]], weights[n], mask[paths[n]], vectors[n])
+            inner[n] = inner_products(driving, state.paths[paths[n]], weights[n], mask[paths[n]], vectors[n])
         return (model.rate * inner).unflatten(0, (e, m))
 
     grams = (model.rate * (rows.double() @ rows.double().mT)).unflatten(0, (e, m))

@@ -13,6 +13,7 @@ from mfmgdm_lib.descents.descent import Descent, State
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.log_determinants.backends import Backend, ProbingBackend
 from mfmgdm_lib.log_determinants.capacitance import Product, dot, restricted
+from mfmgdm_lib.log_determinants.circulant import half_spectra
 from mfmgdm_lib.log_determinants.stochastic import require_generator
 
 __all__ = ["StepMoments", "step_moments"]
@@ -57,10 +58,10 @@ class _BlockMoments(NamedTuple):
 def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, rng: Generator | None) -> StepMoments:
     """Return the moments of the step from `state`, exact where the backend is; paths are laid out flat, (N, d).
 
-    "banded" reads them off the bands, stochastic backends send a random probe through each block, and all others send
-    the d unit vectors. The largest eigenvalues of blocks are bounded by Gershgorin's discs and by Frobenius norms,
-    after random probes by a Ritz value and the norm of its residual, which is above them in practice (Zhou and Li,
-    2011). In every case all K rows of the Jacobian are calculated for all paths.
+    "banded" reads them off the bands, "circulant" off the eigenvalues, stochastic backends send a random probe through
+    each block, and all others send the d unit vectors. The largest eigenvalues of blocks are bounded by Gershgorin's
+    discs and by Frobenius norms, after random probes by a Ritz value and the norm of its residual, which is above them
+    in practice (Zhou and Li, 2011). In every case all K rows of the Jacobian are calculated for all paths.
 
     Args:
         backend: the one that calculates the step's determinant.
@@ -69,15 +70,16 @@ def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, r
         mask: 1 for each entry that moves, else 0, (N, d).
         rng: for the stochastic backends.
     """
-    energy, rate, members = model.energy, model.rate, model.members(len(mask))
-    weights = rate * state.mismatch
-    product = restricted(energy.linearize(state.paths, weights)[1], mask)
+    rate, members, driving, weights = model.rate, model.members(len(mask)), model.driving, model.weights(state)
+    product = restricted(driving.linearize(state.paths, weights)[1], mask)
     by_probe = isinstance(backend, ProbingBackend)
-    own_grams, crossed = _couplings(energy, state.paths, weights, mask)
+    own_grams, crossed = _couplings(model, state.paths, weights, mask)
     if by_probe:
         own = _by_probe(product, mask, require_generator(rng))
     elif backend.name == "banded":
-        own = _by_bands(energy, state.paths, weights, mask)
+        own = _by_bands(driving, state.paths, weights, mask)
+    elif backend.name == "circulant":
+        own = _by_spectra(driving, weights)
     else:
         own = _by_unit_vectors(product, mask)
 
@@ -108,14 +110,14 @@ def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, r
     )
 
 
-def _couplings(energy: Energy, paths: Tensor, weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _couplings(model: Descent, paths: Tensor, weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """J_n J_nᵀ, (N, K, K), and tr(J_n S_n J_nᵀ), (N,), some paths at a time."""
-    grams, crossed = [], []
+    grams, crossed, energy, driving = [], [], model.energy, model.driving
     size = max(1, _CHUNK_NUMBERS // (energy.dim * paths.shape[-1]))
     for x, w, m in zip(paths.split(size), weights.split(size), mask.split(size), strict=True):
         rows = energy.jacobian(x) * m[:, None]
         grams.append(rows.double() @ rows.double().mT)
-        product = restricted(energy.linearize(x, w)[1], m)
+        product = restricted(driving.linearize(x, w)[1], m)
         crossed.append(torch.stack([dot(row, product(row)) for row in rows.unbind(1)]).sum(0))
     return torch.cat(grams), torch.cat(crossed)
 
@@ -130,6 +132,12 @@ def _by_bands(energy: Energy, paths: Tensor, weights: Tensor, mask: Tensor) -> _
         radius[:, j:] += beside.abs()
         square = square + 2.0 * beside.square().sum(-1)
     return _BlockMoments(diagonal.sum(-1), square, _disc_bound(diagonal, radius, square))
+
+
+def _by_spectra(energy: Energy, weights: Tensor) -> _BlockMoments:
+    spectra, counts = half_spectra(energy)
+    values = weights.double() @ spectra.to(weights.device)
+    return _BlockMoments(values @ counts, values.square() @ counts, values.amax(-1))
 
 
 def _by_unit_vectors(product: Product, mask: Tensor) -> _BlockMoments:

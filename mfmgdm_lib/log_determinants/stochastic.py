@@ -68,11 +68,11 @@ class Stochastic:
     def step(self, model: Descent, state: State, rng: Generator | None) -> tuple[Move, StepDeterminant]:
         """Take one step from `state`, and estimate its determinant along with it."""
         rng = require_generator(rng)
-        weights = model.rate * state.mismatch
-        force, product = model.energy.linearize(state.paths, weights)
+        driving, weights = model.driving, model.weights(state)
+        force, product = driving.linearize(state.paths, weights)
         move = model.move(state, force)
         mask = moving(state.paths, move.moved)
-        blocks, error, folds = self._blocks(model.energy, state.paths, weights, product, mask, rng)
+        blocks, error, folds = self._blocks(driving, state.paths, weights, product, mask, rng)
         members = model.members(len(blocks))
         joint = self.capacitance(model, state, mask, rng)
         return move, StepDeterminant(

@@ -8,6 +8,8 @@ from mfmgdm_lib.processes.conditional import ConditionalLaw
 from mfmgdm_lib.processes.copula import GaussianCopula
 from mfmgdm_lib.processes.fits import Fit, fit_argarch, fit_student
 from mfmgdm_lib.processes.garch import ARGARCH, GARCH
+from mfmgdm_lib.processes.gaussian_field import GaussianField
+from mfmgdm_lib.processes.ising import Ising
 from mfmgdm_lib.processes.maximum_entropy import Exponential, TruncatedGaussian, initial_distribution
 from mfmgdm_lib.processes.noise import Independent, StudentNoise, WhiteNoise
 from mfmgdm_lib.processes.starts import starting_law, starting_paths
@@ -24,7 +26,9 @@ __all__ = [
     "Exponential",
     "Fit",
     "GaussianCopula",
+    "GaussianField",
     "Independent",
+    "Ising",
     "Process",
     "StudentNoise",
     "TruncatedGaussian",

@@ -16,6 +16,7 @@ WISHES = {
     "paper": "I want to understand the paper",
     "series": "I want paths like my series",
     "numbers": "I want to check the numbers",
+    "beyond": "I want what the paper does not have",
 }
 
 

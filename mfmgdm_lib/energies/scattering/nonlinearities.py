@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["Identity", "Modulus", "Nonlinearity", "Rectifier"]
+__all__ = ["ComplexModulus", "Identity", "Modulus", "Nonlinearity", "Rectifier"]
 
 
 class Nonlinearity:
@@ -75,16 +75,21 @@ class Modulus(Nonlinearity):
         # The smallest modulus there is, 2·10⁻¹³ in float32: its −3rd power, as in a second derivative, is a number.
         self._floor = torch.finfo(y.dtype).tiny ** (1 / 3)
 
+    @staticmethod
+    def _parts(y: Tensor) -> tuple[Tensor, ...]:
+        """The real and the imaginary part of y, (*, time)."""
+        return y.unbind(-2)
+
     @cached_property
     def value(self) -> Tensor:
         """|y|, or the floor: there autograd finds derivatives of 0, and no NaN."""
-        real, imaginary = self.y.unbind(-2)
+        real, imaginary = self._parts(self.y)
         return torch.addcmul(real * real, imaginary, imaginary).clamp(min=self._floor**2).sqrt()
 
     @cached_property
     def _inverse(self) -> Tensor:
         """1 / |y|, or 0 at the floor. Not from `value`, which would take as much memory again if nobody wants it."""
-        real, imaginary = self.y.unbind(-2)
+        real, imaginary = self._parts(self.y)
         square = (real * real).addcmul_(imaginary, imaginary)
         return torch.nn.functional.threshold(square, self._floor**2, torch.inf, inplace=True).rsqrt_()
 
@@ -98,13 +103,34 @@ class Modulus(Nonlinearity):
 
     def pushforward(self, dy: Tensor) -> Tensor:
         """The part of dy along y, Re(ȳ dy) / |y|."""
-        (real, imaginary), (d_real, d_imaginary) = self.y.unbind(-2), dy.unbind(-2)
+        (real, imaginary), (d_real, d_imaginary) = self._parts(self.y), self._parts(dy)
         return (real * d_real).addcmul_(imaginary, d_imaginary).mul_(self._inverse)
 
     def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
         """For b = a / |y| it is b dy + y (da − b · pushforward(dy)) / |y|."""
+        along = self._along(scaled, da, dy)
+        return dy.mul_(scaled.unsqueeze(-2)).addcmul_(self.y, along.unsqueeze(-2), value=-1)
+
+    def _along(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
+        """The change of −a / |y|, (*, time)."""
         along = self.pushforward(dy).mul_(scaled)
         if da is not None:
             along -= da
-        along *= self._inverse
-        return dy.mul_(scaled.unsqueeze(-2)).addcmul_(self.y, along.unsqueeze(-2), value=-1)
+        return along.mul_(self._inverse)
+
+
+class ComplexModulus(Modulus):
+    """|y| of a complex signal y (*, time) that is one tensor, as complex FFTs return it, and not two parts."""
+
+    @staticmethod
+    def _parts(y: Tensor) -> tuple[Tensor, ...]:
+        return torch.view_as_real(y).unbind(-1)
+
+    def pullback(self, scaled: Tensor) -> Tensor:
+        """The gradient times the phase of y, (*, time) complex."""
+        return self.y * scaled
+
+    def pullback_change(self, scaled: Tensor, da: Tensor | None, dy: Tensor) -> Tensor:
+        """As that of `Modulus`, complex."""
+        along = self._along(scaled, da, dy)
+        return dy.mul_(scaled).sub_(self.y * along)

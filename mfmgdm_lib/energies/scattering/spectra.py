@@ -94,6 +94,8 @@ class ScatteringSpectra(RecordedEnergy):
         (128, '⟨|W0 x|⟩', '⟨|W7|W6 x||²⟩')
     """
 
+    length: int
+
     def __init__(
         self, length: int, *, scale: Sequence[float] | None = None, J: int = 7, wavelet: str = "battle-lemarie"
     ) -> None:

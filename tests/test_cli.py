@@ -321,7 +321,7 @@ def test_commands_have_the_options_that_the_book_names() -> None:
     options = {name: {text for option in c.params for text in option.opts} for name, c in commands().items()}
     shared = {"--store", "--profile", "--cells"}
     assert options["verify results"] == shared | {"--steps"}
-    extra = {"--replicates", "--jobs", "--device", "--scheduler", "--list", "--dry-run"}
+    extra = {"--replicates", "--jobs", "--device", "--scheduler", "--worker-seconds", "--list", "--dry-run"}
     assert options["reproduce table1"] == shared | extra
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import os
+import platform
+import re
+import stat
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +20,7 @@ import numpy as np
 
 from mfmgdm_lib.errors import NewerFormatError
 
-__all__ = ["load_arrays", "replace_file", "replacing_file", "save_arrays"]
+__all__ = ["load_arrays", "partial_path", "replace_file", "replacing_file", "save_arrays", "sweep_partials"]
 
 FORMAT = 2
 """Version of the layout; a file with a higher one is from a later library, one of version 1 has no checksum."""
@@ -53,17 +58,65 @@ def replace_file(path: Path, content: bytes | memoryview) -> None:
 def replacing_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write that takes its place when all is done: who reads it, or dies, sees the old one or the new.
 
-    After an error of whatever kind the old one is still there, and nothing else.
+    After an error of whatever kind the old one is still there, and nothing else. Who may read the old one may read the
+    new one; a symbolic link stays, and what it points to is replaced.
     """
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")  # of no other process, thread or machine
+    path = Path(os.path.realpath(path))
+    sweep_partials(path.parent, path.name)
+    partial = partial_path(path)
     try:
         with partial.open("wb") as file:
+            if path.exists():
+                partial.chmod(stat.S_IMODE(path.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def partial_path(path: Path) -> Path:
+    """A name beside `path` for what is not whole yet, which no other write has: of no process, thread or machine."""
+    return path.with_name(f"{path.name}.{_host()}-{os.getpid()}-{uuid.uuid4().hex}.partial")
+
+
+_PARTIAL = re.compile(r"\.(?P<host>\w*)-(?P<process>\d+)-[0-9a-f]{32}\.partial$")
+
+_ABANDONED_SECONDS = 24 * 3600.0
+
+
+def _host() -> str:
+    return re.sub(r"\W", "", platform.node())[:20]
+
+
+def sweep_partials(folder: Path, name: str | None = None) -> None:
+    """Delete what processes that were killed have left of files that they wrote, after a day.
+
+    Args:
+        folder: where.
+        name: of the files; None for all.
+    """
+    for partial in folder.glob(f"{'*' if name is None else glob.escape(name)}.*.partial"):
+        owner = _PARTIAL.search(partial.name)
+        try:
+            old = time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS
+            if owner is not None and old and not (owner["host"] == _host() and _is_alive(int(owner["process"]))):
+                partial.unlink()
+        except OSError:  # another process has swept it, or may not be swept after
+            continue
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mfmgdm_lib import _arrays as _archive
-from mfmgdm_lib._arrays import load_arrays, replacing_file, save_arrays
+from mfmgdm_lib._arrays import load_arrays, partial_path, replacing_file, save_arrays
 from mfmgdm_lib.errors import NewerFormatError
 
 
@@ -160,3 +164,47 @@ def test_file_of_the_first_version_which_has_no_checksum_is_still_read(tmp_path:
     np.savez(path, allow_pickle=False, kind=np.array("thing"), format=np.array(1), a=np.arange(3.0))
     arrays = load_arrays(path, "thing", ["a"])
     assert [*arrays] == ["a"] and arrays["a"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_writes_of_one_path_from_several_threads_are_all_whole(saved: Path) -> None:
+    arrays = {"a": np.arange(1000.0)}
+
+    def write(_: int) -> bool:
+        save_arrays(saved, "thing", arrays)
+        return bool((load_arrays(saved, "thing")["a"] == arrays["a"]).all())
+
+    with ThreadPoolExecutor(3) as threads:
+        assert all(threads.map(write, range(60)))
+    assert [*saved.parent.iterdir()] == [saved]
+
+
+@pytest.mark.parametrize(
+    ("host", "process", "days", "stays"),
+    [
+        (None, None, 2.0, True),  # our own, however old
+        (None, 2**22 - 1, 0.5, True),
+        (None, 2**22 - 1, 2.0, False),
+        ("elsewhere", None, 0.5, True),
+        ("elsewhere", None, 2.0, False),
+    ],
+)
+def test_what_dead_processes_left_is_swept_after_a_day(
+    saved: Path, host: str | None, process: int | None, days: float, stays: bool
+) -> None:
+    name = partial_path(saved).name
+    ours = name.removeprefix(f"{saved.name}.").split("-")
+    left = saved.with_name(f"{saved.name}.{host or ours[0]}-{process or ours[1]}-{ours[2]}")
+    left.touch()
+    then = time.time() - days * 24 * 3600
+    os.utime(left, (then, then))
+    save_arrays(saved, "thing", {"a": np.zeros(1)})
+    assert left.exists() == stays
+
+
+def test_file_keeps_who_may_read_it_and_a_link_stays(saved: Path) -> None:
+    saved.chmod(0o600)
+    link = saved.with_name("link.npz")
+    link.symlink_to(saved)
+    save_arrays(link, "thing", {"a": np.ones(1)})
+    assert link.is_symlink() and load_arrays(saved, "thing")["a"].tolist() == [1.0]
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mfmgdm_lib import cli
+from mfmgdm_lib.cli.output import say
 from mfmgdm_lib.companion import results, select, table_1
 from mfmgdm_lib.runs.store import Progress, ResultStore
 
@@ -319,10 +321,19 @@ def test_commands_have_the_options_that_the_book_names() -> None:
     options = {name: {text for option in c.params for text in option.opts} for name, c in commands().items()}
     shared = {"--store", "--profile", "--cells"}
     assert options["verify results"] == shared | {"--steps"}
-    extra = {"--replicates", "--jobs", "--device", "--scheduler", "--list", "--dry-run"}
+    extra = {"--replicates", "--jobs", "--device", "--scheduler", "--worker-seconds", "--list", "--dry-run"}
     assert options["reproduce table1"] == shared | extra
 
 
 def test_version_is_the_library_s() -> None:
     result = invoke("--version")
     assert result.exit_code == 0 and importlib.metadata.version("mfmgdm-lib") in result.output
+
+
+def test_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        say("nobody reads this")
+        say("nor this")

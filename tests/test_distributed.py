@@ -21,6 +21,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from click.testing import CliRunner, Result
+from filelock import FileLock
 
 import mfmgdm_lib as mm
 from mfmgdm_lib import cli
@@ -384,6 +385,33 @@ def test_command_alone_leaves_paths_and_a_trace_and_replaces_nothing(tmp_path: P
     (folder / "paths-1-of-2.npz").touch()
     assert descend("--steps", "2", "--out", folder, "--force").exit_code == 0
     assert len(read(folder, "0-of-1")[1]) == 3 and not (folder / "paths-1-of-2.npz").exists()
+
+
+def test_command_has_its_folder_to_itself(tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".lock"):
+        other = descend("--steps", "3", "--out", tmp_path)
+    assert other.exit_code == 2 and "another run is at work in" in other.stderr
+    assert descend("--steps", "3", "--out", tmp_path).exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["paths-0-of-1.npz", "trace.csv"]
+
+
+def test_command_that_was_killed_between_its_two_files_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, half = tmp_path / "whole", tmp_path / "half"
+
+    def killed(*_: object, **__: object) -> None:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pd.DataFrame, "to_csv", killed)  # of the trace, which comes after the paths
+        assert descend("--steps", "3", "--out", half, "--checkpoint-every", "0").exit_code == 2
+    assert (half / "paths-0-of-1.npz").exists() and not (half / "trace.csv").exists()
+    other = descend("--steps", "3", "--seed", "7", "--out", half)
+    assert other.exit_code == 2 and "is there already" in other.stderr
+    again = descend("--steps", "3", "--out", half)
+    assert again.exit_code == 0 and "Going on from the checkpoint of step 2" in again.output
+    assert descend("--steps", "3", "--out", whole).exit_code == 0
+    for name in ("paths-0-of-1.npz", "trace.csv"):
+        assert (half / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_command_stops_by_the_rule_and_says_so(tmp_path: Path) -> None:

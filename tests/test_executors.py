@@ -186,6 +186,15 @@ def test_scheduler_that_does_not_answer_is_said(store: ResultStore, monkeypatch:
     assert not store.folder.exists()
 
 
+def test_scheduler_without_workers_is_said(store: ResultStore) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=0, processes=False, protocol="tcp", dashboard_address=None) as empty,
+        pytest.raises(ConnectionError, match=r"has no worker after 0\.1 s; .*Start `dask worker tcp://.*wait longer"),
+    ):
+        next(run_cells(SMALL, store, scheduler=empty.scheduler_address, worker_seconds=0.1))
+
+
 def test_address_that_is_none_is_said(store: ResultStore) -> None:
     pytest.importorskip("distributed")
     with pytest.raises(ConnectionError, match=r"at 'nonsense://here'.*expected an address such as tcp://host:8786"):

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import click
 
 from mfmgdm_lib.cli.errors import reported_errors
 from mfmgdm_lib.cli.options import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESSES, option_group
+from mfmgdm_lib.cli.output import say, stopped_by_signals
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -143,16 +144,18 @@ def descend(
     from mfmgdm_lib.distributed import Checkpoints, LostProcessError, join
     from mfmgdm_lib.specification import arguments_of
 
-    with reported_errors(), join(device, timeout=timeout) as shard, _reported_stop(shard):
+    with reported_errors(), join(device, timeout=timeout) as shard, _reported_stop(shard), _alone_in(folder, shard):
         _check_steps(steps, max_steps, shard)
         at_most = max_steps if isinstance(steps, str) else steps
         cell = _cell(initial_seed=tuple(seeds), steps=at_most, **which)
         shard.rows(cell.n_paths)
-        _check_outputs(folder, shard, force)
         if isinstance(steps, str):
+            _check_outputs(folder, shard, force or any(folder.glob("checkpoint-*")))
             cell = _stopped(cell, shard)
         settings = arguments_of(cell) | {"determinants": determinants, "device": device}
-        checkpoints = Checkpoints(folder, shard, settings, report=lambda text: click.echo(text, err=True))
+        checkpoints = Checkpoints(folder, shard, settings, report=lambda text: say(text, err=True))
+        # Output beside a checkpoint of the same run is of one that was killed while it wrote it.
+        _check_outputs(folder, shard, force or checkpoints.unfinished)
         kept = checkpoints.load(force=force)
         try:
             run = _start(cell, shard, determinants)
@@ -209,13 +212,6 @@ def _check_outputs(folder: Path, shard: Shard, force: bool) -> None:
     """Refuse an output that cannot be written before the descent is run."""
     from mfmgdm_lib.io.files import check_output
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{folder} cannot be made ({error.strerror}); expected a folder, or a place for one. Name another one",
-        ) from error
     check_output(folder / "trace.csv", (".csv",), force)
     for path in [_part_file(folder, shard), *sorted(folder.glob("paths-*-of-*.npz"))]:
         check_output(path, (".npz",), force)
@@ -269,7 +265,7 @@ def _finish(run: Run[Any], checkpoints: Checkpoints, n_paths: int, every: float)
 
 def _echo(shard: Shard, text: str) -> None:
     if shard.rank == 0:
-        click.echo(text)
+        say(text)
 
 
 def _resume_hint(checkpoints: Checkpoints) -> str:
@@ -282,12 +278,47 @@ def _resume_hint(checkpoints: Checkpoints) -> str:
 
 
 @contextmanager
+def _alone_in(folder: Path, shard: Shard) -> Iterator[None]:
+    """Make the folder, and refuse it while another run is at work in it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{folder} cannot be made ({error.strerror}); expected a folder, or a place for one. Name another one",
+        ) from error
+    if shard.rank:  # the first process answers for all
+        yield
+        return
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"another run is at work in {folder}; expected a folder of its own for each. Wait for it, or name another"
+            " folder."
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()  # whoever waits for it notices that it is gone
+        lock.release()
+
+
+@contextmanager
 def _reported_stop(shard: Shard) -> Iterator[None]:
-    """Raise an error when `torchrun` stops this process because another has failed; ignore further signals."""
+    """Stop between two steps at a signal; in one of several processes, raise an error when `torchrun` says so.
+
+    It does when another has failed. Further signals are ignored then.
+    """
     from mfmgdm_lib.distributed import LostProcessError
 
     if shard.count == 1:
-        yield
+        with stopped_by_signals():
+            yield
         return
 
     def stop(number: int, frame: object) -> None:

@@ -12,6 +12,10 @@ from mfmgdm_lib.errors import Message
 __all__ = ["reported_errors", "shell_message"]
 
 
+_INTERRUPTED = 130
+"""What a shell expects of a command that SIGINT has ended: 128 and its number."""
+
+
 class _BadInputError(click.ClickException):
     """An error that the caller can correct."""
 
@@ -20,9 +24,12 @@ class _BadInputError(click.ClickException):
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """Report an expected error without a traceback, and exit with 2."""
+    """Report an expected error without a traceback, and exit with 2, or with 130 at Ctrl-C."""
     try:
         yield
+    except KeyboardInterrupt:
+        click.echo("Aborted!", err=True)
+        raise SystemExit(_INTERRUPTED) from None
     except (ImportError, MemoryError, OSError, ValueError, RuntimeError) as error:
         raise _BadInputError(shell_message(error)) from error
 

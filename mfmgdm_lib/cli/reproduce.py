@@ -11,6 +11,7 @@ import click
 
 from mfmgdm_lib.cli.errors import reported_errors, shell_message
 from mfmgdm_lib.cli.options import STORES, cell_options, open_store, option_group, profile_option
+from mfmgdm_lib.cli.output import say, stopped_by_signals
 
 if TYPE_CHECKING:
     from mfmgdm_lib.runs.cells import Job
@@ -28,6 +29,13 @@ _run_options = option_group(
     click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on this machine."),
     click.option("--device", default="cpu", show_default=True, help="Where tensors live, such as cuda."),
     click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers run the cells."),
+    click.option(
+        "--worker-seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        default=10.0,
+        show_default=True,
+        help="How long to wait for the first worker of the scheduler.",
+    ),
     click.option("--list", "listing", is_flag=True, help="Show the state of each cell, and run nothing."),
     click.option("--dry-run", is_flag=True, help="Name the cells that would be run, and run nothing."),
 )
@@ -91,6 +99,7 @@ def _reproduce(
     jobs: int,
     device: str,
     scheduler: str | None,
+    worker_seconds: float,
     listing: bool,
     dry_run: bool,
 ) -> None:
@@ -109,9 +118,12 @@ def _reproduce(
         if missing and store.fallback is not None:
             click.echo(f"New results go to {store.folder.resolve()}; --store names another folder.", err=True)
         wanted, lacking = _runnable(wanted, missing)
-        runs = executors.run_cells(wanted, store, jobs=jobs, device=device, scheduler=scheduler)
-        for done, (cell, outcome) in enumerate(runs, start=1):
-            click.echo(f"[{done}/{len(wanted)}] {cell.key}  {_result_text(cell, store)}  ({outcome})")
+        runs = executors.run_cells(
+            wanted, store, jobs=jobs, device=device, scheduler=scheduler, worker_seconds=worker_seconds
+        )
+        with stopped_by_signals():
+            for done, (cell, outcome) in enumerate(runs, start=1):
+                say(f"[{done}/{len(wanted)}] {cell.key}  {_result_text(cell, store)}  ({outcome})")
         if lacking:
             raise SystemExit(2)
 

@@ -22,6 +22,7 @@ from mfmgdm_lib.distributed.shard import Shard
 from mfmgdm_lib.errors import NewerFormatError
 from mfmgdm_lib.log_determinants import Determinants
 from mfmgdm_lib.log_determinants.stepping import DeterminantSteps
+from mfmgdm_lib.runs.interruption import check_stop
 from mfmgdm_lib.runs.run import Run, descent_states, new_records
 
 __all__ = ["Checkpoints", "follow", "shared_run"]
@@ -184,6 +185,18 @@ class Checkpoints:
             " folder, or replace it with force=True."
         )
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether this process has a checkpoint of a run with these settings; it is deleted when all is written."""
+        return any(map(self._matches, self._paths))
+
+    def _matches(self, path: Path) -> bool:
+        try:
+            arrays = load_arrays(path, _CHECKPOINT, ["step", "settings"])
+        except (OSError, ValueError):
+            return False
+        return bool(json.loads(str(arrays["settings"])) == self._settings)
+
     def save(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Write this process's part, and wait until all have theirs; all have to call this together.
 
@@ -215,10 +228,21 @@ def follow(run: Run[Any], checkpoints: Checkpoints, *, every: float = 30.0) -> I
         run: the descent.
         checkpoints: where they are kept.
         every: seconds between two checkpoints; 0 for one at every step.
+
+    Raises:
+        StoppedError: this process was asked to stop. Alone it has written a checkpoint before.
     """
     stretch, last, began = 1, run.step, time.monotonic()
+    alone = checkpoints.shard.count == 1  # several would have to agree on a step, and have their last checkpoints
+
+    def keep() -> None:
+        if alone:
+            checkpoints.save(run.step, run.checkpoint())
+
     for step in run.steps():
         yield step
+        if step < run.n_steps:
+            check_stop("The last checkpoint is kept.", keep)
         if step == last + stretch and step < run.n_steps:
             (slowest,) = max(checkpoints.shard.gather([(time.monotonic() - began) / stretch]))
             checkpoints.save(step, run.checkpoint())

@@ -16,6 +16,7 @@ from torch import Tensor
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib.descents import Communicator, Descent
 from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
+from mfmgdm_lib.runs.interruption import end_without_parent
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -204,6 +205,7 @@ def join(device: str = "cpu", *, timeout: float = 300.0) -> Iterator[Shard]:
     if count == 1:
         yield Shard(device=device)
         return
+    end_without_parent()  # torchrun, which may be killed
     on_gpu = device.startswith("cuda")
     if on_gpu:
         torch.cuda.set_device(device)

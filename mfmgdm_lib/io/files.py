@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pandas as pd
 
-from mfmgdm_lib._arrays import replace_file, replacing_file
+from mfmgdm_lib._arrays import partial_path, replace_file, replacing_file
 from mfmgdm_lib.errors import Message
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def check_output(path: str | os.PathLike[str], suffixes: tuple[str, ...], force:
     if target.is_dir():
         raise FileExistsError(f"{target} is a folder; expected the name of a file. Name another one.")
     _check_folder(target.parent)
+    _check_name(target)
     if target.exists() and not force:
         said = f"{target} is there already; expected a new file. Name another one,"
         raise FileExistsError(Message(said, "or replace it with force=True.", option="or replace it with --force."))
@@ -125,6 +126,20 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     with named_errors(path), replacing_file(path) as file:
         yield file
         check_output(path, (path.suffix,), force)
+
+
+def _check_name(target: Path) -> None:
+    """Look for a file that is never there: names that are too long are refused by the system alone."""
+    try:
+        partial_path(target).lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"the name {target.name!r} has {len(target.name)} characters ({error.strerror}); expected a shorter one,"
+            " with room for what is added to it while it is written. Shorten it.",
+        ) from error
 
 
 def _check_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from mfmgdm_lib.runs.interruption import check_stop
 from mfmgdm_lib.runs.run import Run
 from mfmgdm_lib.runs.store import Progress, Result, ResultStore, Specification
 
@@ -75,6 +76,7 @@ def complete(
 
     Raises:
         OSError: the store cannot be written to; the last checkpoint is still there.
+        StoppedError: this process was asked to stop; a checkpoint of the present step has been written.
     """
     with store.claim(cell, wait=wait) as mine:
         if not mine:
@@ -109,7 +111,10 @@ def _follow(
     for step in run.steps():
         if watch is not None:
             watch(step, run.value())
-        if time.monotonic() - last >= interval and step < run.n_steps:
+        if step == run.n_steps:
+            continue
+        check_stop(f"{cell.key} is kept up to step {step} of {run.n_steps}.", put_down)
+        if time.monotonic() - last >= interval:
             put_down()
             last = time.monotonic()
     if run.stopped is not None:

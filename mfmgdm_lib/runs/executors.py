@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from mfmgdm_lib._arrays import partial_path
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._progress import counter
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.runs.cells import CHECKPOINT_SECONDS, Job, complete
+from mfmgdm_lib.runs.interruption import WORKER_SECONDS, check_stop, end_without_parent
 from mfmgdm_lib.runs.store import ResultStore
 
 __all__ = ["run_cells"]
@@ -32,6 +37,7 @@ def run_cells(
     jobs: int = 1,
     device: str = "cpu",
     scheduler: str | None = None,
+    worker_seconds: float = 10.0,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Iterator[tuple[Job, str]]:
     """Run what is missing of some cells, and yield each with its outcome as soon as it is there.
@@ -45,14 +51,16 @@ def run_cells(
         device: where tensors live.
         scheduler: address of a Dask scheduler whose workers run the cells in place of this machine. All have to have
             this library, and the workers to see the store under the same path.
+        worker_seconds: how long to wait for the first worker of that scheduler.
         checkpoint_seconds: time between checkpoints.
 
     Yields:
         The cell, and "computed" or "found".
 
     Raises:
-        OSError: the store cannot be written to, or the scheduler cannot be reached.
-        RuntimeError: a worker does not see the store, or died with the same cell several times.
+        OSError: the store cannot be written to, or the scheduler cannot be reached, is lost or has no workers.
+        RuntimeError: a worker does not see the store, or was killed.
+        StoppedError: this process was asked to stop, see `stop_signals`.
     """
     check_positive_int("jobs", jobs)
     options = {"device": device, "checkpoint_seconds": checkpoint_seconds}
@@ -60,7 +68,7 @@ def run_cells(
         found = [cell for cell in cells if store.load(cell) is not None]
         yield from ((cell, "found") for cell in found)
         cells = [cell for cell in cells if cell not in found]
-    with _executor(jobs, scheduler) as executor:
+    with _executor(jobs, scheduler, worker_seconds) as executor:
         outcomes: Iterator[tuple[Job, str]]
         if executor is None:
             outcomes = ((cell, _complete_with_bar(cell, store, options)) for cell in cells)
@@ -72,6 +80,7 @@ def run_cells(
                 busy.append(cell)
             else:
                 yield cell, outcome
+            check_stop("Results that are there stay.")
     for cell in busy:
         yield cell, complete(cell, store, device=device, checkpoint_seconds=checkpoint_seconds, wait=True)
 
@@ -86,10 +95,10 @@ def _complete_with_bar(cell: Job, store: ResultStore, options: Mapping[str, Any]
         return complete(cell, store, watch=watch, **options)
 
 
-def _executor(jobs: int, scheduler: str | None) -> AbstractContextManager[Executor | None]:
+def _executor(jobs: int, scheduler: str | None, worker_seconds: float) -> AbstractContextManager[Executor | None]:
     """The workers of a Dask cluster, processes of this machine, or None for this process."""
     if scheduler is not None:
-        return _cluster(scheduler)
+        return _cluster(scheduler, worker_seconds)
     return _processes(jobs) if jobs > 1 else nullcontext()
 
 
@@ -98,24 +107,56 @@ def _processes(jobs: int) -> Iterator[Executor]:
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     inherited = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = threads  # read once, when a new process loads its libraries
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
+    ours, theirs = context.Pipe()  # the system closes our end when this process dies, however that happens
     try:
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker, initargs=(theirs,)) as pool:
             try:
                 yield pool
+            except BrokenProcessPool as error:
+                raise RuntimeError(
+                    "a process that ran cells was killed, as systems do where memory runs out; expected it to live as"
+                    " long as its work. Run again, with fewer jobs: its cell goes on from the last checkpoint."
+                ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                ours.close()
+                _end(set(multiprocessing.active_children()) - others)
                 raise
     finally:
+        ours.close()
+        theirs.close()
         del os.environ["OMP_NUM_THREADS"]
         if inherited is not None:
             os.environ["OMP_NUM_THREADS"] = inherited
 
 
+def _end(processes: set[BaseProcess]) -> None:
+    """Wait for processes that have been asked to stop; kill those that do not, or have not begun to listen."""
+    deadline = time.monotonic() + WORKER_SECONDS
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+    for process in processes:
+        process.kill()
+
+
+def _begin_worker(parent: Connection) -> None:
+    """Let a process that runs cells stop when its parent closes the connection or is gone, and at no signal before."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to all, while the parent decides
+    end_without_parent(lambda: wait([parent]))
+
+
 @contextmanager
-def _cluster(address: str) -> Iterator[Executor]:
+def _cluster(address: str, worker_seconds: float) -> Iterator[Executor]:
     client = _connect(address)
     try:
+        _wait_for_worker(client, address, worker_seconds)
         yield client.get_executor()
+    except CancelledError as error:
+        raise ConnectionError(
+            f"the Dask scheduler at {address} is gone; expected it to stay until all cells are done. Results that are"
+            " there stay, and the other cells have checkpoints: start a scheduler, and run the same again."
+        ) from error
     except _killed_worker() as error:
         raise RuntimeError(
             f"several workers died with the same cell ({error}); expected workers that live as long as their work."
@@ -130,7 +171,7 @@ def _outcomes(
 ) -> Iterator[tuple[Job, str]]:
     """Submit cells to an executor, and yield each with its outcome when it is there."""
     folder = store.folder.resolve()
-    mark = folder / f"{uuid.uuid4().hex}.partial"  # by which a worker knows that it sees the store
+    mark = partial_path(folder / "store")  # by which a worker knows that it sees it
     folder.mkdir(parents=True, exist_ok=True)
     mark.touch()
     try:
@@ -163,6 +204,15 @@ def _connect(address: str) -> Any:
         raise ConnectionError(Message(said, mend, option=option)) from error
 
 
+def _wait_for_worker(client: Any, address: str, seconds: float) -> None:
+    try:
+        client.wait_for_workers(1, timeout=seconds)
+    except TimeoutError as error:
+        said = f"the Dask scheduler at {address} has no worker after {seconds:g} s; expected at least one."
+        mend = f"Start `dask worker {address}`, or wait longer with"
+        raise ConnectionError(Message(said, f"{mend} worker_seconds.", option=f"{mend} --worker-seconds.")) from error
+
+
 def _gather(futures: dict[Future[str], Job], store: ResultStore) -> Iterator[tuple[Job, str]]:
     """Yield each future's outcome when it is there; a bar counts the steps of all, as far as checkpoints tell."""
     total = sum(cell.n_steps for cell in futures.values())
@@ -174,6 +224,7 @@ def _gather(futures: dict[Future[str], Job], store: ResultStore) -> Iterator[tup
                 cell = pending.pop(future)
                 finished += cell.n_steps
                 yield cell, future.result()
+            check_stop("Results that are there stay, and the other cells have checkpoints.")
             if not done:
                 time.sleep(_POLL_SECONDS)
             if not bar.disable:

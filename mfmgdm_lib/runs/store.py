@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from mfmgdm_lib._arrays import load_arrays, save_arrays
+from mfmgdm_lib._arrays import load_arrays, save_arrays, sweep_partials
 from mfmgdm_lib.errors import NewerFormatError
 from mfmgdm_lib.runs.tables import canonical, provenance, read_table, write_table
 from mfmgdm_lib.specification import arguments_of
@@ -221,6 +221,7 @@ class ResultStore:
         """
         path = self._lock_path(specification)
         with self._writing(path):
+            sweep_partials(self.folder)
             lock = FileLock(path, thread_local=False)
             mine = _acquired(lock, wait)
         try:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
+import math
 import os
 import platform
 import re
 import stat
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -140,12 +142,9 @@ def load_arrays(path: str | os.PathLike[str], kind: str, names: Sequence[str] = 
         NewerFormatError: a file of a later version.
         ValueError: not such a file, a damaged one, one of another kind, or without some of the names.
     """
-    whole = io.BytesIO(Path(path).read_bytes())  # errors of the system's are raised here, those of the file below
+    content = Path(path).read_bytes()  # errors of the system's are raised here, those of the file below
     try:
-        content = np.load(whole, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            raise ValueError("a single array")
-        arrays = {name: content[name] for name in content.files}
+        arrays = _read_members(content)
     except MemoryError:
         raise
     except Exception as error:  # a flipped bit in the directory of a zip file makes its reader raise nearly anything
@@ -155,12 +154,51 @@ def load_arrays(path: str | os.PathLike[str], kind: str, names: Sequence[str] = 
     found, checksum = str(arrays.get("kind", "something else")), arrays.pop("checksum", None)
     if found != kind:
         raise ValueError(f"{path} holds {found}; expected a {kind}. Load it as what it is, or name another file.")
-    if "format" not in arrays:
-        raise ValueError(f"{path} does not say its format; expected a whole file with a {kind} in it. Save it again.")
-    if (version := int(arrays["format"])) > FORMAT:
-        raise NewerFormatError(path, version, FORMAT)
+    version = _version(path, kind, arrays)
     if version > 1 and str(checksum) != _checksum(arrays):
         raise ValueError(f"{path} does not match its checksum; expected a file as it was written. Save it again.")
     if missing := [name for name in names if name not in arrays]:
         raise ValueError(f"{path} has no {', '.join(missing)}; expected a whole {kind}. Fit and save it again.")
     return {name: array for name, array in arrays.items() if name not in ("kind", "format")}
+
+
+def _version(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np.ndarray]) -> int:
+    found = arrays.get("format")
+    if found is None or found.shape or found.dtype.kind not in "iu" or found < 1:
+        said = "does not say its format" if found is None else f"has format {found}"
+        raise ValueError(f"{path} {said}; expected a number in a whole file with a {kind} in it. Save it again.")
+    if (version := int(found)) > FORMAT:
+        raise NewerFormatError(path, version, FORMAT)
+    return version
+
+
+def _read_members(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name, which together take no more memory than the file has bytes."""
+    if content.startswith(np.lib.format.MAGIC_PREFIX):
+        raise ValueError("a single array")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if packed := [member.filename for member in members if member.compress_type != zipfile.ZIP_STORED]:
+            raise ValueError(f"{packed[0]} is packed, as no file of this library is")
+        if (declared := sum(member.file_size for member in members)) > len(content):
+            raise ValueError(f"its parts say that they have {declared} bytes, and it has {len(content)}")
+        return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """One array, if its header says the size that it has: NumPy takes the memory before it reads."""
+    with archive.open(member) as file:
+        read_header = _HEADERS[np.lib.format.read_magic(file)]  # type: ignore[no-untyped-call]
+        shape, _, dtype = read_header(file)
+        size, room = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
+        if size != room or not dtype.itemsize or min(shape, default=0) < 0:
+            raise ValueError(f"{member.filename} says it has shape {shape} of {dtype}, {size} bytes, and has {room}")
+        file.seek(0)
+        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)  # type: ignore[no-untyped-call]
+        return array
+
+
+_HEADERS: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}

@@ -15,7 +15,7 @@ from mfmgdm_lib.cli.output import say, stopped_by_signals
 
 if TYPE_CHECKING:
     from mfmgdm_lib.runs.cells import Job
-    from mfmgdm_lib.runs.store import ResultStore
+    from mfmgdm_lib.runs.store import Result, ResultStore
 
 __all__ = ["reproduce"]
 
@@ -165,7 +165,15 @@ def _check_device(device: str) -> None:
 
 def _result_text(cell: Job, store: ResultStore) -> str:
     result = store.load(cell)
-    return "missing" if result is None else cell.headline(result)
+    return "missing" if result is None else _headline(cell, result)
+
+
+def _headline(cell: Job, result: Result) -> str:
+    """The result in a few words, or that its table lacks what they are made of, as one made by hand may."""
+    try:
+        return cell.headline(result)
+    except (LookupError, TypeError, ValueError) as error:
+        return f"cannot be read: {error!r}; delete the file, and run it again"
 
 
 def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], name: str) -> None:
@@ -179,7 +187,7 @@ def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], name: 
         left = seconds_left(cell, progress, rates)
         total += left
         if result is not None:
-            step, spent, value = cell.n_steps, result.provenance["wall_time"], cell.headline(result)
+            step, spent, value = cell.n_steps, result.seconds, _headline(cell, result)
         else:
             step, spent = progress.step, progress.seconds
             value = f"{cell.value_format.format(progress.value)} so far" if step else ""
@@ -193,8 +201,8 @@ def _rates(cells: Sequence[Job], store: ResultStore) -> dict[str, float]:
     times: dict[str, list[float]] = {}
     for cell in cells:
         result = store.load(cell, set_aside=False)
-        if result is not None:
-            times.setdefault(cell.kind, []).append(result.provenance["wall_time"] / max(cell.size, 1))
+        if result is not None and not math.isnan(result.seconds):
+            times.setdefault(cell.kind, []).append(result.seconds / max(cell.size, 1))
     return {kind: sum(values) / len(values) for kind, values in times.items()}
 
 

@@ -89,7 +89,7 @@ def complete(
             try:
                 run.restore(kept[0])
                 before = kept[1].seconds
-            except ValueError as error:
+            except (TypeError, ValueError) as error:
                 store.drop_checkpoint(cell, str(error))
         facts = _follow(run, cell, store, before, checkpoint_seconds, watch)
         table, about = cell.summarize(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import io
@@ -9,6 +10,7 @@ import math
 import os
 import platform
 import re
+import shutil
 import stat
 import time
 import uuid
@@ -22,7 +24,16 @@ import numpy as np
 
 from mfmgdm_lib.errors import NewerFormatError
 
-__all__ = ["load_arrays", "partial_path", "replace_file", "replacing_file", "save_arrays", "sweep_partials"]
+__all__ = [
+    "load_arrays",
+    "named_errors",
+    "partial_path",
+    "replace_file",
+    "replacing_file",
+    "save_arrays",
+    "spell_bytes",
+    "sweep_partials",
+]
 
 FORMAT = 2
 """Version of the layout; a file with a higher one is from a later library, one of version 1 has no checksum."""
@@ -35,6 +46,9 @@ def save_arrays(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np
         path: where to; `.npz` is added if it is missing.
         kind: what the file holds, which `load_arrays` asks for.
         arrays: numbers or text, by name.
+
+    Raises:
+        OSError: it could not be written; an old one is still there.
     """
     target = Path(path)
     if target.suffix != ".npz":
@@ -42,7 +56,8 @@ def save_arrays(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np
     content = {"kind": np.array(kind), "format": np.array(FORMAT), **arrays}
     whole = io.BytesIO()
     np.savez(whole, allow_pickle=False, **content, checksum=np.array(_checksum(content)))
-    replace_file(target, whole.getbuffer())
+    with named_errors(target):
+        replace_file(target, whole.getbuffer())
     return target
 
 
@@ -52,16 +67,61 @@ def replace_file(path: Path, content: bytes | memoryview) -> None:
     Raises:
         OSError: it could not be written; the old one is still there.
     """
-    with replacing_file(path) as file:
+    with replacing_file(path, size=len(content)) as file:
         file.write(content)
 
 
 @contextmanager
-def replacing_file(path: Path) -> Iterator[BinaryIO]:
+def named_errors(path: Path, mend: str = "Free some space, or name another folder.") -> Iterator[None]:
+    """Add the name of the file to an error of writing it, and what to do; of two around each other the outer one."""
+    try:
+        yield
+    except FileExistsError:  # which names it already
+        raise
+    except OSError as error:
+        first = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        raise OSError(
+            first.errno,
+            f"{path} could not be written ({first.strerror or first}); expected a folder that has room and may be"
+            f" written to. {mend}",
+        ) from first
+
+
+def spell_bytes(n: float) -> str:
+    """A size as text.
+
+    Example:
+        >>> spell_bytes(8), spell_bytes(8.192e14)
+        ('8 bytes', '819 TB')
+    """
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} PB"
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _add_room(error: OSError, folder: Path, size: int | None) -> None:
+    """Let an error of a disk that is full, or of a file that may not be as large, say what is needed."""
+    if error.errno not in _NO_ROOM:
+        return
+    needed = "" if size is None else f"{spell_bytes(size)} are needed, "
+    error.strerror = f"{error.strerror}: {needed}{spell_bytes(shutil.disk_usage(folder).free)} are free"
+
+
+@contextmanager
+def replacing_file(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
     """Open a file to write that takes its place when all is done: who reads it, or dies, sees the old one or the new.
 
     After an error of whatever kind the old one is still there, and nothing else. Who may read the old one may read the
     new one; a symbolic link stays, and what it points to is replaced.
+
+    Args:
+        path: where it will be.
+        size: how many bytes it will have, if that is known, for an error of a disk that is full.
     """
     path = Path(os.path.realpath(path))
     sweep_partials(path.parent, path.name)
@@ -74,6 +134,10 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        _add_room(error, path.parent, size)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

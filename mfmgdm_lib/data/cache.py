@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mfmgdm_lib._arrays import replace_file
+from mfmgdm_lib._arrays import named_errors, replace_file
 from mfmgdm_lib._checks import spell_date
 from mfmgdm_lib.data.files import read_table
 from mfmgdm_lib.errors import NewerFormatError
@@ -64,15 +64,10 @@ def save(query: Query, series: pd.Series) -> pd.Series:
     about = {"format": FORMAT, **query._asdict(), "name": series.name, "attrs": series.attrs}
     rest = f"# about: {json.dumps(about, ensure_ascii=False)}\n".encode() + body
     path = query.path
-    try:
+    mend = "Free some space, or name another folder in the environment variable MFMGDM_CACHE_DIR."
+    with named_errors(path, mend):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, _checksum(rest) + b"\n" + rest)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{path} could not be written ({error.strerror or error}); expected a folder that has room and may be"
-            " written to. Free some space, or name another folder in the environment variable MFMGDM_CACHE_DIR",
-        ) from error
     return series
 
 
@@ -93,7 +88,8 @@ def load(query: Query) -> pd.Series | None:
         if isinstance(error, NewerFormatError):
             raise
         aside = path.with_name(f"{path.name}.damaged")
-        path.replace(aside)
+        with named_errors(aside, "Delete the damaged file, or name another folder in MFMGDM_CACHE_DIR."):
+            path.replace(aside)
         _log.warning("Set aside a damaged file as %s, and asking for the series again: %s", aside, error)
         return None
     return series
@@ -163,7 +159,9 @@ def _read_about(path: Path, line: bytes) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} does not say its format, name and attrs ({error!r}); expected all three.") from error
     if not (isinstance(version, int) and isinstance(name, str) and isinstance(attrs, dict)):
-        raise ValueError(f"{path} has format {version!r}, name {name!r}, attrs {attrs!r}; expected a number, text, names.")
+        raise ValueError(
+            f"{path} has format {version!r}, name {name!r}, attrs {attrs!r}; expected a number, text, names."
+        )
     if version > FORMAT:
         raise NewerFormatError(path, version, FORMAT)
     return dict(about)

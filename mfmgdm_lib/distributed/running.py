@@ -228,7 +228,9 @@ def _settings_and_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarr
     try:
         step, settings = int(arrays["step"]), dict(json.loads(str(arrays.pop("settings"))))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not say its step and settings ({error}); expected both. Run it again.") from error
+        raise ValueError(
+            f"{path} does not say its step and settings ({error}); expected both. Run it again."
+        ) from error
     if step < 0:
         raise ValueError(f"{path} is at step {step}; expected 0 or more. Run it again.")
     return settings, arrays

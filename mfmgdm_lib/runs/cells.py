@@ -78,6 +78,8 @@ def complete(
         OSError: the store cannot be written to; the last checkpoint is still there.
         StoppedError: this process was asked to stop; a checkpoint of the present step has been written.
     """
+    if store.load(cell) is not None:  # before the lock, which a store that may only be read cannot have
+        return "found"
     with store.claim(cell, wait=wait) as mine:
         if not mine:
             return "busy"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from mfmgdm_lib._arrays import load_arrays, save_arrays, sweep_partials
+from mfmgdm_lib._arrays import load_arrays, named_errors, save_arrays, sweep_partials
 from mfmgdm_lib.errors import NewerFormatError
 from mfmgdm_lib.runs.tables import canonical, provenance, read_table, write_table
 from mfmgdm_lib.specification import arguments_of
@@ -283,29 +283,30 @@ class ResultStore:
 
     def _busy(self, specification: Specification) -> bool:
         path = self._lock_path(specification)
+        if not path.is_file():
+            return False
         lock = FileLock(path, thread_local=False)
-        if not path.is_file() or not _acquired(lock, wait=False):
-            return path.is_file()
-        lock.release()
-        return False
+        try:
+            free = _acquired(lock, wait=False)
+        except OSError:  # the store is only read here, and what others do with it is out of sight
+            return False
+        if free:
+            lock.release()
+        return not free
 
     def _set_aside(self, path: Path, reason: str) -> None:
         aside = path.with_name(f"{path.name}.damaged")
-        path.replace(aside)
+        with self._writing(aside):
+            path.replace(aside)
         self._report(f"Set aside a damaged file as {aside.name}, which counts as missing: {reason}")
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
         """Make the folder, and say of a failure what it means for the store."""
-        try:
+        mend = "Free some space or name another folder, and run again: what was stored is still there."
+        with named_errors(path, mend):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"{path} could not be written ({error.strerror or error}); expected a folder that has room and may be"
-                " written to. Free some space or name another folder, and run again: what was stored is still there",
-            ) from error
 
 
 def _read_checkpoint(path: Path, state: str) -> tuple[dict[str, np.ndarray], Progress]:

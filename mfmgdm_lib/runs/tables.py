@@ -80,7 +80,9 @@ def _read_about(path: Path, body: bytes) -> dict[str, Any]:
         lines = [line[2:] for line in body.decode().split("\n") if line.startswith("# ")]
         about = {name: json.loads(value) for name, _, value in (line.partition(": ") for line in lines)}
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} has a line that is no JSON ({error}); expected names and JSON. Run it again.") from error
+        raise ValueError(
+            f"{path} has a line that is no JSON ({error}); expected names and JSON. Run it again."
+        ) from error
     if not isinstance(version := about.get("format"), int):
         raise ValueError(f"{path} has format {version!r}; expected a number. Run it again.")
     if version > FORMAT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -163,7 +164,8 @@ def _cluster(address: str, worker_seconds: float) -> Iterator[Executor]:
             " Give them more memory or time, and run again: the cell goes on from its last checkpoint."
         ) from error
     finally:
-        client.close()
+        with _without_log("distributed.client"):
+            client.close()
 
 
 def _outcomes(
@@ -178,6 +180,18 @@ def _outcomes(
         yield from _gather({executor.submit(_complete_at, cell, folder, mark, options): cell for cell in cells}, store)
     finally:
         mark.unlink(missing_ok=True)
+
+
+@contextmanager
+def _without_log(name: str) -> Iterator[None]:
+    """Drop what a logger is told of errors: attempts to reconnect that closing a client cuts off are none."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _killed_worker() -> type[Exception]:

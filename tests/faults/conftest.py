@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +12,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-LONG = os.environ.get("FAULTS") == "long"
-"""Whether many random points are tried."""
+sys.path.insert(0, str(Path(__file__).parent))
+from fault_cases import LONG, WORKS, Case  # noqa: E402 (the folder is no package)
 
 OUTCOMES = ("tried", "same bits", "clear error", "lost")
 """What is counted: faults; how often the same command then ended with the bits of an undisturbed run, or said what is in
@@ -114,6 +114,32 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def flow(commands: Server, prices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of a frozen flow."""
+    folder = tmp_path_factory.mktemp("flow")
+    options = ("--paths", 20, "--length", 64, "--start", "noise", "--energy", "StylizedFacts(lags=3)")
+    outputs = ("--out", folder / "paths.npz", "--flow", folder / "flow.npz")
+    written = commands.start("generate", prices, *options, *outputs, folder=folder)
+    assert written.wait() == 0, written.said
+    return folder / "flow.npz"
+
+
+@pytest.fixture(scope="session")
+def cases(
+    commands: Server, prices: Path, flow: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Case]:
+    """One of `WORKS` by name, with what it leaves when nothing disturbs it."""
+    files = {"SERIES": prices, "FLOW": flow}
+    return cache(lambda name: Case(WORKS[name], files, commands, tmp_path_factory.mktemp("faults")))
+
+
+@pytest.fixture(params=[name for name in WORKS if name != "reproduce longer"])
+def case(request: pytest.FixtureRequest, cases: Callable[[str], Case]) -> Case:
+    """Each of them, but for the one that others wait for."""
+    return cases(request.param)
+
+
 # --- counts ------------------------------------------------------------------------------------------------------
 
 
@@ -121,13 +147,14 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Tally:
     """Counts of one kind of fault."""
 
-    counts: Counter[str]
+    counts: dict[str, int]
     losses: list[str] = field(default_factory=list)
 
     def note(self, outcome: str, what: object = "") -> None:
         """Count a fault, and how it ended: one of `OUTCOMES`."""
         assert outcome in OUTCOMES[1:]
-        self.counts.update(["tried", outcome])
+        for name in ("tried", outcome):
+            self.counts[name] = self.counts.get(name, 0) + 1
         if outcome == "lost":
             self.losses.append(str(what))
 
@@ -138,7 +165,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Tally]]:
     kept: list[Tally] = []
 
     def begin(kind: str) -> Tally:
-        counts: Counter[str] = Counter()
+        counts: dict[str, int] = {}  # which is sent to other processes as it is
         request.node.user_properties.append((f"faults: {kind}", counts))
         kept.append(Tally(counts))
         return kept[-1]

@@ -26,6 +26,12 @@ OUTCOMES = ("tried", "same bits", "clear error", "lost")
 """What is counted: faults; how often the same command then ended with the bits of an undisturbed run, or said what is in
 the way without harm to what was there; and all else."""
 
+MANY = int(os.environ.get("FAULTS_MANY", "50"))
+"""How many faults of a kind a long run tries on each command."""
+
+SLOW = ("generate picture", "forecast")
+"""Commands that a short run disturbs once."""
+
 PATIENCE = 60.0
 """Seconds after which something that should have happened has not."""
 
@@ -140,6 +146,12 @@ def case(request: pytest.FixtureRequest, cases: Callable[[str], Case]) -> Case:
     return cases(request.param)
 
 
+@pytest.fixture(params=[name for name in WORKS if name != "reproduce longer" and (LONG or name not in SLOW)])
+def quick_case(request: pytest.FixtureRequest, cases: Callable[[str], Case]) -> Case:
+    """The same without those that are slow, in a short run."""
+    return cases(request.param)
+
+
 # --- counts ------------------------------------------------------------------------------------------------------
 
 
@@ -196,10 +208,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def points(request: pytest.FixtureRequest) -> Callable[[int, int], list[int]]:
-    """Some of the numbers 1 to n: in a long run all, in a short one a few, others for each test and the same each time."""
+    """Some of the numbers 1 to n: a few, in a long run `MANY` or all; others for each test, and the same each time."""
 
     def choose(n: int, few: int) -> list[int]:
-        drawn = random.Random(request.node.nodeid).sample(range(1, n + 1), min(n, few))
-        return [*range(1, n + 1)] if LONG else sorted(drawn)
+        return sorted(random.Random(request.node.name).sample(range(1, n + 1), min(n, max(few, MANY) if LONG else few)))
 
     return choose

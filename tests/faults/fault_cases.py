@@ -76,7 +76,7 @@ WORKS = {
         False,
     ),
     "generate picture": Work(
-        f"generate {GRAVEL} --paths 2 --shape 32x32 --out FOLDER/fields.npz --tiles FOLDER/fields.png",
+        f"generate {GRAVEL} --paths 1 --shape 32x32 --out FOLDER/fields.npz --tiles FOLDER/fields.png",
         ("fields.npz", "fields.png"),
         False,
     ),

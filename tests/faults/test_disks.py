@@ -75,9 +75,9 @@ def assert_said(code: int, said: str, reasons: tuple[str, ...]) -> None:
 
 
 def test_full_disk_is_said_and_costs_nothing(
-    case: Case, disk: Disk, tally: Callable[[str], Any], points: Callable[[int, int], list[int]]
+    quick_case: Case, disk: Disk, tally: Callable[[str], Any], points: Callable[[int, int], list[int]]
 ) -> None:
-    counts = tally("full disk")
+    counts, case = tally("full disk"), quick_case
     needed = sum(-(-len(content) // PAGE) for content in case.expected.values())
     for pages in points(needed, case.few):
         folder = disk.folder / str(pages)
@@ -92,8 +92,8 @@ def test_full_disk_is_said_and_costs_nothing(
         shutil.rmtree(folder)
 
 
-def test_read_only_disk_is_said_and_costs_nothing(case: Case, disk: Disk, tally: Callable[[str], Any]) -> None:
-    counts = tally("read-only disk")
+def test_read_only_disk_is_said_and_costs_nothing(quick_case: Case, disk: Disk, tally: Callable[[str], Any]) -> None:
+    counts, case = tally("read-only disk"), quick_case
     folder = disk.folder / "new"
     folder.mkdir()
     disk.read_only()

@@ -30,7 +30,7 @@ def test_damaged_results_and_cached_series_are_made_again(
     draw = random.Random(1)
     for kind, name in (("flip in a result", "reproduce table1"), ("flip in a cached series", "data fetch")):
         counts, case = tally(kind), cases(name)
-        for _ in points(100, 3):
+        for _ in points(1000, 3):
             folder = case.new()
             assert case.start(folder).wait() == 0
             where = flip(draw.choice(sorted(folder.glob("*.csv"))), draw)
@@ -45,7 +45,7 @@ def test_runs_do_without_a_damaged_checkpoint(
     cases: Callable[[str], Case], name: str, tally: Callable[[str], Any], points: Callable[[int, int], list[int]]
 ) -> None:
     counts, case, draw = tally(f"flip in a checkpoint of {name.split()[0]}"), cases(name), random.Random(2)
-    for _ in points(100, 3):
+    for _ in points(1000, 3):
         folder = case.new()
         kept: list[Path] = []
         while not kept:
@@ -75,7 +75,7 @@ def test_damaged_flow_is_refused_by_the_command(
         return made.wait(), made.said, (out / "a.npz").read_bytes()
 
     whole = sample(flow)[2]
-    for _ in points(200, 3):
+    for _ in points(1000, 3):
         damaged.write_bytes(flow.read_bytes())
         where = flip(damaged, draw)
         code, said, paths = sample(damaged)
@@ -106,7 +106,7 @@ def test_damaged_energy_is_refused(
     counts = tally("flip in an energy")
     made.save(path)
     whole, x = path.read_bytes(), mm.processes.WhiteNoise().sample(2, 256, seed=0)
-    for _ in points(500, 40):
+    for _ in points(1000, 40):
         path.write_bytes(whole)
         where = flip(path, draw)
         try:

@@ -20,7 +20,7 @@ def test_two_runs_share_a_store_and_none_computes_what_another_has(
     cases: Callable[[str], Case], tally: Callable[[str], Any], points: Callable[[int, int], list[int]]
 ) -> None:
     counts, case, draw = tally("two runs on one store"), cases("reproduce table1"), random.Random(5)
-    for _ in points(30, 3):
+    for _ in points(1000, 3):
         folder = case.new()
         first = case.start(folder)
         time.sleep(draw.uniform(0, case.seconds / 2))
@@ -36,7 +36,7 @@ def test_who_waits_for_a_run_that_is_killed_goes_on_with_it(
     cases: Callable[[str], Case], tally: Callable[[str], Any], points: Callable[[int, int], list[int]]
 ) -> None:
     counts, case, draw = tally("one of two on a store killed"), cases("reproduce table1"), random.Random(6)
-    for _ in points(30, 3):
+    for _ in points(1000, 3):
         folder = case.new()
         runs = [case.start(folder), case.start(folder)]
         time.sleep(draw.uniform(0, case.seconds))
@@ -54,7 +54,7 @@ def test_two_descents_do_not_mix_in_one_folder(
     other = case.new()
     assert case.start(other, "--seed", "7").wait() == 0
     expected = {0: case.expected, 1: case.outputs(other)}
-    for _ in points(60, 4):
+    for _ in points(1000, 4):
         folder = case.new()
         first = case.start(folder)
         time.sleep(draw.uniform(0, 1.2 * case.seconds))

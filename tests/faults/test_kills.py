@@ -11,9 +11,9 @@ from typing import Any
 from fault_cases import Case
 
 def test_command_that_is_killed_before_any_change_of_a_file(
-    case: Case, tally: Callable[[str], Any], points: Callable[[int, int], list[int]]
+    quick_case: Case, tally: Callable[[str], Any], points: Callable[[int, int], list[int]]
 ) -> None:
-    counts = tally("kill -9 before a change of a file")
+    counts, case = tally("kill -9 before a change of a file"), quick_case
     for point in points(case.changes, case.few):
         folder = case.new()
         killed = case.start(folder, kill_at=point)
@@ -27,7 +27,7 @@ def test_command_that_is_killed_at_any_moment(
 ) -> None:
     counts = tally("kill -9 at a random moment")
     draw = random.Random(case.work.arguments)
-    for _ in points(20, (case.few + 1) // 2):
+    for _ in points(1000, (case.few + 1) // 2):
         folder = case.new()
         killed = case.start(folder)
         time.sleep(draw.uniform(0, case.seconds))

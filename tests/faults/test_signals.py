@@ -15,8 +15,12 @@ from typing import Any
 import pytest
 from fault_cases import Case, long_only
 
-SECONDS = 5.0
-"""Within which everything has ended."""
+
+
+def seconds() -> float:
+    """Within which everything has ended: 5, or longer where more processes want to run than there are cores."""
+    return 5.0 * max(1.0, 1.5 * os.getloadavg()[0] / (os.cpu_count() or 1))
+
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
 
@@ -52,12 +56,12 @@ def test_signal_at_any_moment_stops_a_run_which_goes_on(
     points: Callable[[int, int], list[int]],
 ) -> None:
     counts, case, draw = tally(f"{number.name} to {name.split()[0]}"), cases(name), random.Random(number)
-    for _ in points(30, 2):
+    for _ in points(1000, 1):
         folder = case.new()
         running = case.start(folder)
         time.sleep(draw.uniform(0, case.seconds))
         running.kill(number)
-        code = running.wait(SECONDS)
+        code = running.wait(seconds())
         # Before it listens a process ends as all do; and where it had ended already its code is 0.
         before = {-number, 1 if number == signal.SIGINT else -number}
         assert code in {CODES[number], 0} | before and "Traceback" not in running.said, f"{code}: {running.said}"
@@ -66,7 +70,7 @@ def test_signal_at_any_moment_stops_a_run_which_goes_on(
 
 
 @needs_proc
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL, *long_only(signal.SIGINT, signal.SIGTERM)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, *long_only(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
 def test_no_worker_stays_when_its_parent_ends(
     commands: Any, cases: Callable[[str], Case], number: signal.Signals, tmp_path: Path, tally: Callable[[str], Any]
 ) -> None:
@@ -79,8 +83,8 @@ def test_no_worker_stays_when_its_parent_ends(
         time.sleep(0.01)
     assert len(members(running.process)) >= 3
     running.kill(number)
-    by = time.monotonic() + SECONDS
-    assert running.wait(SECONDS) == CODES[number], running.said
+    by = time.monotonic() + seconds()
+    assert running.wait(seconds()) == CODES[number], running.said
     assert_all_end(running.process, by)
     counts.note(*long.after(folder))
 
@@ -98,6 +102,7 @@ def test_ranks_end_with_torchrun(
         running = subprocess.Popen(
             [*command, "--out", folder], env=environment, start_new_session=True, stdout=log, stderr=log
         )
+    ranks: set[int] = set()
     try:
         deadline = time.monotonic() + 60
         while len([*folder.glob("checkpoint-*.npz")]) < 4:  # both have written both of theirs
@@ -106,16 +111,16 @@ def test_ranks_end_with_torchrun(
         ranks = set(ranks_of(running.pid))
         assert len(ranks) == 2
         running.send_signal(number)
-        by = time.monotonic() + SECONDS
+        by = time.monotonic() + seconds()
         while left := ranks & set(ranks_of(None)):
             assert time.monotonic() < by, f"ranks {left} stay"
             time.sleep(0.02)
         running.wait(60)
     finally:
-        for process in {running.pid, *ranks_of(running.pid)}:
-            if running.poll() is None or process != running.pid:
-                os.kill(process, signal.SIGKILL)
+        running.kill()
         running.wait()
+        for process in ranks & set(ranks_of(None)):
+            os.kill(process, signal.SIGKILL)
     counts.note("clear error")
 
 

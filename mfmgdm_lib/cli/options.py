@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfmgdm_lib.cli.output import say
+
 if TYPE_CHECKING:
     from mfmgdm_lib.runs.store import ResultStore
 
@@ -143,5 +145,5 @@ def open_store(folder: Path | None, name: str) -> ResultStore:
     from mfmgdm_lib.companion.results import result_store
     from mfmgdm_lib.runs.store import ResultStore
 
-    report = partial(click.echo, err=True)
+    report = partial(say, err=True)
     return result_store(name, report=report) if folder is None else ResultStore(folder, report=report)

@@ -160,15 +160,16 @@ class Checkpoints:
 
     def _read(self, path: Path, force: bool) -> dict[str, np.ndarray] | None:
         try:
-            arrays = load_arrays(path, _CHECKPOINT, ["step", "settings"])
+            there, arrays = _settings_and_arrays(path)
         except FileNotFoundError:
             return None
         except NewerFormatError:
             raise
         except ValueError as error:
-            self._report(f"A damaged checkpoint counts as missing: {error}")
+            aside = path.with_name(f"{path.name}.damaged")
+            path.replace(aside)
+            self._report(f"A damaged checkpoint counts as missing, and was set aside as {aside.name}: {error}")
             return None
-        there = json.loads(str(arrays.pop("settings")))
         names = [name for name in sorted({*there, *self._settings}) if there.get(name) != self._settings.get(name)]
         if not names:
             return arrays
@@ -192,10 +193,9 @@ class Checkpoints:
 
     def _matches(self, path: Path) -> bool:
         try:
-            arrays = load_arrays(path, _CHECKPOINT, ["step", "settings"])
+            return _settings_and_arrays(path)[0] == self._settings
         except (OSError, ValueError):
             return False
-        return bool(json.loads(str(arrays["settings"])) == self._settings)
 
     def save(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Write this process's part, and wait until all have theirs; all have to call this together.
@@ -216,6 +216,24 @@ class Checkpoints:
         for path in self._paths:
             for written in self.folder.glob(f"{path.name}*"):  # with what a death in the middle of writing has left
                 written.unlink()
+
+
+def _settings_and_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a checkpoint says of its run, and its arrays with the `step`.
+
+    Raises:
+        OSError, ValueError: as `load_arrays`.
+    """
+    arrays = load_arrays(path, _CHECKPOINT, ["step", "settings"])
+    try:
+        step, settings = int(arrays["step"]), dict(json.loads(str(arrays.pop("settings"))))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not say its step and settings ({error}); expected both. Run it again."
+        ) from error
+    if step < 0:
+        raise ValueError(f"{path} is at step {step}; expected 0 or more. Run it again.")
+    return settings, arrays
 
 
 def follow(run: Run[Any], checkpoints: Checkpoints, *, every: float = 30.0) -> Iterator[int]:

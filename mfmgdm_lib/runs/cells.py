@@ -78,6 +78,8 @@ def complete(
         OSError: the store cannot be written to; the last checkpoint is still there.
         StoppedError: this process was asked to stop; a checkpoint of the present step has been written.
     """
+    if store.load(cell) is not None:  # before the lock, which a store that may only be read cannot have
+        return "found"
     with store.claim(cell, wait=wait) as mine:
         if not mine:
             return "busy"
@@ -89,7 +91,7 @@ def complete(
             try:
                 run.restore(kept[0])
                 before = kept[1].seconds
-            except ValueError as error:
+            except (TypeError, ValueError) as error:
                 store.drop_checkpoint(cell, str(error))
         facts = _follow(run, cell, store, before, checkpoint_seconds, watch)
         table, about = cell.summarize(run)

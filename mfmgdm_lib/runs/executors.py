@@ -65,11 +65,12 @@ def run_cells(
     """
     check_positive_int("jobs", jobs)
     options = {"device": device, "checkpoint_seconds": checkpoint_seconds}
-    if store.fallback is not None:  # which workers need not see
-        found = [cell for cell in cells if store.load(cell) is not None]
+    found = [cell for cell in cells if store.load(cell) is not None]
+    if store.fallback is not None or len(found) == len(cells):  # which workers need not see, or a lock be taken of
         yield from ((cell, "found") for cell in found)
-        cells = [cell for cell in cells if cell not in found]
-    with _executor(jobs, scheduler, worker_seconds) as executor:
+        if not (cells := [cell for cell in cells if cell not in found]):
+            return
+    with _executor(jobs, len(cells), scheduler, worker_seconds) as executor:
         outcomes: Iterator[tuple[Job, str]]
         if executor is None:
             outcomes = ((cell, _complete_with_bar(cell, store, options)) for cell in cells)
@@ -96,22 +97,26 @@ def _complete_with_bar(cell: Job, store: ResultStore, options: Mapping[str, Any]
         return complete(cell, store, watch=watch, **options)
 
 
-def _executor(jobs: int, scheduler: str | None, worker_seconds: float) -> AbstractContextManager[Executor | None]:
+def _executor(
+    jobs: int, n_cells: int, scheduler: str | None, worker_seconds: float
+) -> AbstractContextManager[Executor | None]:
     """The workers of a Dask cluster, processes of this machine, or None for this process."""
     if scheduler is not None:
         return _cluster(scheduler, worker_seconds)
-    return _processes(jobs) if jobs > 1 else nullcontext()
+    return _processes(jobs, n_cells) if jobs > 1 else nullcontext()
 
 
 @contextmanager
-def _processes(jobs: int) -> Iterator[Executor]:
+def _processes(jobs: int, n_cells: int) -> Iterator[Executor]:
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     inherited = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = threads  # read once, when a new process loads its libraries
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     ours, theirs = context.Pipe()  # the system closes our end when this process dies, however that happens
     try:
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker, initargs=(theirs,)) as pool:
+        with ProcessPoolExecutor(
+            min(jobs, n_cells), mp_context=context, initializer=_begin_worker, initargs=(theirs,)
+        ) as pool:
             try:
                 yield pool
             except BrokenProcessPool as error:

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
@@ -48,7 +49,8 @@ def run_cells(
     Args:
         cells: what to run.
         store: where the results go.
-        jobs: how many processes of this machine to use; the threads are shared out among them.
+        jobs: how many processes of this machine to use; the threads are shared out among them. With other numbers of
+            threads sums may be rounded differently, as `complete` says.
         device: where tensors live.
         scheduler: address of a Dask scheduler whose workers run the cells in place of this machine. All have to have
             this library, and the workers to see the store under the same path.
@@ -66,6 +68,8 @@ def run_cells(
     check_positive_int("jobs", jobs)
     options = {"device": device, "checkpoint_seconds": checkpoint_seconds}
     found = [cell for cell in cells if store.load(cell) is not None]
+    for cell in found:
+        store.forget_checkpoint(cell)
     if store.fallback is not None or len(found) == len(cells):  # which workers need not see, or a lock be taken of
         yield from ((cell, "found") for cell in found)
         if not (cells := [cell for cell in cells if cell not in found]):
@@ -259,4 +263,9 @@ def _complete_at(cell: Job, folder: Path, mark: Path, options: Mapping[str, Any]
         said = f"a worker does not see the store {folder}; expected a folder that all workers share under one path."
         mend, option = "Take a ResultStore on a common file system.", "Name one on a common file system by --store."
         raise RuntimeError(Message(said, mend, option=option))
-    return complete(cell, ResultStore(folder), **options)
+    return complete(cell, ResultStore(folder, report=_say_beside_bars), **options)
+
+
+def _say_beside_bars(text: str) -> None:
+    """Print a sentence where a worker's errors go, at once."""
+    print(text, file=sys.stderr, flush=True)

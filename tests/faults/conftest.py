@@ -20,11 +20,11 @@ import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fault_cases import LONG, WORKS, Case  # noqa: E402 (the folder is no package)
+from fault_cases import LONG, WORKS, Case
 
 OUTCOMES = ("tried", "same bits", "clear error", "lost")
-"""What is counted: faults; how often the same command then ended with the bits of an undisturbed run, or said what is in
-the way without harm to what was there; and all else."""
+"""What is counted: faults; how often the same command then ended with the bits of an undisturbed run, or said what is
+in the way without harm to what was there; and all else."""
 
 MANY = int(os.environ.get("FAULTS_MANY", "50"))
 """How many faults of a kind a long run tries on each command."""

@@ -92,7 +92,9 @@ def _changes(event: str, details: tuple[Any, ...], folder: str) -> bool:
     """Whether an event of Python's audit is a change of a file in the folder."""
     if event == "open":
         return isinstance(details[0], str) and details[0].startswith(folder) and bool(details[2] & _WRITES)
-    return event in ("os.rename", "os.remove", "os.mkdir", "os.link", "os.truncate") and str(details[0]).startswith(folder)
+    return event in ("os.rename", "os.remove", "os.mkdir", "os.link", "os.truncate") and str(details[0]).startswith(
+        folder
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 from fault_cases import Case
 
+
 def test_command_that_is_killed_before_any_change_of_a_file(
     quick_case: Case, tally: Callable[[str], Any], points: Callable[[int, int], list[int]]
 ) -> None:

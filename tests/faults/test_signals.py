@@ -16,7 +16,6 @@ import pytest
 from fault_cases import Case, long_only
 
 
-
 def seconds() -> float:
     """Within which everything has ended: 5, or longer where more processes want to run than there are cores."""
     return 5.0 * max(1.0, 1.5 * os.getloadavg()[0] / (os.cpu_count() or 1))
@@ -96,8 +95,10 @@ def test_ranks_end_with_torchrun(
 ) -> None:
     counts, folder = tally(f"{number.name} to torchrun"), tmp_path / "run"
     tool, mfmgdm = (Path(sys.executable).with_name(name) for name in ("torchrun", "mfmgdm"))
-    options = "--process ar01 --paths 4 --length 64 --steps 200000 --step-size 1e-6 --checkpoint-every 0".split()
-    command = [tool, "--standalone", "--nproc-per-node", "2", "--no-python", mfmgdm, "descend", *options]
+    command = [
+        *(tool, "--standalone", "--nproc-per-node", "2", "--no-python", mfmgdm, "descend", "--process", "ar01"),
+        *("--paths", "4", "--length", "64", "--steps", "200000", "--step-size", "1e-6", "--checkpoint-every", "0"),
+    ]
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(
             [*command, "--out", folder], env=environment, start_new_session=True, stdout=log, stderr=log

@@ -61,6 +61,7 @@ def _command(arguments: list[str], folder: str, log: str, before: str, kill_at: 
     from mfmgdm_lib.cli import main as mfmgdm
 
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells have what runs in the background ignore
     said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDONLY) if stream == 0 else said, stream)

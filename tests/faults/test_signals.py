@@ -83,8 +83,12 @@ def test_no_worker_stays_when_its_parent_ends(
     assert len(members(running.process)) >= 3
     running.kill(number)
     by = time.monotonic() + seconds()
-    assert running.wait(seconds()) == CODES[number], running.said
-    assert_all_end(running.process, by)
+    try:
+        assert running.wait(seconds()) == CODES[number], running.said
+        assert_all_end(running.process, by)
+    finally:
+        for process in members(running.process):
+            os.kill(process, signal.SIGKILL)
     counts.note(*long.after(folder))
 
 

@@ -48,7 +48,9 @@ class Running:
         """Return the exit code, below 0 for a signal."""
         deadline = time.monotonic() + seconds
         while (code := self.ask({"ended": self.process})) is None:
-            assert time.monotonic() < deadline, f"{self.process} still runs after {seconds} s: {self.said}"
+            if time.monotonic() > deadline:
+                self.kill()
+                pytest.fail(f"{self.process} still runs after {seconds} s: {self.said}")
             time.sleep(0.002)
         return int(str(code))
 

@@ -68,6 +68,24 @@ def test_signal_at_any_moment_stops_a_run_which_goes_on(
         counts.note(outcome, f"{code}: {what}")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["reproduce table1", "descend"])
+def test_signal_to_a_run_under_way_has_its_exit_code(
+    cases: Callable[[str], Case], name: str, number: signal.Signals, tally: Callable[[str], Any]
+) -> None:
+    counts, case = tally(f"{number.name} to {name.split()[0]}"), cases(name)
+    folder = case.new()
+    running = case.start(folder)
+    deadline = time.monotonic() + 60
+    while not [*folder.glob("checkpoint-*.npz"), *folder.glob(".work/*.npz")]:
+        assert time.monotonic() < deadline, running.said
+        time.sleep(0.001)
+    running.kill(number)
+    assert running.wait(seconds()) == CODES[number], running.said
+    assert "Stopped on request." in running.said and "Give the same command again to go on." in running.said
+    counts.note(*case.after(folder))
+
+
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGKILL, *long_only(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
 def test_no_worker_stays_when_its_parent_ends(

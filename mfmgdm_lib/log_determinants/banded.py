@@ -34,7 +34,7 @@ def banded_blocks(
     masks = [None] * len(x.split(chunk)) if moved is None else moved.split(chunk)
     parts = []
     for paths, scale, mask in zip(x.split(chunk), weights.split(chunk), masks, strict=True):
-        paths, scale = paths.double(), scale.double()  # noqa: PLW2901
+        paths, scale = paths.double(), scale.double()
         closed = None if mask is not None else toeplitz_blocks(energy, paths, scale, coupled=coupled)
         if closed is not None:
             parts.append(closed)

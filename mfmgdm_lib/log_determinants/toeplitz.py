@@ -29,7 +29,7 @@ def toeplitz_blocks(energy: Energy, x: Tensor, weights: Tensor, *, coupled: bool
     .. math:: \log \det A = d \log r + \log \frac{1 - s^{2(d+1)}}{1 - s^2} .
 
     A function of T is a sum of matrices :math:`Q_m` that shift by m points either way, with paths odd about points 0
-    and d + 1, as the sine transform has them. So with :math:`1 / (a + 2b \cos θ) = (1 + 2 Σ_m s^m \cos mθ) / (r - s^2 r)`
+    and d + 1, as the sine transform has them. With :math:`1/(a + 2b\cos θ) = (1 + 2Σ_m s^m \cos mθ) / (r(1 - s^2))`,
 
     .. math:: x^\top A^{-1} x = \frac{1}{r (1 - s^2)} \sum_{m \ge 0} s^m q_m, \qquad
               q_m = x^\top Q_m x = 2 \sum_i x_i x_{i-m} - \sum_{i+j=m} (x_i x_j + x_{d+1-i} x_{d+1-j}),
@@ -103,7 +103,7 @@ def _lag_forms(x: np.ndarray, lags: int) -> np.ndarray:
     rows, columns = x[:, None, :], x[:, :, None]  # a product of matrices is quicker than a sum of products
     sums = np.concatenate([rows[..., m:] @ columns[:, : length - m] for m in range(lags + 1)], -1)[:, 0]
     sums[:, 1:] *= 2.0
-    for end in (x[:, : lags - 1], x[:, : -lags : -1]):
+    for end in (x[:, : lags - 1], x[:, :-lags:-1]):
         for m in range(2, lags + 1):
             sums[:, m] -= (end[:, : m - 1] * end[:, m - 2 :: -1]).sum(-1)
     return sums

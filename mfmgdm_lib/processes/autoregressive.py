@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.linalg
-import scipy.signal
+import scipy
 import torch
 from torch import Tensor
 

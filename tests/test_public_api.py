@@ -243,8 +243,9 @@ import mfmgdm_lib as mm
 process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
 target = mm.estimate_target(energy, process, n_samples=300, length=64, seed=1)
 model = mm.MFMGDM(energy, target, step_size=1.0)
-mm.reverse_kl_trace(model, process, mm.initial_distribution(process), n_steps=2, n_paths=16, length=64, seed=2)
-model.freeze(process.sample(16, 64, seed=3), n_steps=2, start=process).sample(2, seed=4)
+start = mm.initial_distribution(process)
+mm.reverse_kl_trace(model, process, start, n_steps=2, n_paths=16, length=64, seed=2)
+model.freeze(start.sample(16, 64, seed=3), n_steps=2, start=start).sample(2, seed=4)
 """
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
+import scipy
 import torch
-from scipy.linalg import lapack
 from torch import Tensor
 
 from mfmgdm_lib.energies import Energy
@@ -101,22 +100,22 @@ class _Factor(NamedTuple):
 
 def _tridiagonal(bands: np.ndarray) -> _Factor | None:
     """LDLᵀ of tridiagonal blocks; None where one is not positive definite."""
-    pivots, lower, info = lapack.dpttrf(bands[0].ravel(), bands[1].ravel()[:-1])
+    pivots, lower, info = scipy.linalg.lapack.dpttrf(bands[0].ravel(), bands[1].ravel()[:-1])
     if info:
         return None
     log_abs = _log(pivots).reshape(bands.shape[1:]).sum(-1)
-    return _Factor(log_abs, lambda columns: lapack.dpttrs(pivots, lower, columns)[0])
+    return _Factor(log_abs, lambda columns: scipy.linalg.lapack.dpttrs(pivots, lower, columns)[0])
 
 
 def _banded(bands: np.ndarray) -> _Factor | None:
     """Cholesky factor of banded blocks; None where one is not positive definite."""
-    root, info = lapack.dpbtrf(bands.reshape(len(bands), -1), lower=1)
+    root, info = scipy.linalg.lapack.dpbtrf(bands.reshape(len(bands), -1), lower=1)
     if info:
         return None
     return _Factor(
         (2.0 * _log(root[0]).reshape(bands.shape[1:])).sum(-1),
-        lambda columns: lapack.dpbtrs(root, columns, lower=1)[0],
-        lambda columns: lapack.dtbtrs(root, columns, uplo="L")[0],
+        lambda columns: scipy.linalg.lapack.dpbtrs(root, columns, lower=1)[0],
+        lambda columns: scipy.linalg.lapack.dtbtrs(root, columns, uplo="L")[0],
     )
 
 

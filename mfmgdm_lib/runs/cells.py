@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._threads import threads_so_far
 from mfmgdm_lib.runs.interruption import check_stop
 from mfmgdm_lib.runs.run import Run

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from mfmgdm_lib._arrays import load_arrays, named_errors, save_arrays, sweep_partials
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import NewerFormatError
 from mfmgdm_lib.runs.tables import canonical, provenance, read_table, write_table
 from mfmgdm_lib.specification import arguments_of

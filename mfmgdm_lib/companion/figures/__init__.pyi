@@ -50,6 +50,7 @@ from mfmgdm_lib.companion.figures.market import market_entropies as market_entro
 from mfmgdm_lib.companion.figures.market import market_losses as market_losses
 from mfmgdm_lib.companion.figures.market import market_spread as market_spread
 from mfmgdm_lib.companion.figures.market import market_violins as market_violins
+from mfmgdm_lib.companion.figures.scale import scale as scale
 from mfmgdm_lib.companion.figures.scattering import energy_costs as energy_costs
 from mfmgdm_lib.companion.figures.scattering import filter_banks as filter_banks
 from mfmgdm_lib.companion.figures.scattering import principal_components as principal_components

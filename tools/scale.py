@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -106,7 +107,7 @@ def measured_apart(name: str, length: int, n_paths: int) -> dict[str, float | st
 
 def grow(kept: Path, lengths: range, counts: range) -> pd.DataFrame:
     """Add the rows that are missing to a file, each as soon as it is there; return all of the file's rows."""
-    rows = pd.read_csv(kept).to_dict("records") if kept.exists() else []
+    rows: list[dict[Any, Any]] = pd.read_csv(kept).to_dict("records") if kept.exists() else []
     for name in ENERGIES:
         for length, n_paths in ((2**d, 2**n) for d in lengths for n in counts):
             own = [row for row in rows if row["energy"] == name]

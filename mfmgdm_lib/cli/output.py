@@ -55,7 +55,7 @@ def _shown_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = shown(error.message)
+        vars(error)["message"] = shown(error.message)  # in place, which keeps the kind of the error and its usage
         raise
 
 

@@ -76,9 +76,9 @@ def named_errors(path: Path, mend: str = "Free some space, or name another folde
     """Add the name of the file to an error of writing it, and what to do; of two around each other the outer one."""
     try:
         yield
-    except FileExistsError:  # which names it already
-        raise
     except OSError as error:
+        if isinstance(error, FileExistsError) and error.errno is None:  # one of our own, which names it already
+            raise
         first = error.__cause__ if isinstance(error.__cause__, OSError) else error
         raise OSError(
             first.errno,

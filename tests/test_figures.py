@@ -30,7 +30,7 @@ from mfmgdm_lib.companion import (
     market_explorer_data,
     market_spreads,
 )
-from mfmgdm_lib.companion.figures.scale import scale_exponents
+from mfmgdm_lib.companion.figures.growth import scale_exponents
 from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
 from mfmgdm_lib.descents import GuidedState
 from mfmgdm_lib.divergence import DivergenceTrace

@@ -34,6 +34,7 @@ from mfmgdm_lib.companion.figures.fields import field_spectra as field_spectra
 from mfmgdm_lib.companion.figures.frozen import frozen_divergences as frozen_divergences
 from mfmgdm_lib.companion.figures.frozen import frozen_held_out as frozen_held_out
 from mfmgdm_lib.companion.figures.frozen import frozen_sizes as frozen_sizes
+from mfmgdm_lib.companion.figures.growth import scale as scale
 from mfmgdm_lib.companion.figures.guided import guided_comparison as guided_comparison
 from mfmgdm_lib.companion.figures.guided import guided_shares as guided_shares
 from mfmgdm_lib.companion.figures.guided import guided_volatility as guided_volatility
@@ -50,7 +51,6 @@ from mfmgdm_lib.companion.figures.market import market_entropies as market_entro
 from mfmgdm_lib.companion.figures.market import market_losses as market_losses
 from mfmgdm_lib.companion.figures.market import market_spread as market_spread
 from mfmgdm_lib.companion.figures.market import market_violins as market_violins
-from mfmgdm_lib.companion.figures.scale import scale as scale
 from mfmgdm_lib.companion.figures.scattering import energy_costs as energy_costs
 from mfmgdm_lib.companion.figures.scattering import filter_banks as filter_banks
 from mfmgdm_lib.companion.figures.scattering import principal_components as principal_components

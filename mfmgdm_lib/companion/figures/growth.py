@@ -29,7 +29,7 @@ def scale_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
     Example:
         >>> rows = [(d, n, 1e-6 * d * n, 1e-8 * d * n, 1e6 + 16 * d * n, 1e6) for d in (256, 512) for n in (128, 256)]
         >>> names = ["d", "N", "seconds", "fft_seconds", "peak_bytes", "bytes_before"]
-        >>> scale_exponents(pd.DataFrame(rows, columns=names).assign(energy="i")).round(2).loc["i", "seconds, d"]
+        >>> float(scale_exponents(pd.DataFrame(rows, columns=names).assign(energy="i")).round(2).loc["i", "seconds, d"])
         1.0
     """
     measured, rows = costs.dropna(subset=["seconds"]), {}

@@ -76,9 +76,9 @@ def named_errors(path: Path, mend: str = "Free some space, or name another folde
     """Add the name of the file to an error of writing it, and what to do; of two around each other the outer one."""
     try:
         yield
-    except FileExistsError:  # which names it already
-        raise
     except OSError as error:
+        if isinstance(error, FileExistsError) and error.errno is None:  # one of our own, which names it already
+            raise
         first = error.__cause__ if isinstance(error.__cause__, OSError) else error
         raise OSError(
             first.errno,
@@ -156,17 +156,18 @@ def _host() -> str:
     return re.sub(r"\W", "", platform.node())[:20]
 
 
-def sweep_partials(folder: Path, name: str | None = None) -> None:
+def sweep_partials(folder: Path, name: str | None = None, *, older_than: float = _ABANDONED_SECONDS) -> None:
     """Delete what processes that were killed have left of files that they wrote, after a day.
 
     Args:
         folder: where.
         name: of the files; None for all.
+        older_than: seconds, a day for processes of other machines, of which it cannot be seen whether they live.
     """
     for partial in folder.glob(f"{'*' if name is None else glob.escape(name)}.*.partial"):
         owner = _PARTIAL.search(partial.name)
         try:
-            old = time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS
+            old = time.time() - partial.stat().st_mtime > older_than
             if owner is not None and old and not (owner["host"] == _host() and _is_alive(int(owner["process"]))):
                 partial.unlink()
         except OSError:  # another process has swept it, or may not be swept after

@@ -108,7 +108,11 @@ def paths_options(
     return option_group(
         click.option("--paths", "n_paths", type=count, default=n_paths, show_default=True, help="How many paths."),
         click.option(
-            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same paths."
+            "--seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="The same seed, the same paths; to round-off with another OMP_NUM_THREADS.",
         ),
         click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help=files),
         click.option("--force", is_flag=True, help="Replace files that are there."),

@@ -55,7 +55,7 @@ def _shown_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        vars(error)["message"] = shown(error.message)  # which the annotations of click call final
+        vars(error)["message"] = shown(error.message)  # in place, which keeps the kind of the error and its usage
         raise
 
 

@@ -51,7 +51,8 @@ _run_options = option_group(
 def table1(cells: Sequence[str], folder: Path | None, profile: str, replicates: int, **how: Any) -> None:
     """Run the cells of Table 1 and Figure 5 that are missing.
 
-    A run that is stopped, however that happens, goes on from its last checkpoint when the command is given again.
+    A run that is stopped, however that happens, goes on from its last checkpoint when the command is given again, and
+    ends with the same bits, to round-off with other --jobs or OMP_NUM_THREADS.
     """
     from mfmgdm_lib.companion.table1 import TABLE_1, select, table_1
 

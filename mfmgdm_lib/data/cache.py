@@ -80,7 +80,7 @@ def load(query: Query) -> pd.Series | None:
     path = query.path
     try:
         about, series = _read(path)
-        if [about.get(field) for field in Query._fields] != [*query]:
+        if {field: about.get(field) for field in Query._fields} != query._asdict():
             raise ValueError(f"{path} answers another query; expected {query}.")
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._threads import threads_so_far
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.distributed.shard import Shard
 from mfmgdm_lib.errors import NewerFormatError
@@ -108,6 +109,7 @@ class Checkpoints:
 
     Attributes:
         step: that of the last checkpoint that all processes have; None where there is none.
+        threads: the numbers of threads that this process has had for the run, in order.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Checkpoints:
     ) -> None:
         self.folder, self.shard, self._report = Path(folder), shard, report
         self.step: int | None = None
+        self.threads = threads_so_far([], report)
         self._settings: dict[str, Any] = json.loads(json.dumps({**settings, "processes": shard.count}))
         self._paths = [self.folder / f"checkpoint-{shard.rank}-of-{shard.count}-{slot}.npz" for slot in "ab"]
         self._next = 0
@@ -155,6 +158,8 @@ class Checkpoints:
             return None
         self.step = int(max(common))
         slot, arrays = held[self.step]
+        before = arrays.pop("threads", np.empty(0, dtype=int))  # which earlier versions did not write
+        self.threads = threads_so_far(before.tolist(), self._report)
         self._next = 1 - slot
         return arrays
 
@@ -204,7 +209,11 @@ class Checkpoints:
             OSError: the disk is full, or the folder cannot be written to. The checkpoint before is still there.
             LostProcessError: another process is gone.
         """
-        about = {"step": np.array(step), "settings": np.array(json.dumps(self._settings))}
+        about = {
+            "step": np.array(step),
+            "settings": np.array(json.dumps(self._settings)),
+            "threads": np.array(self.threads),
+        }
         save_arrays(self._paths[self._next], _CHECKPOINT, {**arrays, **about})
         self._next = 1 - self._next
         self.shard.gather([0.0])

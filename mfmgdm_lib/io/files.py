@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import pandas as pd
-
 from mfmgdm_lib._arrays import named_errors, partial_path, replace_file, replacing_file
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import Message
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from mfmgdm_lib._arrays import named_errors, replace_file, save_arrays
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.data import dates_after, levels
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.forecasting import Forecast

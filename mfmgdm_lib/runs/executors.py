@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
@@ -47,7 +49,8 @@ def run_cells(
     Args:
         cells: what to run.
         store: where the results go.
-        jobs: how many processes of this machine to use; the threads are shared out among them.
+        jobs: how many processes of this machine to use; the threads are shared out among them. With other numbers of
+            threads sums may be rounded differently, as `complete` says.
         device: where tensors live.
         scheduler: address of a Dask scheduler whose workers run the cells in place of this machine. All have to have
             this library, and the workers to see the store under the same path.
@@ -65,6 +68,8 @@ def run_cells(
     check_positive_int("jobs", jobs)
     options = {"device": device, "checkpoint_seconds": checkpoint_seconds}
     found = [cell for cell in cells if store.load(cell) is not None]
+    for cell in found:
+        store.forget_checkpoint(cell)
     if store.fallback is not None or len(found) == len(cells):  # which workers need not see, or a lock be taken of
         yield from ((cell, "found") for cell in found)
         if not (cells := [cell for cell in cells if cell not in found]):
@@ -168,7 +173,8 @@ def _cluster(address: str, worker_seconds: float) -> Iterator[Executor]:
             " Give them more memory or time, and run again: the cell goes on from its last checkpoint."
         ) from error
     finally:
-        client.close()
+        with _without_log("distributed.client"):
+            client.close()
 
 
 def _outcomes(
@@ -183,6 +189,18 @@ def _outcomes(
         yield from _gather({executor.submit(_complete_at, cell, folder, mark, options): cell for cell in cells}, store)
     finally:
         mark.unlink(missing_ok=True)
+
+
+@contextmanager
+def _without_log(name: str) -> Iterator[None]:
+    """Drop what a logger is told of errors: attempts to reconnect that closing a client cuts off are none."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _killed_worker() -> type[Exception]:
@@ -245,4 +263,9 @@ def _complete_at(cell: Job, folder: Path, mark: Path, options: Mapping[str, Any]
         said = f"a worker does not see the store {folder}; expected a folder that all workers share under one path."
         mend, option = "Take a ResultStore on a common file system.", "Name one on a common file system by --store."
         raise RuntimeError(Message(said, mend, option=option))
-    return complete(cell, ResultStore(folder), **options)
+    return complete(cell, ResultStore(folder, report=_say_beside_bars), **options)
+
+
+def _say_beside_bars(text: str) -> None:
+    """Print a sentence where a worker's errors go, at once."""
+    print(text, file=sys.stderr, flush=True)

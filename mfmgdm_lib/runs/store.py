@@ -6,16 +6,16 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from mfmgdm_lib._arrays import load_arrays, named_errors, save_arrays, sweep_partials
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import NewerFormatError
 from mfmgdm_lib.runs.tables import canonical, provenance, read_table, write_table
 from mfmgdm_lib.specification import arguments_of
@@ -215,6 +215,10 @@ class ResultStore:
             write_table(path, table, {"provenance": {**facts, **provenance()}})
         return path
 
+    def say(self, text: str) -> None:
+        """Tell the user something, as that a file was set aside."""
+        self._report(text)
+
     # --- work under way ---
 
     @contextmanager
@@ -229,7 +233,8 @@ class ResultStore:
         """
         path = self._lock_path(specification)
         with self._writing(path):
-            sweep_partials(self.folder)
+            for folder in (self.folder, path.parent):
+                sweep_partials(folder)
             lock = FileLock(path, thread_local=False)
             mine = _acquired(lock, wait)
         try:
@@ -263,6 +268,11 @@ class ResultStore:
         except ValueError as error:
             self._set_aside(path, str(error))
             return None
+
+    def forget_checkpoint(self, specification: Specification) -> None:
+        """Delete a checkpoint that was left when a process was killed just after its result was there."""
+        with suppress(OSError):  # of a store that may only be read
+            self.checkpoint_path(specification).unlink(missing_ok=True)
 
     def drop_checkpoint(self, specification: Specification, reason: str) -> None:
         """Set a checkpoint aside that a run cannot go on from, and say why."""

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from mfmgdm_lib._arrays import replace_file
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import NewerFormatError
 
 __all__ = ["canonical", "provenance", "read_table", "write_table"]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # where damage.py is, which is a command too
 
 # The library sets this too, but torch reads it once, when it is first imported, and that is below.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")

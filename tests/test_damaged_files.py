@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,35 @@ def test_what_a_terminal_obeys_is_spelled_out(tmp_path: Path) -> None:
 def test_same_content_is_known_as_such(tmp_path: Path) -> None:
     case = stored_result(tmp_path)
     assert outcome(case, case.path.read_bytes(), case.read()) == SAME
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "reproduce table1 --replicates 100000000000 --list",
+            r"--replicates is 100000000000 of \d+ cells, .*e\+12 runs",
+        ),
+        ("generate {csv} --paths 100000000000 --out {out}.csv", "--paths is 100000000000 and --length is 1024, 819 TB"),
+        ("generate {csv} --length 100000000000 --out {out}.csv", "--paths is 100 and --length is 100000000000, 80 TB"),
+        (
+            "forecast {csv} --horizon 100000000000 --out {out}.csv",
+            "--paths is 10000 and --horizon is 1.*, 8e.03 PB|8 PB",
+        ),
+        ("descend --process ar01 --paths 100000000000 --out {out}", "--paths is 100000000000 and --length.*819 TB"),
+        ("descend --process ar01 --steps 100000000000 --out {out}", "--steps is 100000000000, 800 GB of numbers"),
+    ],
+)
+def test_counts_beyond_memory_are_refused_with_their_size(tmp_path: Path, command: str, said: str) -> None:
+    csv = tmp_path / "a.csv"
+    csv.write_text("date,close\n2020-01-01,1.5\n2020-01-02,1.75\n")
+    words = [word.format(csv=csv, out=tmp_path / "out") for word in command.split()]
+    result = CliRunner().invoke(cli.main, words)
+    assert result.exit_code == 2 and re.search(said, " ".join(result.output.split())), result.output
+
+
+def test_paths_that_the_disk_has_no_room_for_are_refused_before_they_are_drawn(tmp_path: Path) -> None:
+    case = CASES["flow"](tmp_path)
+    words = ["sample", str(case.path), "--paths", str(10**14), "--out", str(tmp_path / "out.npz")]
+    result = CliRunner().invoke(cli.main, words)
+    assert result.exit_code == 2 and "out.npz would have 25.6 PB, and" in result.output, result.output

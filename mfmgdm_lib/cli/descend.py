@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfmgdm_lib.cli.errors import reported_errors
-from mfmgdm_lib.cli.options import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESSES, option_group
+from mfmgdm_lib.cli.options import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESSES, check_memory, option_group
 from mfmgdm_lib.cli.output import say, stopped_by_signals
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def descend(
     with reported_errors(), join(device, timeout=timeout) as shard, _reported_stop(shard), _alone_in(folder, shard):
         _check_steps(steps, max_steps, shard)
         at_most = max_steps if isinstance(steps, str) else steps
+        check_memory(paths=which["paths"], length=which["length"])
         cell = _cell(initial_seed=tuple(seeds), steps=at_most, **which)
+        check_memory(steps=cell.n_steps)
         shard.rows(cell.n_paths)
         if isinstance(steps, str):
             _check_outputs(folder, shard, force or any(folder.glob("checkpoint-*")))

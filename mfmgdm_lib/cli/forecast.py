@@ -13,6 +13,7 @@ from mfmgdm_lib.cli.options import (
     FIGURE_SUFFIXES,
     PATHS_SUFFIXES,
     Outputs,
+    check_memory,
     check_outputs,
     option_group,
     paths_options,
@@ -105,6 +106,7 @@ def forecast(
         ("--backtest-plot", backtest_plot, FIGURE_SUFFIXES),
     ]
     with reported_errors():
+        check_memory(paths=n_paths, horizon=horizon)
         check_outputs(outputs, force, source)
         _check_kind(kind)
         levels = _one_column(read_levels(source, **reading))

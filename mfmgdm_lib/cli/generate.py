@@ -17,6 +17,7 @@ from mfmgdm_lib.cli.options import (
     STARTS,
     STOPS,
     Outputs,
+    check_memory,
     check_outputs,
     option_group,
     paths_options,
@@ -170,6 +171,7 @@ def generate(
             }
             return generate_like_image(Path(source), **common, **picture)
         refuse_image_options(source)
+        check_memory(paths=n_paths, length=length)
         check_outputs(outputs, force, source)
         _check_choices(kind, support, prices, risk, flow_file)
         levels = read_levels(source, **options)

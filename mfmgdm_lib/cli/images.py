@@ -16,6 +16,7 @@ from mfmgdm_lib.cli.options import (
     FIGURE_SUFFIXES,
     IMAGE_SUFFIXES,
     Outputs,
+    check_memory,
     check_outputs,
     option_group,
 )
@@ -110,6 +111,7 @@ def generate_like_image(
     for name, option in _given():
         if name not in (*_FOR_IMAGES, *_FOR_BOTH):
             raise ValueError(f"{option} is given for {source}; expected it for a series. Leave it out.")
+    check_memory(paths=n_paths, shape=shape[0] * shape[1])
     check_outputs(outputs, force, source, what="picture")
     if grey and channel is not None:
         raise ValueError(f"--grey is given with --channel {channel}; expected one of the two. Leave one out.")

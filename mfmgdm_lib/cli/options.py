@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,6 +36,7 @@ __all__ = [
     "STREAM_SUFFIXES",
     "Outputs",
     "cell_options",
+    "check_memory",
     "check_outputs",
     "open_store",
     "option_group",
@@ -142,6 +145,33 @@ def check_outputs(outputs: Outputs, force: bool, source: Path | str, what: str =
             raise ValueError(f"{option} is {file}, the {what} itself; expected another file. Name another one.")
         if (other := seen.setdefault(file.absolute(), option)) != option:
             raise ValueError(f"{option} and {other} are both {file}; expected two files. Name another one.")
+
+
+def check_memory(**counts: int) -> None:
+    """Refuse options, by the names that the command line has for them, whose product of numbers exceeds the memory.
+
+    Example:
+        >>> check_memory(paths=10**11, length=1024)
+        Traceback (most recent call last):
+        ValueError: --paths is 100000000000 and --length is 1024, 819 TB of numbers; expected at most the ...
+    """
+    from mfmgdm_lib._arrays import spell_bytes
+
+    needed, there = 8 * math.prod(counts.values()), _memory()
+    if needed > there:
+        said = " and ".join(f"--{name.replace('_', '-')} is {count}" for name, count in counts.items())
+        raise ValueError(
+            f"{said}, {spell_bytes(needed)} of numbers; expected at most the {spell_bytes(there)} of memory that this"
+            " machine has. Ask for less."
+        )
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine; where the system does not say, more than any has."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 10**14
 
 
 def open_store(folder: Path | None, name: str) -> ResultStore:

@@ -25,6 +25,9 @@ def reproduce() -> None:
     """Run what a table or figure of the paper shows."""
 
 
+_MOST_RUNS = 10**5
+"""Runs that are listed at once; each takes seconds at least."""
+
 _run_options = option_group(
     click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on this machine."),
     click.option("--device", default="cpu", show_default=True, help="Where tensors live, such as cuda."),
@@ -58,6 +61,11 @@ def table1(cells: Sequence[str], folder: Path | None, profile: str, replicates: 
 
     with reported_errors():
         wanted = select(table_1(profile), cells)
+        if replicates * len(wanted) > _MOST_RUNS:
+            raise ValueError(
+                f"--replicates is {replicates} of {len(wanted)} cells, {replicates * len(wanted):.3g} runs; expected at"
+                f" most {_MOST_RUNS} at once. Ask for fewer, or for fewer cells with --cells."
+            )
         if replicates:
             wanted = tuple(cell.replicate(k) for k in range(1, replicates + 1) for cell in wanted)
         _reproduce(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import json
 import math
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arrays import spell_bytes
 from mfmgdm_lib._checks import check_member, check_positive_int
 from mfmgdm_lib._progress import counter
 from mfmgdm_lib.errors import renumbered
@@ -104,6 +107,7 @@ def stream_paths(
     n_paths, batch = check_positive_int("n_paths", n_paths), _batch_size(flow, batch)
     check_member("dtype", dtype, DTYPES)
     target, rng = check_output(path, STREAM_SUFFIXES, force), generator(seed)
+    _check_room(target, n_paths * flow.event_shape.numel() * np.dtype(dtype).itemsize)
     about = {
         "kind": KIND,
         "flow": repr(flow),
@@ -120,6 +124,16 @@ def stream_paths(
             write(np.ascontiguousarray(paths.numpy(), dtype))
             bar.update(len(paths))
     return target
+
+
+def _check_room(target: Path, needed: int) -> None:
+    """Refuse a file that the disk has no room for: the numbers of paths are as good as random, and cannot be packed."""
+    if needed > (free := shutil.disk_usage(target.resolve().parent).free):
+        raise OSError(
+            errno.ENOSPC,
+            f"{target} would have {spell_bytes(needed)}, and {spell_bytes(free)} are free; expected a disk with room"
+            " for it. Free some space, name another folder, or ask for fewer paths.",
+        )
 
 
 def _batch_size(flow: FrozenFlow, batch: int | None) -> int:

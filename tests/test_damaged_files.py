@@ -215,7 +215,8 @@ def test_what_a_terminal_obeys_is_spelled_out(tmp_path: Path) -> None:
     assert shown("a\x1b[2J\r\x7f\x9b\u202e\udcffb\n\tc√–") == "a\\x1b[2J\\r\\x7f\\x9b\\u202e\\udcffb\n\tc√–"
     path = tmp_path / "a\x1b[31mb.csv"
     path.write_text("date,\x1b]0;Close\x07\n2020-01-01,1.5\n2020-01-02,1.75\n")
-    for arguments in (["data", "inspect", path], ["data", "inspect", tmp_path / "\x1b[1m"], ["\x1b[1m"], ["--\x1b[1m"]):
+    out = tmp_path / "\x1b[1m.xlsx"
+    for arguments in (["data", "inspect", path], ["generate", path, "--out", out], ["\x1b[1m"], ["--\x1b[1m"]):
         result = CliRunner().invoke(cli.main, list(map(str, arguments)), color=True)
         assert "\x1b" not in result.output and "\x07" not in result.output and "\\x1b[" in result.output
 

@@ -10,18 +10,20 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots
 
 __all__ = ["ising_entropy", "ising_fields", "ising_spins"]
 
 _LINES: dict[str, Any] = {"wavelet": "-", "scattering": "--"}
+_SPINS = {"−1": "#26323a", "1": "#f2efe6"}
 _ENERGIES = {"wavelet": "wavelet L1", "scattering": "scattering mean"}
 
 
 @styled
 def ising_fields(fields: Mapping[str, Sequence[np.ndarray]]) -> Figure:
-    """Fields of spins, a row for each law, or a column where there is one of each: dark is −1, light is 1.
+    """Fields of spins, a row for each law, or a column where there is one of each.
 
     Args:
         fields: some (H, W) of ±1 by the name of their law, as many for each.
@@ -33,12 +35,13 @@ def ising_fields(fields: Mapping[str, Sequence[np.ndarray]]) -> Figure:
         figure, axes = subplots(laws, each, height=2.2 * laws, stack=False, narrow_height=1.25 * laws)
     for row, (name, shown) in zip(axes.reshape(laws, each), fields.items(), strict=True):
         for axis, field in zip(row, shown, strict=True):
-            colours = ListedColormap(["#26323a", "#f2efe6"])
-            axis.imshow(field, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")
+            axis.imshow(field, cmap=ListedColormap([*_SPINS.values()]), vmin=-1, vmax=1, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(True)
         row[0].set_ylabel(name, color=COLOURS.get(name, COLOURS["true"]))
-    figure.supxlabel("sites of a lattice: dark is −1, light is 1")
+    figure.supxlabel("sites of a lattice")
+    # Patches, for a dark page shows negatives of figures: no word for a colour would be right on both.
+    legend_below(figure, [Patch(facecolor=colour, edgecolor="0.5", label=name) for name, colour in _SPINS.items()])
     return figure
 
 

@@ -148,6 +148,7 @@ def as_series(
             f"{name} has {masked.sum()} masked values, the first at index {tuple(np.argwhere(masked)[0].tolist())};"
             " expected none that are missing. Use series.compressed(), or fill them in."
         )
+    # Not in one call: pandas would be loaded for tensors, too.
     raw = series if isinstance(series, Tensor) or isinstance(series, pd.Series) else np.asarray(series)  # noqa: SIM101
     real = not raw.is_complex() and raw.dtype != torch.bool if isinstance(raw, Tensor) else raw.dtype.kind in "fiu"
     if not real:

@@ -152,6 +152,13 @@ def sampled_bits(path: Path, n: int, seed: int = 0) -> list[int]:
     return sorted(np.random.default_rng(seed).choice(size, min(n, size), replace=False).tolist())
 
 
+def flipped(content: bytes, bit: int) -> bytes:
+    """The content with one bit turned around."""
+    damaged = bytearray(content)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
 def flipped_outcomes(case: Case, bits: Iterable[int]) -> Counter[str]:
     """Flip each bit by itself, read the file, and count what that comes to; the file is then whole again.
 
@@ -161,9 +168,7 @@ def flipped_outcomes(case: Case, bits: Iterable[int]) -> Counter[str]:
     whole, expected = case.path.read_bytes(), case.read()
     found: Counter[str] = Counter()
     for bit in bits:
-        damaged = bytearray(whole)
-        damaged[bit // 8] ^= 1 << bit % 8
-        found[outcome(case, bytes(damaged), expected)] += 1
+        found[outcome(case, flipped(whole, bit), expected)] += 1
         case.path.write_bytes(whole)
     return found
 

@@ -6,7 +6,6 @@ import os
 import pickle
 import stat
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -164,18 +163,6 @@ def test_file_of_the_first_version_which_has_no_checksum_is_still_read(tmp_path:
     np.savez(path, allow_pickle=False, kind=np.array("thing"), format=np.array(1), a=np.arange(3.0))
     arrays = load_arrays(path, "thing", ["a"])
     assert [*arrays] == ["a"] and arrays["a"].tolist() == [0.0, 1.0, 2.0]
-
-
-def test_writes_of_one_path_from_several_threads_are_all_whole(saved: Path) -> None:
-    arrays = {"a": np.arange(1000.0)}
-
-    def write(_: int) -> bool:
-        save_arrays(saved, "thing", arrays)
-        return bool((load_arrays(saved, "thing")["a"] == arrays["a"]).all())
-
-    with ThreadPoolExecutor(3) as threads:
-        assert all(threads.map(write, range(60)))
-    assert [*saved.parent.iterdir()] == [saved]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,6 +190,14 @@ def test_no_bound_is_claimed_where_steps_fold() -> None:
     bounds = table[["signs, at least", "divergence, at most"]].isna()
     assert bounds.loc["scattering"].to_numpy().all() and not bounds.loc["wavelet"].to_numpy().any()
     assert (table.loc["scattering", "folded"] > 0).all() and (table.loc["wavelet", "folded"] == 0).all()
+
+
+def test_the_readme_tells_the_entropies_that_are_stored() -> None:
+    lost = ising_entropies(stored_ising(4.0, 32))["lost"].map("{:.2f}".format)
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    one, two = lost.loc["wavelet"], lost.loc["scattering"]
+    assert f"loses {one['MF–MGDM']} nats of entropy a point and MGDM {one['MGDM']}" in readme
+    assert f"with two layers at least {two['MF–MGDM']} and {two['MGDM']}" in readme
 
 
 def test_waves_and_the_power_of_the_finest_ones_by_hand() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damage import flipped
 from fault_cases import Case
 
 import mfmgdm_lib as mm
@@ -17,10 +18,9 @@ from mfmgdm_lib.energies import Projection, ScatteringSpectra
 
 def flip(path: Path, draw: random.Random) -> str:
     """Turn a bit around, and return where."""
-    content = bytearray(path.read_bytes())
+    content = path.read_bytes()
     bit = draw.randrange(8 * len(content))
-    content[bit // 8] ^= 1 << bit % 8
-    path.write_bytes(content)
+    path.write_bytes(flipped(content, bit))
     return f"bit {bit} of {path.name}"
 
 

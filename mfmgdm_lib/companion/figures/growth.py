@@ -8,16 +8,16 @@ from matplotlib.figure import Figure
 from mfmgdm_lib.plotting.style import legend_below, styled, subplots
 from mfmgdm_lib.statistics import fitted_exponent
 
-__all__ = ["scale", "scale_exponents"]
+__all__ = ["energy_growth", "growth_exponents"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#228833", "#aa3377", "#ccbb44")
 
 
-def scale_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
+def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
     """Fit powers of d and of N to times and memory, by least squares on logarithmic axes.
 
     Args:
-        costs: of `results/scale.csv`: columns `energy`, `d`, `N`, `seconds`, `fft_seconds`, `peak_bytes` and
+        costs: of `results/energy_growth.csv`: columns `energy`, `d`, `N`, `seconds`, `fft_seconds`, `peak_bytes` and
             `bytes_before`; rows without a time are left out.
         largest: sizes, the largest of each energy, that are fitted, with the other size the smallest there is.
 
@@ -29,7 +29,8 @@ def scale_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
     Example:
         >>> rows = [(d, n, 1e-6 * d * n, 1e-8 * d * n, 1e6 + 16 * d * n, 1e6) for d in (256, 512) for n in (128, 256)]
         >>> names = ["d", "N", "seconds", "fft_seconds", "peak_bytes", "bytes_before"]
-        >>> float(scale_exponents(pd.DataFrame(rows, columns=names).assign(energy="i")).round(2).loc["i", "seconds, d"])
+        >>> found = growth_exponents(pd.DataFrame(rows, columns=names).assign(energy="i"))
+        >>> round(float(found.loc["i", "seconds, d"]), 2)
         1.0
     """
     measured, rows = costs.dropna(subset=["seconds"]), {}
@@ -48,11 +49,11 @@ def scale_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
 
 
 @styled
-def scale(costs: pd.DataFrame) -> Figure:
+def energy_growth(costs: pd.DataFrame) -> Figure:
     """Time and memory of values and gradient by d and by N, the other size the smallest, beside a real FFT.
 
     Args:
-        costs: as for `scale_exponents`, with `array_bytes`.
+        costs: as for `growth_exponents`, with `array_bytes`.
     """
     measured = costs.dropna(subset=["seconds"])
     figure, axes = subplots(2, 2, height=5.0)

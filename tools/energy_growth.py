@@ -1,8 +1,8 @@
 """Measure time and memory of a step of each energy for paths of 2⁸ to 2¹⁶ points and ensembles of 2⁷ to 2¹⁴ paths.
 
-`python tools/scale.py FOLDER` appends a row for each energy, length and number of paths to FOLDER/scale.csv, leaves out
-those that are there already, and writes results/scale.csv in the end. Two numbers after the folder, as in
-`python tools/scale.py FOLDER 10 8`, end the sizes sooner, at 2¹⁰ points and 2⁸ paths, and write no result.
+`python tools/energy_growth.py FOLDER` appends a row for each energy, length and number of paths to a file in FOLDER,
+leaves out those that are there already, and writes results/energy_growth.csv in the end. Two numbers after the folder,
+such as 10 8, end the sizes sooner, at 2¹⁰ points and 2⁸ paths, and write no result.
 
 Each row is measured in a process of its own, whose address space is limited to 8 GiB. What needs more is noted with no
 time, and no larger array of that energy is tried.
@@ -130,7 +130,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     ends = [int(word) for word in sys.argv[2:4]]
     lengths, counts = (range(LENGTHS[0], ends[0] + 1), range(PATHS[0], ends[1] + 1)) if ends else (LENGTHS, PATHS)
-    table = grow(folder / "scale.csv", lengths, counts)
+    table = grow(folder / "energy_growth.csv", lengths, counts)
     if ends:
         return
     origin = [
@@ -138,10 +138,10 @@ def main() -> None:
         "peak_bytes: largest resident memory of the process; bytes_before: before values and gradient were asked for.",
         "outcome: memory where 8 GiB of address space, or time where half an hour, were not enough; larger ones of",
         "that energy were not tried.",
-        "Made by: python tools/scale.py FOLDER",
+        "Made by: python tools/energy_growth.py FOLDER",
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
     ]
-    mm.companion.store("scale", table.to_csv(index=False, float_format="%.8g"), origin)
+    mm.companion.store("energy_growth", table.to_csv(index=False, float_format="%.8g"), origin)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export PAGER := cat
 
-.PHONY: help book browse pdf installed test lint format unit validate verify notebooks lab bench serve matrix lock venv clean distclean
+.PHONY: help book browse pdf installed test lint format unit faults validate verify notebooks lab bench serve matrix lock venv clean distclean
 
 help: ## Show this list
 	@echo "usage: make TARGET"
@@ -69,6 +69,11 @@ lint: $(INSTALLED) ## Ruff (rules and format) and mypy
 unit: $(INSTALLED) ## Unit tests, contract tests and doctests
 	@echo "== pytest: unit tests and doctests"
 	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+faults: $(INSTALLED) ## Kills, full disks, flipped bits, two runs at once, dead schedulers; LONG=1 tries many of each
+	@echo "== pytest: faults"
+	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(if $(LONG),FAULTS=long) $(BIN)/python -m pytest tests/faults -q \
+		-o addopts=--import-mode=importlib $(SIDE_BY_SIDE)
 
 validate: $(INSTALLED) ## Execute the committed notebooks and compare with their stored outputs
 	@echo "== nbval: notebooks against their stored outputs"

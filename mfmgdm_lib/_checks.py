@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import Message
 
 __all__ = [
@@ -148,7 +148,7 @@ def as_series(
             f"{name} has {masked.sum()} masked values, the first at index {tuple(np.argwhere(masked)[0].tolist())};"
             " expected none that are missing. Use series.compressed(), or fill them in."
         )
-    raw = series if isinstance(series, (Tensor, pd.Series)) else np.asarray(series)
+    raw = series if isinstance(series, Tensor) or isinstance(series, pd.Series) else np.asarray(series)  # noqa: SIM101
     real = not raw.is_complex() and raw.dtype != torch.bool if isinstance(raw, Tensor) else raw.dtype.kind in "fiu"
     if not real:
         raise TypeError(f"{name} has dtype {raw.dtype}; expected real numbers. Convert it to float64 first.")

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series
+from mfmgdm_lib._lazy import pandas as pd
 
 __all__ = ["as_columns"]
 

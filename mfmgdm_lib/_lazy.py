@@ -1,4 +1,4 @@
-"""Public names of a package that are loaded when they are first used."""
+"""Public names of a package, and pandas, that are loaded when they are first used."""
 
 from __future__ import annotations
 
@@ -9,8 +9,25 @@ import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-__all__ = ["lazy_names"]
+__all__ = ["lazy_names", "pandas"]
+
+
+class _Later(ModuleType):
+    """What stands for a module until one of its names is asked for."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(import_module(self.__name__), name)
+
+
+if TYPE_CHECKING:
+    import pandas
+else:
+    # For modules that take or return tables only in some of their functions: pandas takes 70 MB and half a second.
+    # SciPy needs no such thing: after `import scipy` it loads each of its subpackages when it is first used.
+    pandas = _Later("pandas")
 
 
 def lazy_names(

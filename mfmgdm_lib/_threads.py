@@ -1,10 +1,10 @@
-"""Sums and linear algebra held to one thread, where what follows would make much of their round-off."""
+"""Numbers of threads: one where round-off would be made much of, and a record of those that a run has had."""
 
 from __future__ import annotations
 
 import ctypes
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import product
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["one_thread"]
+__all__ = ["one_thread", "threads_so_far"]
 
 
 @contextmanager
@@ -27,6 +27,23 @@ def one_thread() -> Iterator[None]:
             back.callback(put, get())
             put(1)
         yield
+
+
+def threads_so_far(before: Sequence[int], report: Callable[[str], None]) -> list[int]:
+    """The numbers of threads that a run has had, the present one last, which is reported where it is another.
+
+    Args:
+        before: those recorded by its checkpoint; none for a run that begins, or where it does not say.
+        report: what to do with a sentence for the user.
+    """
+    now = torch.get_num_threads()
+    if not before or before[-1] == now:
+        return [*before] or [now]
+    report(
+        f"It goes on with {now} thread{'s' * (now != 1)} after {before[-1]}: sums may be rounded differently from here"
+        f" on. OMP_NUM_THREADS={before[-1]} gives the bits of an undisturbed run."
+    )
+    return [*before, now]
 
 
 @cache

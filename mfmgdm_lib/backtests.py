@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from mfmgdm_lib._checks import as_series, check_positive_int, check_shares
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.coverage import conditional_coverage, independence, unconditional_coverage
 from mfmgdm_lib.processes.base import Seed, generator
 from mfmgdm_lib.processes.conditional import ConditionalLaw

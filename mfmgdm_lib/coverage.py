@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.stats
-from scipy.special import xlog1py, xlogy
+import scipy
 
 __all__ = ["conditional_coverage", "independence", "unconditional_coverage"]
 
@@ -70,7 +69,7 @@ def _mean(hits: np.ndarray) -> float:
 
 def _log_likelihood(found: int, n: int, probability: float) -> float:
     """Of so many violations in n independent days."""
-    return float(xlogy(found, probability) + xlog1py(n - found, -probability))
+    return float(scipy.special.xlogy(found, probability) + scipy.special.xlog1py(n - found, -probability))
 
 
 def _ratio(difference: float, degrees: int) -> tuple[float, float]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_shape, check_positive_int
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.data import GreyImage, cut_patches
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow

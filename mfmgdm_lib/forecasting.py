@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, check_positive_int
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.backtests import DailyForecasts, backtest_table, compare_backtests, daily_forecasts
 from mfmgdm_lib.data import dates_after, levels
 from mfmgdm_lib.errors import Message

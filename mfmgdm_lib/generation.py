@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._columns import as_columns
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.descents.gradient_flow import FlowState, GradientFlow
 from mfmgdm_lib.energies import Concatenate, CrossCorrelations, EachChannel, Energy, StylizedFacts

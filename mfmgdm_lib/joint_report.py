@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import pandas as pd
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_windows
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.report import compared, path_report, series_warnings
 from mfmgdm_lib.statistics import cross_correlation
 

@@ -7,12 +7,12 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import scipy.special
+import scipy
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series, as_windows, spell_date
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.statistics import TAILS, autocorrelation, maximum_drawdown, path_statistics, return_statistics
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_finite, check_member, check_paths, check_positive_int, check_shares
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import Message
 
 __all__ = ["HORIZONS", "risk_ahead", "risk_table"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.energies.autocovariance import lagged_products
 
 __all__ = [

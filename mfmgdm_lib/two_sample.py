@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import check_finite, check_positive_int
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.processes.base import Seed, generator
 
 __all__ = ["TwoSampleTest", "two_sample_test"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.signal
 import torch
 from statsmodels.tsa.arima_process import ArmaProcess, arma_acovf
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
 from mfmgdm_lib.processes import AR
+from mfmgdm_lib.processes.autoregressive import _MANY
 
 COEFFICIENTS = [[0.1], [-0.7], [0.999], [0.2, -0.1], [1.6, -0.9], [-0.1, 0.2, 0.1], [0.5, 0.0, 0.0, 0.0, 0.3]]
 ROUND_OFF = 1e-12  # of sums of a few hundred products of order 1 in float64
@@ -143,3 +145,15 @@ def test_approximate_likelihood_starts_from_the_marginal_and_zeros(coefficients:
 def test_approximate_likelihood_of_paths_shorter_than_the_order(length: int) -> None:
     process = AR([-0.1, 0.2, 0.1])
     assert torch.isfinite(process.approximate_log_prob(process.sample(4, length, seed=1))).all()
+
+
+@pytest.mark.parametrize("coefficients", COEFFICIENTS, ids=str)
+def test_many_paths_are_those_of_a_filter(coefficients: list[float]) -> None:
+    process, order = AR(coefficients), len(coefficients)
+    innovations = process.innovation_std * np.random.default_rng(1).standard_normal((_MANY, 70))
+    root = np.linalg.cholesky(process._state_covariance) / process.innovation_std
+    polynomial = np.concatenate(([1.0], -process.coefficients))
+    innovations[:, :order] = scipy.signal.lfilter(polynomial, [1.0], innovations[:, :order] @ root.T)
+    expected = scipy.signal.lfilter([1.0], polynomial, innovations)[:, max(64 // 10, order) :]
+    drawn = process.sample(_MANY, 64, seed=1).numpy()
+    np.testing.assert_allclose(drawn, expected, rtol=0, atol=ROUND_OFF * np.abs(expected).max())

@@ -30,6 +30,7 @@ from mfmgdm_lib.companion import (
     market_explorer_data,
     market_spreads,
 )
+from mfmgdm_lib.companion.figures.growth import scale_exponents
 from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
 from mfmgdm_lib.descents import GuidedState
 from mfmgdm_lib.divergence import DivergenceTrace
@@ -159,7 +160,19 @@ def an_entropy_trace(members: int) -> EntropyTrace:
     return EntropyTrace(np.arange(10), **parts, **bounds, **others, moved=ones, members=members, determinants="banded")
 
 
+def costs_of_scale() -> pd.DataFrame:
+    """Times that grow as d² N and as d N², of memory that grows as d N; the largest size of one has no time."""
+    sizes = [(d, n) for d in (256, 512, 1024) for n in (128, 256)]
+    table = pd.DataFrame([(name, d, n) for name in ("i", "ii") for d, n in sizes], columns=["energy", "d", "N"])
+    square, points = table["d"].where(table["energy"] == "i", table["N"]), table["d"] * table["N"]
+    table = table.assign(seconds=1e-9 * points * square, fft_seconds=1e-9 * points, array_bytes=8 * points)
+    table = table.assign(peak_bytes=2e8 + 40 * points, bytes_before=2e8)
+    table.loc[table.index[-1], "seconds"] = np.nan
+    return table
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
+    "scale": lambda: figures.scale(costs_of_scale()),
     "energy_clouds": lambda: figures.energy_clouds(
         {name: {"true": draws(50, 2), "start": draws(50, 2), name: draws(50, 2)} for name in MODELS}, torch.ones(2)
     ),
@@ -699,3 +712,13 @@ def test_dots_of_a_portrait_are_the_autocovariances_of_its_paths() -> None:
     np.testing.assert_allclose(
         np.asarray(dots.get_ydata(), dtype=float), [2.0, 0.0, 2.0], rtol=0, atol=1e-6
     )  # about their mean of 1
+
+
+def test_exponents_of_scale_are_those_that_times_and_memory_were_made_with() -> None:
+    table = scale_exponents(costs_of_scale())
+    expected = {"seconds, d": [2, 1], "seconds, N": [1, 2], "memory, d": [1, 1], "memory, N": [1, 1], "FFT, d": [1, 1]}
+    for column, values in expected.items():
+        assert table[column].tolist() == pytest.approx(values, abs=1e-9), column
+    assert table["times the FFT"].tolist() == pytest.approx(
+        [1024.0, 256.0]
+    )  # ii: N at d = 512, for d = 1024 has N = 128 alone

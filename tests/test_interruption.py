@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mfmgdm_lib.companion import TABLE_1
-from mfmgdm_lib.runs import ResultStore, complete
+from mfmgdm_lib.runs import Progress, ResultStore, complete, run_cells
 from mfmgdm_lib.runs.interruption import StoppedError, check_stop, stop_signals
 
 CELL = dataclasses.replace(TABLE_1[0], n_steps=8, n_paths=4, target_samples=50)
@@ -36,6 +36,14 @@ def test_run_stops_between_two_steps_and_goes_on_with_the_same_bits(
 
     assert complete(CELL, store) == complete(CELL, alone) == "computed"
     assert store.read(CELL).table.equals(alone.read(CELL).table)
+
+
+def test_checkpoint_that_is_left_beside_its_result_is_deleted(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    assert complete(CELL, store) == "computed"
+    for again in (lambda: complete(CELL, store), lambda: next(outcome for _, outcome in run_cells([CELL], store))):
+        store.save_checkpoint(CELL, {}, Progress("interrupted", 7, 1.0, 0.5))  # a kill came before it was deleted
+        assert again() == "found" and not store.checkpoint_path(CELL).exists()
 
 
 def test_handlers_come_back(tmp_path: Path) -> None:

@@ -13,7 +13,13 @@ from torch import Tensor
 
 import mfmgdm_lib as mm
 from mfmgdm_lib.companion.ising_cells import IsingCell, describe_spins, packed_signs, unpacked_signs
-from mfmgdm_lib.companion.ising_summary import finest_power, largest_entropy, plane_waves
+from mfmgdm_lib.companion.ising_summary import (
+    finest_power,
+    ising_entropies,
+    largest_entropy,
+    plane_waves,
+    stored_ising,
+)
 from mfmgdm_lib.processes import Ising
 from mfmgdm_lib.processes.ising import CRITICAL_TEMPERATURE
 
@@ -176,6 +182,13 @@ def test_the_largest_entropy_is_that_of_the_ising_model_with_this_energy() -> No
     ising = Ising(3.0)
     found = largest_entropy(ising.mean_energy((8, 8)) / 64, (8, 8))
     assert found == pytest.approx(ising.entropy((8, 8)) / 64, abs=1e-9)
+
+
+def test_no_bound_is_claimed_where_steps_fold() -> None:
+    table = ising_entropies(stored_ising(4.0, 32))
+    bounds = table[["signs, at least", "divergence, at most"]].isna()
+    assert bounds.loc["scattering"].to_numpy().all() and not bounds.loc["wavelet"].to_numpy().any()
+    assert (table.loc["scattering", "folded"] > 0).all() and (table.loc["wavelet", "folded"] == 0).all()
 
 
 def test_waves_and_the_power_of_the_finest_ones_by_hand() -> None:

@@ -237,6 +237,25 @@ def test_no_numerical_package_is_loaded_by_the_import_of_the_library_nor_by_help
     assert run.returncode == 0, run.stderr
 
 
+TRACE = """
+import sys
+import mfmgdm_lib as mm
+process, energy = mm.processes.AR([0.1]), mm.energies.Autocovariance()
+target = mm.estimate_target(energy, process, n_samples=300, length=64, seed=1)
+model = mm.MFMGDM(energy, target, step_size=1.0)
+start = mm.initial_distribution(process)
+mm.reverse_kl_trace(model, process, start, n_steps=2, n_paths=16, length=64, seed=2)
+model.freeze(start.sample(16, 64, seed=3), n_steps=2, start=start).sample(2, seed=4)
+"""
+
+
+def test_a_trace_of_ar_loads_no_package_that_it_does_not_use() -> None:
+    heavy = [*(name for name in HEAVY if name not in ("numpy", "scipy", "torch")), "scipy.signal", "scipy.stats"]
+    code = f"{TRACE}\nloaded = sys.modules.keys() & set({[*heavy, 'scipy.optimize']})\nassert not loaded, loaded"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "spins", "settings"),
     [

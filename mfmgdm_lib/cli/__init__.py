@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from mfmgdm_lib.cli import data, descend, forecast, generate, reproduce, sample, verify
+from mfmgdm_lib.cli.output import Commands
 
 __all__ = ["main"]
 
 
-@click.group()
+@click.group(cls=Commands)
 @click.version_option(package_name="mfmgdm-lib")
 def main() -> None:
     """Make time series like yours, or reproduce the numbers of "Mean-Field Microcanonical Gradient Descent"."""

@@ -10,6 +10,7 @@ import click
 
 from mfmgdm_lib.cli.errors import reported_errors, shell_message
 from mfmgdm_lib.cli.options import PUBLISHERS
+from mfmgdm_lib.cli.output import say
 from mfmgdm_lib.cli.reading import (
     Source,
     columns_of,
@@ -47,16 +48,16 @@ def inspect(source: Path | str, kind: str, strict: bool, **reading: Any) -> None
 
     with reported_errors():
         levels = read_levels(source, **reading)
-    click.echo(summary(levels))
+    say(summary(levels))
     gaps = days_between(levels.index)
     if len(gaps):
         at = int(gaps.argmax())
-        click.echo(f"The longest gap is from {spell_date(levels.index[at])} to {spell_date(levels.index[at + 1])}.")
+        say(f"The longest gap is from {spell_date(levels.index[at])} to {spell_date(levels.index[at + 1])}.")
     columns, doubts = columns_of(levels), []
-    click.echo("The first and last rows:")
+    say("The first and last rows:")
     for at in sorted({*range(min(3, len(levels))), *range(max(len(levels) - 3, 0), len(levels))}):
         values = "  ".join(repr(column.iloc[at].item()) for column in columns)
-        click.echo(f"  {spell_date(levels.index[at])}  {values}")
+        say(f"  {spell_date(levels.index[at])}  {values}")
     for column in columns:
         try:
             changes, found = returns_and_doubts(column, kind)
@@ -64,7 +65,7 @@ def inspect(source: Path | str, kind: str, strict: bool, **reading: Any) -> None
         except ValueError as error:
             found = [shell_message(error)]
         doubts += found if len(columns) == 1 else [f"{column.name}: {doubt}" for doubt in found]
-    click.echo("\n".join(f"Note: {doubt}" for doubt in doubts) or "Nothing speaks against it.")
+    say("\n".join(f"Note: {doubt}" for doubt in doubts) or "Nothing speaks against it.")
     stop_if_strict(strict, doubts)
 
 
@@ -88,13 +89,13 @@ def fetch(source: str, identifier: str, start: str | None, end: str | None, refr
             raise ValueError("--accept is given without --refresh; expected both. Add --refresh to ask again.")
         series = data.fetch(source, identifier, start, end, refresh="accept" if accept else refresh)
     about, (first, last) = series.attrs, series.index[[0, -1]]
-    click.echo(
+    say(
         f"{source} {series.name}: {len(series)} rows, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']},"
         f" {about['unit']}"
     )
     for name in ("source", "url", "retrieved", "dropped", "note", "path"):
         if name in about:
-            click.echo(f"{name}: {about[name]}")
+            say(f"{name}: {about[name]}")
 
 
 @data_group.command("list")
@@ -106,16 +107,16 @@ def list_cached() -> None:
     with reported_errors():
         kept = data.cached()
     if folder := os.environ.get("MFMGDM_DATA_DIR"):
-        click.echo(f"MFMGDM_DATA_DIR is set: series are read from {folder}, and not from this list.")
+        say(f"MFMGDM_DATA_DIR is set: series are read from {folder}, and not from this list.")
     if kept.empty:
-        click.echo(f"Nothing is kept in {cache_folder()}.")
+        say(f"Nothing is kept in {cache_folder()}.")
         return
     readable = kept[kept["source"] != ""]
     if len(readable):
-        click.echo(_table(readable.drop(columns=["sha256", "path"])))
+        say(_table(readable.drop(columns=["sha256", "path"])))
     for path in kept.loc[kept["source"] == "", "path"]:
-        click.echo(f"{path} cannot be read: see `mfmgdm data verify`.")
-    click.echo(f"{len(kept)} files in {cache_folder()}")
+        say(f"{path} cannot be read: see `mfmgdm data verify`.")
+    say(f"{len(kept)} files in {cache_folder()}")
 
 
 @data_group.command("verify")
@@ -128,9 +129,9 @@ def verify_cached() -> None:
         kept = data.verify_cache()
     for state, *names, path in kept[["state", "source", "id", "first", "last", "path"]].astype(str).to_numpy():
         named = "{} {}, {} to {}".format(*names) if state == "ok" else path
-        click.echo(f"{_VERDICTS[state]}  {named}")
+        say(f"{_VERDICTS[state]}  {named}")
     damaged = int((kept["state"] == "damaged").sum())
-    click.echo(f"{len(kept) - damaged} of {len(kept)} files in {cache_folder()} are whole.")
+    say(f"{len(kept) - damaged} of {len(kept)} files in {cache_folder()} are whole.")
     if damaged:
         raise SystemExit(1)
 

@@ -139,7 +139,8 @@ def descend(
     Alone it is one process. Under torchrun the paths are shared out, and the result is the same to round-off.
 
     The folder, best one that all machines see, gets trace.csv, with the mean over all paths at each step, and a file of
-    paths from each process. A run that was stopped goes on from its last checkpoint when the command is given again.
+    paths from each process. A run that was stopped goes on from its last checkpoint when the command is given again,
+    and ends with the same bits, to round-off with another number of threads (OMP_NUM_THREADS).
     """
     from mfmgdm_lib.distributed import Checkpoints, LostProcessError, join
     from mfmgdm_lib.specification import arguments_of
@@ -250,7 +251,12 @@ def _finish(run: Run[Any], checkpoints: Checkpoints, n_paths: int, every: float)
     for _ in steps if shard.rank else progress(steps, total=run.n_steps - run.step + 1, description="descend"):
         pass
     table, first = run.summary(), shard.rows(n_paths).start
-    arrays = {"paths": run.paths.cpu().numpy(), "first": np.array(first), "step": np.array(run.step)}
+    arrays = {
+        "paths": run.paths.cpu().numpy(),
+        "first": np.array(first),
+        "step": np.array(run.step),
+        "threads": np.array(checkpoints.threads),
+    }
     part = save_arrays(_part_file(folder, shard), KIND, arrays)
     if shard.rank == 0:
         replace_file(folder / "trace.csv", table.to_csv(lineterminator="\n").encode())
@@ -282,6 +288,8 @@ def _alone_in(folder: Path, shard: Shard) -> Iterator[None]:
     """Make the folder, and refuse it while another run is at work in it."""
     from filelock import FileLock, Timeout
 
+    from mfmgdm_lib._arrays import sweep_partials
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -300,6 +308,8 @@ def _alone_in(folder: Path, shard: Shard) -> Iterator[None]:
             f"another run is at work in {folder}; expected a folder of its own for each. Wait for it, or name another"
             " folder."
         ) from None
+    for name in ("trace.csv", *(f"paths-{rank}-of-{shard.count}.npz" for rank in range(shard.count))):
+        sweep_partials(folder, name, older_than=0.0)  # by a run that was killed, for there is no other now
     try:
         yield
     finally:

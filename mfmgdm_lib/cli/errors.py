@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from mfmgdm_lib.cli.output import say
 from mfmgdm_lib.errors import Message
 
 __all__ = ["reported_errors", "shell_message"]
@@ -28,7 +29,7 @@ def reported_errors() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("Aborted!", err=True)
+        say("Aborted!", err=True)
         raise SystemExit(_INTERRUPTED) from None
     except (ImportError, MemoryError, OSError, ValueError, RuntimeError) as error:
         raise _BadInputError(shell_message(error)) from error

@@ -17,6 +17,7 @@ from mfmgdm_lib.cli.options import (
     option_group,
     paths_options,
 )
+from mfmgdm_lib.cli.output import say
 from mfmgdm_lib.cli.reading import (
     Source,
     columns_of,
@@ -108,7 +109,7 @@ def forecast(
         _check_kind(kind)
         levels = _one_column(read_levels(source, **reading))
         series, doubts = returns_and_doubts(levels, kind)
-        click.echo("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        say("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
         if plot is not None:
             _check_dates(series.index, horizon)
@@ -119,7 +120,7 @@ def forecast(
         _write(made, levels, out, plot, paths_out, force)
         if held_out is not None:
             _write_backtest(made, held_out, backtest_file, backtest_plot, force)
-        click.echo("\n".join(f"Note: {note}" for note in made.notes) or "Nothing speaks against the forecast.")
+        say("\n".join(f"Note: {note}" for note in made.notes) or "Nothing speaks against the forecast.")
 
 
 def _check_kind(kind: str) -> None:
@@ -156,21 +157,21 @@ def _write(
     from mfmgdm_lib.risk import HORIZONS
 
     last, dated, kind = float(levels.iloc[-1]), "date" in made.table, made.observed.attrs["returns"]  # type: ignore[union-attr]
-    click.echo(f"Wrote {save_forecast(made, out, force=force)}")
+    say(f"Wrote {save_forecast(made, out, force=force)}")
     if paths_out is not None:
-        click.echo(f"Wrote {save_paths(made, paths_out, prices=last, dates=dated, force=force)}")
+        say(f"Wrote {save_paths(made, paths_out, prices=last, dates=dated, force=force)}")
     if plot is not None:
         from mfmgdm_lib.plotting import price_fan
 
         table, unit = paths_table(made, prices=last, dates=True), str(levels.attrs.get("unit", ""))
         figure = price_fan(levels, table, unit=unit, log=kind == "log", history=3 * len(table))
-        click.echo(f"Wrote {save_figure(figure, plot, force=force)}")
+        say(f"Wrote {save_figure(figure, plot, force=force)}")
     shown = [h for h in made.table.index if h in (*HORIZONS, made.table.index[-1])]
     unit = "shares of the price" if kind == "log" else "the unit of the series"
-    click.echo(f"\nFrom {last:g}, by points ahead, losses as {unit}, from {len(made.paths)} paths:")
+    say(f"\nFrom {last:g}, by points ahead, losses as {unit}, from {len(made.paths)} paths:")
     numbers = made.table.loc[shown].drop(columns="date", errors="ignore")
-    click.echo(numbers.T.to_string(float_format="{:.4g}".format, na_rep="–"))
-    click.echo(f"The law: {made.law}")
+    say(numbers.T.to_string(float_format="{:.4g}".format, na_rep="–"))
+    say(f"The law: {made.law}")
 
 
 def _write_backtest(made: Forecast, held_out: Backtest, file: Path | None, plot: Path | None, force: bool) -> None:
@@ -180,13 +181,13 @@ def _write_backtest(made: Forecast, held_out: Backtest, file: Path | None, plot:
     from mfmgdm_lib.plotting import backtest_figure
 
     first = next(iter(held_out.forecasts.values()))
-    click.echo(f"\nBack-tests over the last {len(first.table)} points, fitted to those before:")
+    say(f"\nBack-tests over the last {len(first.table)} points, fitted to those before:")
     for name, table in held_out.table.groupby("law", sort=False):
         shown = table.droplevel("law").dropna(axis=1, how="all")
-        click.echo(f"\n{name}\n{shown.to_string(float_format='{:.4g}'.format, na_rep='–')}")
+        say(f"\n{name}\n{shown.to_string(float_format='{:.4g}'.format, na_rep='–')}")
     if file is not None:
         about = provenance(made) | {"kind": "back-tests", "days": len(first.table)}
-        click.echo(f"Wrote {save_table(held_out.table, file, about=about, force=force)}")
+        say(f"Wrote {save_table(held_out.table, file, about=about, force=force)}")
     if plot is not None:
         figure = backtest_figure(first, unit=made.observed.attrs["unit"])  # type: ignore[union-attr]
-        click.echo(f"Wrote {save_figure(figure, plot, force=force)}")
+        say(f"Wrote {save_figure(figure, plot, force=force)}")

@@ -21,6 +21,7 @@ from mfmgdm_lib.cli.options import (
     option_group,
     paths_options,
 )
+from mfmgdm_lib.cli.output import say
 from mfmgdm_lib.cli.reading import (
     Source,
     columns_of,
@@ -173,7 +174,7 @@ def generate(
         _check_choices(kind, support, prices, risk, flow_file)
         levels = read_levels(source, **options)
         series, doubts = returns_and_doubts(levels, kind)
-        click.echo("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        say("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
         stop_if_strict(strict, doubts)
         _check_columns(levels, prices, flow_file)
         if dates:
@@ -183,16 +184,16 @@ def generate(
         where = getattr(constraints, support)
         made = generation.generate(series, n_paths, length, seed, energy=chosen, start=start, support=where, stop=stop)
         if strict and made.notes:
-            click.echo(report_text(made))
+            say(report_text(made))
         stop_if_strict(strict, made.notes)
-        click.echo(f"Wrote {save_paths(made, out, prices=first, dates=dates, force=force)}")
+        say(f"Wrote {save_paths(made, out, prices=first, dates=dates, force=force)}")
         if plot is not None:
             _write_figure(made, plot, force)
         if risk is not None:
             _write_risk(made, risk, kind, force)
         if flow_file is not None:
             _write_flow(made, flow_file)
-        click.echo(f"\n{report_text(made)}")
+        say(f"\n{report_text(made)}")
 
 
 def _check_choices(
@@ -229,7 +230,7 @@ def _write_figure(made: Generation, file: Path, force: bool) -> None:
     from mfmgdm_lib.plotting import generation_report
 
     assert made.observed is not None
-    click.echo(f"Wrote {save_figure(generation_report(made, unit=made.observed.attrs['unit']), file, force=force)}")
+    say(f"Wrote {save_figure(generation_report(made, unit=made.observed.attrs['unit']), file, force=force)}")
 
 
 def _write_risk(made: Generation, file: Path, kind: str, force: bool) -> None:
@@ -245,10 +246,10 @@ def _write_risk(made: Generation, file: Path, kind: str, force: bool) -> None:
         table = pd.concat(tables, keys=made.columns, names=["series"])
     else:
         table = risk_table(made.paths, horizons, kind=kind)
-    click.echo(f"Wrote {save_table(table, file, force=force)}")
+    say(f"Wrote {save_table(table, file, force=force)}")
     unit = "shares of the price" if kind == "log" else "the unit of the series"
-    click.echo(f"\nLosses within so many points, {unit}, from {len(made.paths)} paths:")
-    click.echo(table.to_string(float_format="{:.4g}".format, na_rep="–"))
+    say(f"\nLosses within so many points, {unit}, from {len(made.paths)} paths:")
+    say(table.to_string(float_format="{:.4g}".format, na_rep="–"))
 
 
 def _write_flow(made: Generation, file: Path) -> None:
@@ -256,6 +257,6 @@ def _write_flow(made: Generation, file: Path) -> None:
     from mfmgdm_lib.generation import compare_flow
 
     assert made.flow is not None
-    click.echo(f"Wrote {made.flow.save(file)}: draw paths with mfmgdm sample {file} --out FILE")
+    say(f"Wrote {made.flow.save(file)}: draw paths with mfmgdm sample {file} --out FILE")
     _, notes = compare_flow(made)
-    click.echo("\n".join(f"Note on the flow: {note}" for note in notes) or "Nothing speaks against fresh paths of it.")
+    say("\n".join(f"Note on the flow: {note}" for note in notes) or "Nothing speaks against fresh paths of it.")

@@ -19,6 +19,7 @@ from mfmgdm_lib.cli.options import (
     check_outputs,
     option_group,
 )
+from mfmgdm_lib.cli.output import say
 from mfmgdm_lib.cli.reading import stop_if_strict
 
 __all__ = ["generate_like_image", "image_options", "is_image", "refuse_image_options"]
@@ -114,17 +115,17 @@ def generate_like_image(
         raise ValueError(f"--grey is given with --channel {channel}; expected one of the two. Leave one out.")
     image = read_image(source, "grey" if grey else channel)
     height, width = image.values.shape
-    click.echo(f"{image.source}: {height} × {width} pixels, {image.channel}")
+    say(f"{image.source}: {height} × {width} pixels, {image.channel}")
     made = generate_fields(image, n_paths, shape, seed, hold_out=hold_out)
     if strict and made.notes:
-        click.echo(field_report_text(made))
+        say(field_report_text(made))
     stop_if_strict(strict, made.notes)
-    click.echo(f"Wrote {save_fields(made, out, force=force)}")
+    say(f"Wrote {save_fields(made, out, force=force)}")
     if tiles is not None:
-        click.echo(f"Wrote {save_tiles(made, tiles, force=force)}")
+        say(f"Wrote {save_tiles(made, tiles, force=force)}")
     if plot is not None:
         from mfmgdm_lib.io.files import save_figure
         from mfmgdm_lib.plotting import field_report
 
-        click.echo(f"Wrote {save_figure(field_report(made), plot, force=force)}")
-    click.echo(f"\n{field_report_text(made)}")
+        say(f"Wrote {save_figure(field_report(made), plot, force=force)}")
+    say(f"\n{field_report_text(made)}")

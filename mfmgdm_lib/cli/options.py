@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfmgdm_lib.cli.output import say
+
 if TYPE_CHECKING:
     from mfmgdm_lib.runs.store import ResultStore
 
@@ -106,7 +108,11 @@ def paths_options(
     return option_group(
         click.option("--paths", "n_paths", type=count, default=n_paths, show_default=True, help="How many paths."),
         click.option(
-            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same paths."
+            "--seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="The same seed, the same paths; to round-off with another OMP_NUM_THREADS.",
         ),
         click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help=files),
         click.option("--force", is_flag=True, help="Replace files that are there."),
@@ -143,5 +149,5 @@ def open_store(folder: Path | None, name: str) -> ResultStore:
     from mfmgdm_lib.companion.results import result_store
     from mfmgdm_lib.runs.store import ResultStore
 
-    report = partial(click.echo, err=True)
+    report = partial(say, err=True)
     return result_store(name, report=report) if folder is None else ResultStore(folder, report=report)

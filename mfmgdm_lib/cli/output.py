@@ -1,23 +1,82 @@
-"""Output of long runs, which neither a closed pipe nor a signal leaves without a word or a checkpoint."""
+"""Output of commands: what it may hold, and runs that go on where it cannot be written, up to a signal."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
-__all__ = ["say", "stopped_by_signals"]
+__all__ = ["Commands", "say", "shown", "stopped_by_signals"]
+
+
+_UNSEEN = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+"""What a terminal obeys and does not show: control characters but for ends of lines and tabs, marks of the direction of
+writing; and bytes of names that are no text, which it cannot be given."""
+
+
+def shown(text: str) -> str:
+    r"""Return text in which characters that a terminal obeys are spelled out: names of files and columns may have any.
+
+    Example:
+        >>> print(shown("\x1b[31mred\u202e.csv"))
+        \x1b[31mred\u202e.csv
+    """
+    return _UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+class Commands(click.Group):
+    """A group of commands whose errors, click's own among them, show what they are about; 1 where a line was lost."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the options of the group."""
+        with _shown_errors():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        global _lost
+        _lost = False
+        with _shown_errors():
+            result = super().invoke(ctx)
+        if _lost:
+            ctx.exit(1)
+        return result
+
+
+@contextmanager
+def _shown_errors() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = shown(error.message)  # in place, which keeps the kind of the error and its usage
+        raise
+
+
+_lost = False
+"""Whether a line could not be written though somebody reads."""
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line; where nobody reads any more, as after `| head`, print nothing from there on."""
+    """Print a line; where nobody reads any more, as after `| head`, or there is no room, print nothing from there on.
+
+    A run goes on: what it writes are files.
+    """
+    global _lost
     try:
-        click.echo(text, err=err)
-    except BrokenPipeError:
+        click.echo(shown(text), err=err)
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())
+        if not isinstance(error, BrokenPipeError) and not err:
+            _lost = True
+            said = f"Output cannot be written ({error.strerror}); expected room for it. The run goes on without."
+            say(f"{said} Free some space, or write it elsewhere.", err=True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from mfmgdm_lib.cli.options import PUBLISHERS, option_group
+from mfmgdm_lib.cli.output import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -268,5 +269,5 @@ def point_line(series: pd.Series | pd.DataFrame) -> list[str]:
 def stop_if_strict(strict: bool, doubts: Sequence[str]) -> None:
     """End a command that was told to be strict, if there are doubts."""
     if strict and doubts:
-        click.echo(f"{len(doubts)} doubts, and --strict: nothing was written.", err=True)
+        say(f"{len(doubts)} doubts, and --strict: nothing was written.", err=True)
         raise SystemExit(DOUBTED)

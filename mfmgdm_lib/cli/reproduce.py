@@ -15,7 +15,7 @@ from mfmgdm_lib.cli.output import say, stopped_by_signals
 
 if TYPE_CHECKING:
     from mfmgdm_lib.runs.cells import Job
-    from mfmgdm_lib.runs.store import ResultStore
+    from mfmgdm_lib.runs.store import Result, ResultStore
 
 __all__ = ["reproduce"]
 
@@ -51,7 +51,8 @@ _run_options = option_group(
 def table1(cells: Sequence[str], folder: Path | None, profile: str, replicates: int, **how: Any) -> None:
     """Run the cells of Table 1 and Figure 5 that are missing.
 
-    A run that is stopped, however that happens, goes on from its last checkpoint when the command is given again.
+    A run that is stopped, however that happens, goes on from its last checkpoint when the command is given again, and
+    ends with the same bits, to round-off with other --jobs or OMP_NUM_THREADS.
     """
     from mfmgdm_lib.companion.table1 import TABLE_1, select, table_1
 
@@ -111,12 +112,12 @@ def _reproduce(
         _list(wanted, store, *known)
     elif dry_run:
         for cell in missing:
-            click.echo(f"{cell.key}  {cell.n_steps} steps  -> {store.path(cell)}")
-        click.echo(f"{len(missing)} of {len(wanted)} cells would be run.")
+            say(f"{cell.key}  {cell.n_steps} steps  -> {store.path(cell)}")
+        say(f"{len(missing)} of {len(wanted)} cells would be run.")
     else:
         _check_device(device)
         if missing and store.fallback is not None:
-            click.echo(f"New results go to {store.folder.resolve()}; --store names another folder.", err=True)
+            say(f"New results go to {store.folder.resolve()}; --store names another folder.", err=True)
         wanted, lacking = _runnable(wanted, missing)
         runs = executors.run_cells(
             wanted, store, jobs=jobs, device=device, scheduler=scheduler, worker_seconds=worker_seconds
@@ -134,7 +135,7 @@ def _runnable(wanted: Sequence[Job], missing: Sequence[Job]) -> tuple[list[Job],
     lacking = {setting: _missing_input(*setting) for setting in dict.fromkeys(settings.values())}
     for reason in dict.fromkeys(filter(None, lacking.values())):
         keys = [cell.key for cell, setting in settings.items() if lacking[setting] == reason]
-        click.echo(f"Left out: {', '.join(keys)}: {reason}", err=True)
+        say(f"Left out: {', '.join(keys)}: {reason}", err=True)
     kept = [cell for cell in wanted if cell not in settings or lacking[settings[cell]] is None]
     return kept, len(kept) < len(wanted)
 
@@ -165,7 +166,15 @@ def _check_device(device: str) -> None:
 
 def _result_text(cell: Job, store: ResultStore) -> str:
     result = store.load(cell)
-    return "missing" if result is None else cell.headline(result)
+    return "missing" if result is None else _headline(cell, result)
+
+
+def _headline(cell: Job, result: Result) -> str:
+    """The result in a few words, or that its table lacks what they are made of, as one made by hand may."""
+    try:
+        return cell.headline(result)
+    except (LookupError, TypeError, ValueError) as error:
+        return f"cannot be read: {error!r}; delete the file, and run it again"
 
 
 def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], name: str) -> None:
@@ -173,19 +182,19 @@ def _list(cells: Sequence[Job], store: ResultStore, known: Sequence[Job], name: 
 
     rates = _rates(known, open_store(None, name)) | _rates(cells, store)
     total, width = 0.0, max(len(cell.key) for cell in cells)
-    click.echo(f"{'cell':{width}} {'state':12} {'step':>11} {'wall time':>12} {'left':>12}  result")
+    say(f"{'cell':{width}} {'state':12} {'step':>11} {'wall time':>12} {'left':>12}  result")
     for cell in cells:
         result, progress = store.load(cell, set_aside=False), store.progress(cell)
         left = seconds_left(cell, progress, rates)
         total += left
         if result is not None:
-            step, spent, value = cell.n_steps, result.provenance["wall_time"], cell.headline(result)
+            step, spent, value = cell.n_steps, result.seconds, _headline(cell, result)
         else:
             step, spent = progress.step, progress.seconds
             value = f"{cell.value_format.format(progress.value)} so far" if step else ""
         times = f"{_duration(spent):>12} {_duration(left):>12}"
-        click.echo(f"{cell.key:{width}} {progress.state:12} {step:5}/{cell.n_steps:<5} {times}  {value}".rstrip())
-    click.echo(f"Left, one after the other: {_duration(total)}")
+        say(f"{cell.key:{width}} {progress.state:12} {step:5}/{cell.n_steps:<5} {times}  {value}".rstrip())
+    say(f"Left, one after the other: {_duration(total)}")
 
 
 def _rates(cells: Sequence[Job], store: ResultStore) -> dict[str, float]:
@@ -193,8 +202,8 @@ def _rates(cells: Sequence[Job], store: ResultStore) -> dict[str, float]:
     times: dict[str, list[float]] = {}
     for cell in cells:
         result = store.load(cell, set_aside=False)
-        if result is not None:
-            times.setdefault(cell.kind, []).append(result.provenance["wall_time"] / max(cell.size, 1))
+        if result is not None and not math.isnan(result.seconds):
+            times.setdefault(cell.kind, []).append(result.seconds / max(cell.size, 1))
     return {kind: sum(values) / len(values) for kind, values in times.items()}
 
 

@@ -9,6 +9,7 @@ import click
 
 from mfmgdm_lib.cli.errors import reported_errors
 from mfmgdm_lib.cli.options import DTYPES, STREAM_SUFFIXES, check_outputs, paths_options
+from mfmgdm_lib.cli.output import say
 
 if TYPE_CHECKING:
     from mfmgdm_lib.energies import Energy
@@ -39,7 +40,7 @@ def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str
         check_outputs([("--out", out, STREAM_SUFFIXES)], force, file, "flow")
         flow = FrozenFlow.load(file, _energy(file, name))
         written = stream_paths(flow, n_paths, out, seed, force=force, dtype=dtype)
-        click.echo(f"Wrote {written}: {n_paths} paths of {flow}")
+        say(f"Wrote {written}: {n_paths} paths of {flow}")
 
 
 def _energy(file: Path, name: str | None) -> Energy | None:

@@ -12,6 +12,7 @@ import click
 
 from mfmgdm_lib.cli.errors import reported_errors
 from mfmgdm_lib.cli.options import STORES, cell_options, open_store, profile_option
+from mfmgdm_lib.cli.output import say
 
 if TYPE_CHECKING:
     from mfmgdm_lib.runs.store import Result, ResultStore
@@ -76,12 +77,12 @@ def _verify(
             apart = deviation(cell, store.read(cell), steps)
             verdict = f"{apart:.2g} of what is allowed"
         except FileNotFoundError:
-            click.echo(f"----  {name}: not run yet")
+            say(f"----  {name}: not run yet")
             continue
         except ValueError as error:
             apart, verdict = math.inf, str(error)
         good, bad = (good + 1, bad) if apart <= 1.0 else (good, bad + 1)
-        click.echo(f"{'ok  ' if apart <= 1.0 else 'FAIL'}  {name}: {verdict}")
-    click.echo(f"{good} of {good + bad} stored traces agree over their first {steps} steps.")
+        say(f"{'ok  ' if apart <= 1.0 else 'FAIL'}  {name}: {verdict}")
+    say(f"{good} of {good + bad} stored traces agree over their first {steps} steps.")
     if bad or not good:
         raise SystemExit(1)

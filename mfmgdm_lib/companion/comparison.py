@@ -80,7 +80,7 @@ def cell_row(cell: Cell, result: Result) -> dict[str, Any]:
         "folded": best["most_folded"],
         "bound": step >= bound,
         "ends_bound": table.index[-1] >= bound,
-        "wall_time": result.provenance["wall_time"],
+        "wall_time": result.seconds,
     }
     if "reverse_kl_approximate" in table:
         row["approximate"] = table["reverse_kl_approximate"].min()

@@ -282,11 +282,14 @@ ENTROPY_CELLS = tuple(IsingCell(4.0, 32, energy, model, 5, 150, 128) for energy 
 """Both models from both energies at T = 4 on 32², with their entropies."""
 
 PICTURE_CELLS = tuple(
-    IsingCell(2.4, 64, energy, model, 5, 157, 16, 1000.0, 200.0, entropy_paths=0, target_samples=128)
+    IsingCell(
+        2.4, side, energy, model, scales, 157, 16, side**2 / 4.096, side**2 / 20.48, entropy_paths=0, target_samples=128
+    )
+    for side, scales in ((64, 5), (256, 7))
     for energy in ENERGIES
     for model in MODELS
 )
-"""Both models from both energies at T = 2.4 on 64², as pictures.
+"""Both models from both energies at T = 2.4 on 64² and 256², as pictures.
 
 The published ones are of 256² with 10 000 steps at γ = 250 and γ_c = 50. The gradient of a mean over d points is in
 proportion to 1/d: here γ T / d and γ_c T / d are the same.

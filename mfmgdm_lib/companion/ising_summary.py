@@ -70,19 +70,30 @@ class IsingSummary:
         return float(entropy.iloc[0] - entropy.iloc[-2]), float(error.iloc[-2])
 
     @property
+    def folded(self) -> float:
+        """The largest share of ensembles that a step looked at folds: A ≤ 0 along some direction."""
+        return float(self.curve("folded").max())
+
+    @property
     def sign_entropy(self) -> float:
-        r"""A lower bound of the entropy of the signs, nats per spin.
+        r"""A lower bound of the entropy of the signs, nats per spin; NaN where steps fold.
 
         .. math:: H(\operatorname{sign} x) = H(x) - H(|x| \mid \operatorname{sign} x) \ge H(x) - d\, h(|x_r|)
 
         because entropies of single magnitudes add up to no less than that of all of them together. A map of each value
-        by itself moves both by the same, so the bound does not depend on the last step.
+        by itself moves both by the same, so the bound does not depend on the last step. Where steps fold, several
+        fields may arrive at one, and what the determinants add up to is only an upper bound of H(x).
         """
+        if self.folded > 0.0:
+            return float("nan")
         return float(self.curve("entropy").iloc[-1] - self.curve("magnitude entropy").iloc[0])
 
     @property
     def divergence(self) -> float:
-        """An upper bound of the reverse KL divergence of the signs' law from the Ising model's, nats per spin."""
+        """An upper bound of the reverse KL divergence of the signs' law from the Ising model's, nats per spin.
+
+        NaN where steps fold, as `sign_entropy`.
+        """
         shape, points = (self.cell.side, self.cell.side), self.cell.side**2
         energy = float(self.curve("energy").mean()) / self.cell.temperature
         return self.cell.process.log_partition(shape) / points + energy - self.sign_entropy
@@ -100,8 +111,9 @@ def stored_ising(temperature: float, side: int) -> dict[tuple[str, str], IsingSu
 def ising_entropies(summaries: Mapping[tuple[str, str], IsingSummary]) -> pd.DataFrame:
     """Entropies at the end, nats per point, a row for each energy and model.
 
-    Columns: `lost` by the gradient steps and its error, the bounds of the entropy of the `signs` from below and above,
-    the `exact` entropy, and the bound of the `divergence`.
+    Columns: `lost` by the gradient steps and its error, the share that is `folded`, where at least as much is lost,
+    the bounds of the entropy of the `signs` from below and above, the `exact` entropy, and the bound of the
+    `divergence`.
     """
     rows = {}
     for names, summary in summaries.items():
@@ -110,6 +122,7 @@ def ising_entropies(summaries: Mapping[tuple[str, str], IsingSummary]) -> pd.Dat
         rows[names] = {
             "lost": lost,
             "lost ±": error,
+            "folded": summary.folded,
             "signs, at least": summary.sign_entropy,
             "signs, at most": largest_entropy(float(summary.curve("energy").mean()), shape),
             "exact": summary.cell.process.entropy(shape) / points,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mfmgdm_lib._arrays import replace_file
+from mfmgdm_lib._arrays import named_errors, replace_file
 from mfmgdm_lib._checks import spell_date
 from mfmgdm_lib.data.files import read_table
 from mfmgdm_lib.errors import NewerFormatError
@@ -64,15 +64,10 @@ def save(query: Query, series: pd.Series) -> pd.Series:
     about = {"format": FORMAT, **query._asdict(), "name": series.name, "attrs": series.attrs}
     rest = f"# about: {json.dumps(about, ensure_ascii=False)}\n".encode() + body
     path = query.path
-    try:
+    mend = "Free some space, or name another folder in the environment variable MFMGDM_CACHE_DIR."
+    with named_errors(path, mend):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, _checksum(rest) + b"\n" + rest)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{path} could not be written ({error.strerror or error}); expected a folder that has room and may be"
-            " written to. Free some space, or name another folder in the environment variable MFMGDM_CACHE_DIR",
-        ) from error
     return series
 
 
@@ -85,7 +80,7 @@ def load(query: Query) -> pd.Series | None:
     path = query.path
     try:
         about, series = _read(path)
-        if Query(*(about[field] for field in Query._fields)) != query:
+        if {field: about.get(field) for field in Query._fields} != query._asdict():
             raise ValueError(f"{path} answers another query; expected {query}.")
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -93,7 +88,8 @@ def load(query: Query) -> pd.Series | None:
         if isinstance(error, NewerFormatError):
             raise
         aside = path.with_name(f"{path.name}.damaged")
-        path.replace(aside)
+        with named_errors(aside, "Delete the damaged file, or name another folder in MFMGDM_CACHE_DIR."):
+            path.replace(aside)
         _log.warning("Set aside a damaged file as %s, and asking for the series again: %s", aside, error)
         return None
     return series
@@ -140,8 +136,8 @@ def _row(path: Path) -> list[Any]:
     except ValueError as error:
         return [*[""] * 4, 0, "", "", str(path), "newer" if isinstance(error, NewerFormatError) else "damaged"]
     dates = [spell_date(date) for date in series.index[[0, -1]]]
-    kept = [len(series), series.attrs["retrieved"], series.attrs["sha256"]]
-    return [about["source"], about["identifier"], *dates, *kept, str(path), "ok"]
+    kept = [len(series), *(str(series.attrs.get(name, "")) for name in ("retrieved", "sha256"))]
+    return [about.get("source", ""), about.get("identifier", ""), *dates, *kept, str(path), "ok"]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], pd.Series]:
@@ -149,12 +145,26 @@ def _read(path: Path) -> tuple[dict[str, Any], pd.Series]:
     if first != _checksum(rest):
         raise ValueError(f"{path} does not match its checksum; expected a file as it was written.")
     line, _, body = rest.partition(b"\n")
-    about: dict[str, Any] = json.loads(line.removeprefix(b"# about: "))
-    if about["format"] > FORMAT:
-        raise NewerFormatError(path, about["format"], FORMAT)
+    about = _read_about(path, line)
     series = read_table(str(path), body).series(0, 1).rename(about["name"])
     series.attrs = about["attrs"]
     return about, series
+
+
+def _read_about(path: Path, line: bytes) -> dict[str, Any]:
+    """What the second line of a file says."""
+    try:
+        about = json.loads(line.removeprefix(b"# about: "))
+        version, name, attrs = (about[field] for field in ("format", "name", "attrs"))
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} does not say its format, name and attrs ({error!r}); expected all three.") from error
+    if not (isinstance(version, int) and isinstance(name, str) and isinstance(attrs, dict)):
+        raise ValueError(
+            f"{path} has format {version!r}, name {name!r}, attrs {attrs!r}; expected a number, text, names."
+        )
+    if version > FORMAT:
+        raise NewerFormatError(path, version, FORMAT)
+    return dict(about)
 
 
 def _checksum(rest: bytes) -> bytes:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._threads import threads_so_far
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.distributed.shard import Shard
 from mfmgdm_lib.errors import NewerFormatError
@@ -108,6 +109,7 @@ class Checkpoints:
 
     Attributes:
         step: that of the last checkpoint that all processes have; None where there is none.
+        threads: the numbers of threads that this process has had for the run, in order.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Checkpoints:
     ) -> None:
         self.folder, self.shard, self._report = Path(folder), shard, report
         self.step: int | None = None
+        self.threads = threads_so_far([], report)
         self._settings: dict[str, Any] = json.loads(json.dumps({**settings, "processes": shard.count}))
         self._paths = [self.folder / f"checkpoint-{shard.rank}-of-{shard.count}-{slot}.npz" for slot in "ab"]
         self._next = 0
@@ -155,20 +158,23 @@ class Checkpoints:
             return None
         self.step = int(max(common))
         slot, arrays = held[self.step]
+        before = arrays.pop("threads", np.empty(0, dtype=int))  # which earlier versions did not write
+        self.threads = threads_so_far(before.tolist(), self._report)
         self._next = 1 - slot
         return arrays
 
     def _read(self, path: Path, force: bool) -> dict[str, np.ndarray] | None:
         try:
-            arrays = load_arrays(path, _CHECKPOINT, ["step", "settings"])
+            there, arrays = _settings_and_arrays(path)
         except FileNotFoundError:
             return None
         except NewerFormatError:
             raise
         except ValueError as error:
-            self._report(f"A damaged checkpoint counts as missing: {error}")
+            aside = path.with_name(f"{path.name}.damaged")
+            path.replace(aside)
+            self._report(f"A damaged checkpoint counts as missing, and was set aside as {aside.name}: {error}")
             return None
-        there = json.loads(str(arrays.pop("settings")))
         names = [name for name in sorted({*there, *self._settings}) if there.get(name) != self._settings.get(name)]
         if not names:
             return arrays
@@ -192,10 +198,9 @@ class Checkpoints:
 
     def _matches(self, path: Path) -> bool:
         try:
-            arrays = load_arrays(path, _CHECKPOINT, ["step", "settings"])
+            return _settings_and_arrays(path)[0] == self._settings
         except (OSError, ValueError):
             return False
-        return bool(json.loads(str(arrays["settings"])) == self._settings)
 
     def save(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Write this process's part, and wait until all have theirs; all have to call this together.
@@ -204,7 +209,11 @@ class Checkpoints:
             OSError: the disk is full, or the folder cannot be written to. The checkpoint before is still there.
             LostProcessError: another process is gone.
         """
-        about = {"step": np.array(step), "settings": np.array(json.dumps(self._settings))}
+        about = {
+            "step": np.array(step),
+            "settings": np.array(json.dumps(self._settings)),
+            "threads": np.array(self.threads),
+        }
         save_arrays(self._paths[self._next], _CHECKPOINT, {**arrays, **about})
         self._next = 1 - self._next
         self.shard.gather([0.0])
@@ -216,6 +225,24 @@ class Checkpoints:
         for path in self._paths:
             for written in self.folder.glob(f"{path.name}*"):  # with what a death in the middle of writing has left
                 written.unlink()
+
+
+def _settings_and_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a checkpoint says of its run, and its arrays with the `step`.
+
+    Raises:
+        OSError, ValueError: as `load_arrays`.
+    """
+    arrays = load_arrays(path, _CHECKPOINT, ["step", "settings"])
+    try:
+        step, settings = int(arrays["step"]), dict(json.loads(str(arrays.pop("settings"))))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not say its step and settings ({error}); expected both. Run it again."
+        ) from error
+    if step < 0:
+        raise ValueError(f"{path} is at step {step}; expected 0 or more. Run it again.")
+    return settings, arrays
 
 
 def follow(run: Run[Any], checkpoints: Checkpoints, *, every: float = 30.0) -> Iterator[int]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.energies import ConditionalEnergy
 from mfmgdm_lib.energies.given_past import FUNCTIONS, Function, size
 from mfmgdm_lib.processes import ConditionalLaw, VolatilityModel

@@ -8,11 +8,11 @@ from itertools import combinations_with_replacement, pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_series
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.energies import ConditionalEnergy, GivenPast

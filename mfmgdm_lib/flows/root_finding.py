@@ -48,14 +48,14 @@ class Origin(NamedTuple):
     """Whether the force contracts there, (N,) of bool, so that the step's Jacobian is positive definite."""
 
 
-def find_origin(force: Force, linearize: Linearization, x: Tensor) -> Origin:
-    """Solve y − force(y) = x for each path of x (N, d), float64 and finite.
+def find_origin(force: Force, linearize: Linearization, x: Tensor, near: Tensor | None = None) -> Origin:
+    """Solve y − force(y) = x for each path of x (N, d), float64 and finite, beginning `near` (N, d), or at x.
 
     The iteration y ← x + force(y) gets there where the force contracts well, as it does where steps are small. The
     other paths go on with Newton's method: its directions by conjugate gradients, its steps halved until the residual
     shrinks. It starts from where they are, and ends where the step's Jacobian stops being positive definite.
     """
-    paths, contracting = _contract(force, x)
+    paths, contracting = _contract(force, x, x if near is None else near)
     found = contracting.clone()
     if not found.all():
         left = (~found).nonzero()[:, 0]
@@ -63,12 +63,12 @@ def find_origin(force: Force, linearize: Linearization, x: Tensor) -> Origin:
     return Origin(paths, found, contracting)
 
 
-def _contract(force: Force, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Iterate y ← x + force(y) while it contracts: the y of each path, or where Newton had best begin, and which."""
+def _contract(force: Force, x: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
+    """Iterate y ← x + force(y) from `near` while it contracts: the y of each path or where Newton begins, and which."""
     result, converged = x.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    here = x + force(x)
-    first = last = _norm(here - x)
-    floor = _EPSILON * (_norm(x) + first)
+    here = x + force(near)
+    first = last = _norm(here - near)
+    floor = _EPSILON * (_norm(x) + _norm(here - x))
     left = torch.arange(len(x), device=x.device)
     going = torch.isfinite(last)
     while True:
@@ -77,7 +77,7 @@ def _contract(force: Force, x: Tensor) -> tuple[Tensor, Tensor]:
         if len(left) == 0:
             return result, converged
         after = x + force(here)
-        change = _norm(after - here)
+        change = _norm(here.sub_(after))
         ratio = change / last.clamp(min=TINY)
         # What is left after this iteration is as much smaller than the change as that is than the one before.
         done = (change * ratio <= _TIGHT * floor) | (change <= _TIGHT * floor)

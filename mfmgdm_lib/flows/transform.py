@@ -133,6 +133,8 @@ class FrozenTransform:
         return force
 
     def _check_not_diverged(self, paths: Tensor, step: int) -> Tensor:
+        if torch.isfinite(paths.detach().sum()):  # quicker than to look at each entry, and they are finite then
+            return paths
         if (particle := first_true(~torch.isfinite(paths).all(-1))) is not None:
             raise DivergedError(
                 f"{{path}} is not finite after step {step} with step_size {self._model.step_size:g};"
@@ -150,8 +152,11 @@ class FrozenTransform:
         An iteration that contracts says that a Jacobian is; the others are looked at.
         """
         self._check_energies(points)
+        moved = None
         for step in reversed(range(self._n_steps)):
-            points, contracting = self._origin(points, step)
+            reached = points
+            points, contracting = self._origin(reached, step, moved)
+            moved = points - reached
             if not contracting.all():
                 places = (~contracting).nonzero()[:, 0]
                 with renumbered(places.tolist()):
@@ -163,8 +168,11 @@ class FrozenTransform:
         """Return the starts of points (N, d), float64, the sum of their log-determinants and its variance, (N,)."""
         self._check_energies(points)
         change = variance = torch.zeros_like(points[:, 0])
+        moved = None
         for step in reversed(range(self._n_steps)):
-            points, _ = self._origin(points, step)
+            reached = points
+            points, _ = self._origin(reached, step, moved)
+            moved = points - reached
             determinant = self._determinant(points, step, self._rng)
             if not self._may_fold:
                 check_not_folded(determinant, self._model, step)
@@ -172,9 +180,13 @@ class FrozenTransform:
             variance = variance + determinant.standard_error.square()
         return points, change, variance
 
-    def _origin(self, points: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Where a step leads to points (N, d) from, with all entries moved; and whether the force contracts there."""
-        origin = find_origin(lambda y: self._force(y, step), lambda y: self._linearize(y, step), points)
+    def _origin(self, points: Tensor, step: int, moved: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Where a step leads to points (N, d) from, with all entries moved; and whether the force contracts there.
+
+        The search begins as far from the points as the origin of the step after it was: steps change little.
+        """
+        near = points if moved is None else points + moved
+        origin = find_origin(lambda y: self._force(y, step), lambda y: self._linearize(y, step), points, near)
         paths, lost = origin.paths, ~origin.found
         if not self._model.support.whole_line:
             inside = self._model.support.nearest(paths)

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mfmgdm_lib._arrays import replace_file, save_arrays
+from mfmgdm_lib._arrays import named_errors, replace_file, save_arrays
 from mfmgdm_lib.field_generation import FieldGeneration
-from mfmgdm_lib.io.files import check_output, named_errors
+from mfmgdm_lib.io.files import check_output
 
 __all__ = ["FIELD_SUFFIXES", "field_provenance", "field_report_text", "grey_levels", "save_fields", "save_tiles"]
 

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import pandas as pd
-
-from mfmgdm_lib._arrays import partial_path, replace_file, replacing_file
+from mfmgdm_lib._arrays import named_errors, partial_path, replace_file, replacing_file
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import Message
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ __all__ = [
     "FIGURE_SUFFIXES",
     "check_output",
     "headed_csv",
-    "named_errors",
     "replacing",
     "save_figure",
     "save_table",
@@ -152,19 +150,4 @@ def _check_folder(folder: Path) -> None:
             error.errno,
             f"{folder} cannot be written into ({error.strerror}); expected a folder that is there and may be."
             " Create it, or name another one.",
-        ) from error
-
-
-@contextmanager
-def named_errors(path: Path) -> Iterator[None]:
-    """Add the name of the file to an error of writing it."""
-    try:
-        yield
-    except FileExistsError:  # which names it already
-        raise
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{path} could not be written ({error.strerror or error}); expected a folder that has room and may be"
-            " written to. Free some space, or name another folder.",
         ) from error

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from mfmgdm_lib._arrays import replace_file, save_arrays
+from mfmgdm_lib._arrays import named_errors, replace_file, save_arrays
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.data import dates_after, levels
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.forecasting import Forecast
 from mfmgdm_lib.generation import Generation
-from mfmgdm_lib.io.files import check_output, headed_csv, named_errors, save_table
+from mfmgdm_lib.io.files import check_output, headed_csv, save_table
 
 __all__ = ["PATHS_SUFFIXES", "paths_table", "provenance", "report_text", "save_forecast", "save_paths"]
 

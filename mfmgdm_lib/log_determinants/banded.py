@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
+import scipy
 import torch
-from scipy.linalg import lapack
 from torch import Tensor
 
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.log_determinants.determinant_lemma import Blocks, joined
+from mfmgdm_lib.log_determinants.toeplitz import toeplitz_blocks
 
 __all__ = ["banded_blocks"]
 
@@ -25,18 +25,24 @@ def banded_blocks(
 ) -> Blocks:
     """Return the blocks that `dense_blocks` returns, for an energy with banded Hessians.
 
-    No d×d matrix is formed. LAPACK has no batched band solver, but bands that are zero where one path ends and
+    Where the blocks are tridiagonal Toeplitz matrices they are known in closed form, see `toeplitz_blocks`. Elsewhere
+    no d×d matrix is formed either. LAPACK has no batched band solver, but bands that are zero where one path ends and
     the next begins make a single matrix of all of them, so one call serves a chunk.
     """
     chunk = max(1, _CHUNK_POINTS // x.shape[-1])
     masks = [None] * len(x.split(chunk)) if moved is None else moved.split(chunk)
     parts = []
     for paths, scale, mask in zip(x.split(chunk), weights.split(chunk), masks, strict=True):
-        bands = energy.hessian_bands(paths.double(), -scale.double())
+        paths, scale = paths.double(), scale.double()
+        closed = None if mask is not None else toeplitz_blocks(energy, paths, scale, coupled=coupled)
+        if closed is not None:
+            parts.append(closed)
+            continue
+        bands = energy.hessian_bands(paths, -scale)
         if mask is not None:
             _cut(bands, mask)
         bands[..., 0, :] += 1.0
-        parts.append(_blocks(energy if coupled else None, paths.double(), _rows_first(bands), mask))
+        parts.append(_blocks(energy if coupled else None, paths, _rows_first(bands), mask))
     return Blocks(*(part.to(x.device) for part in joined(parts)))
 
 
@@ -94,22 +100,22 @@ class _Factor(NamedTuple):
 
 def _tridiagonal(bands: np.ndarray) -> _Factor | None:
     """LDLᵀ of tridiagonal blocks; None where one is not positive definite."""
-    pivots, lower, info = lapack.dpttrf(bands[0].ravel(), bands[1].ravel()[:-1])
+    pivots, lower, info = scipy.linalg.lapack.dpttrf(bands[0].ravel(), bands[1].ravel()[:-1])
     if info:
         return None
     log_abs = _log(pivots).reshape(bands.shape[1:]).sum(-1)
-    return _Factor(log_abs, lambda columns: lapack.dpttrs(pivots, lower, columns)[0])
+    return _Factor(log_abs, lambda columns: scipy.linalg.lapack.dpttrs(pivots, lower, columns)[0])
 
 
 def _banded(bands: np.ndarray) -> _Factor | None:
     """Cholesky factor of banded blocks; None where one is not positive definite."""
-    root, info = lapack.dpbtrf(bands.reshape(len(bands), -1), lower=1)
+    root, info = scipy.linalg.lapack.dpbtrf(bands.reshape(len(bands), -1), lower=1)
     if info:
         return None
     return _Factor(
         (2.0 * _log(root[0]).reshape(bands.shape[1:])).sum(-1),
-        lambda columns: lapack.dpbtrs(root, columns, lower=1)[0],
-        lambda columns: lapack.dtbtrs(root, columns, uplo="L")[0],
+        lambda columns: scipy.linalg.lapack.dpbtrs(root, columns, lower=1)[0],
+        lambda columns: scipy.linalg.lapack.dtbtrs(root, columns, uplo="L")[0],
     )
 
 

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.linalg
-import scipy.signal
+import scipy
 import torch
 from torch import Tensor
 
@@ -16,6 +15,9 @@ from mfmgdm_lib.processes.base import SeriesProcess
 from mfmgdm_lib.specification import register
 
 __all__ = ["AR"]
+
+_MANY = 256
+"""Paths from which on a step of all of them at once takes no longer than a path after the other."""
 
 
 @register
@@ -68,12 +70,13 @@ class AR(SeriesProcess):
 
     def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
         burn_in = max(length // 10, self.order)
-        innovations = self.innovation_std * rng.standard_normal((n, burn_in + length))
+        innovations = rng.standard_normal((n, burn_in + length))
+        innovations *= self.innovation_std
         root = np.linalg.cholesky(self._state_covariance) / self.innovation_std
-        prediction_error = np.concatenate(([1.0], -self.coefficients))
         state = innovations[:, : self.order] @ root.T
-        innovations[:, : self.order] = scipy.signal.lfilter(prediction_error, [1.0], state)
-        return np.asarray(scipy.signal.lfilter([1.0], prediction_error, innovations)[:, burn_in:])
+        innovations[:, : self.order] = _prediction_errors(self.coefficients, state)
+        follow = _follow_many if n >= _MANY else _follow_few
+        return follow(self.coefficients, innovations)[:, burn_in:]
 
     def _log_prob(self, x: Tensor) -> Tensor:
         start = min(self.order, x.shape[-1])
@@ -101,6 +104,32 @@ class AR(SeriesProcess):
         log_density = -0.5 * (first + torch.linalg.vecdot(errors, errors) / self.innovation_std**2)
         scales = math.log(self.stddev) + errors.shape[-1] * math.log(self.innovation_std)
         return log_density - scales - 0.5 * x.shape[-1] * math.log(2 * math.pi)
+
+
+def _prediction_errors(coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """What a few points (n, length) are beside their predictions, with zeros before the first."""
+    errors = x.copy()
+    for j, phi in enumerate(coefficients[: x.shape[1] - 1], start=1):
+        errors[:, j:] -= phi * x[:, :-j]
+    return errors
+
+
+def _follow_few(coefficients: np.ndarray, innovations: np.ndarray) -> np.ndarray:
+    """The paths that innovations (n, length) drive, from zeros before the first, one after the other."""
+    return np.asarray(scipy.signal.lfilter([1.0], np.concatenate(([1.0], -coefficients)), innovations))
+
+
+def _follow_many(coefficients: np.ndarray, innovations: np.ndarray) -> np.ndarray:
+    """The same to the last bit, all paths at once and in place, without `scipy.signal`, whose import takes 60 MB."""
+    x = np.ascontiguousarray(innovations.T)
+    predicted, term = np.empty_like(x[0]), np.empty_like(x[0])
+    for i in range(1, len(x)):
+        predicted.fill(0.0)
+        for j in range(min(i, len(coefficients)), 0, -1):
+            predicted += np.multiply(x[i - j], coefficients[j - 1], out=term)
+        x[i] += predicted
+    innovations[:] = x.T
+    return innovations
 
 
 def _stationary(coefficients: Sequence[float]) -> np.ndarray:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
-import scipy.special
-import scipy.stats
+import scipy
 import torch
 from torch import Tensor
 

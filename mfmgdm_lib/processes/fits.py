@@ -7,11 +7,10 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import scipy.optimize
-import scipy.signal
+import scipy
 
 from mfmgdm_lib._checks import as_series, check_member
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.processes.base import Process
 from mfmgdm_lib.processes.garch import ARGARCH
@@ -240,8 +239,6 @@ def fit_student(series: Any) -> Fit:
         >>> round(fit.process.degrees_of_freedom)
         5
     """
-    import scipy.stats
-
     values = as_series("series", series, minimum_length=_SHORTEST).double().cpu().numpy()
     centre, unit = float(values.mean()), float(values.std())
     nu, location, scale = scipy.stats.t.fit((values - centre) / unit)  # the optimiser starts at 0 and 1

@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.integrate
-import scipy.special
+import scipy
 import torch
 from torch import Tensor
 

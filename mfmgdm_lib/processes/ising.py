@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from mfmgdm_lib._checks import as_shape, check_paths, check_positive, check_positive_int
@@ -157,8 +156,8 @@ def _sweep(
         starts.append(tied.astype(np.int32))
         ends.append(neighbours[tied])
     start, end = np.concatenate(starts), np.concatenate(ends)
-    graph = coo_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(len(spins), len(spins)))
-    n_clusters, cluster = connected_components(graph, directed=False)
+    graph = scipy.sparse.coo_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(len(spins), len(spins)))
+    n_clusters, cluster = scipy.sparse.csgraph.connected_components(graph, directed=False)
     spins[:] = (2 * rng.integers(0, 2, n_clusters, dtype=np.int8) - 1)[cluster]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 
+from mfmgdm_lib._lazy import pandas as pd
+from mfmgdm_lib._threads import threads_so_far
 from mfmgdm_lib.runs.interruption import check_stop
 from mfmgdm_lib.runs.run import Run
 from mfmgdm_lib.runs.store import Progress, Result, ResultStore, Specification
@@ -18,6 +19,9 @@ __all__ = ["CHECKPOINT_SECONDS", "Job", "Watcher", "complete", "seconds_left"]
 
 CHECKPOINT_SECONDS = 30.0
 """Time between checkpoints: what is lost, at most, when a run is killed."""
+
+_THREADS = "threads"
+"""What a checkpoint and the provenance of a result call the numbers of threads that a run has had."""
 
 Watcher = Callable[[int, float], None]
 """Called with the present step and the value of the run."""
@@ -63,6 +67,10 @@ def complete(
 ) -> str:
     """Run a cell unless its result is there, going on from its last checkpoint; the result has the same bits.
 
+    It has with as many threads as before. With others, as another number of processes has, sums may be rounded
+    differently, 10⁻¹⁶ of themselves or 10⁻⁷ in float32, which a descent makes more of: the store's `report` is told so,
+    and the provenance of a result has its `threads`, several where they changed on the way.
+
     Args:
         cell: what to run.
         store: where its result goes.
@@ -78,27 +86,44 @@ def complete(
         OSError: the store cannot be written to; the last checkpoint is still there.
         StoppedError: this process was asked to stop; a checkpoint of the present step has been written.
     """
+    if store.load(cell) is not None:  # before the lock, which a store that may only be read cannot have
+        store.forget_checkpoint(cell)
+        return "found"
     with store.claim(cell, wait=wait) as mine:
         if not mine:
             return "busy"
         if store.load(cell) is not None:
             return "found"
-        run, before = cell.run(device=device), 0.0
-        kept = store.load_checkpoint(cell)
-        if kept is not None:
-            try:
-                run.restore(kept[0])
-                before = kept[1].seconds
-            except ValueError as error:
-                store.drop_checkpoint(cell, str(error))
-        facts = _follow(run, cell, store, before, checkpoint_seconds, watch)
+        run = cell.run(device=device)
+        before, threads = _take_up(run, cell, store)
+        facts = _follow(run, cell, store, before, threads, checkpoint_seconds, watch)
         table, about = cell.summarize(run)
-        store.save(cell, table, {**facts, **about, "device": device})
+        store.save(cell, table, {**facts, **about, "device": device, _THREADS: threads})
     return "computed"
 
 
+def _take_up(run: Run[Any], cell: Job, store: ResultStore) -> tuple[float, list[int]]:
+    """Go on from the last checkpoint, if there is one: seconds up to there, and numbers of threads that it has had."""
+    kept = store.load_checkpoint(cell)
+    if kept is not None:
+        arrays, progress = kept
+        before = arrays.pop(_THREADS, np.empty(0, dtype=int))  # which earlier versions did not write
+        try:
+            run.restore(arrays)
+            return progress.seconds, threads_so_far(before.tolist(), lambda text: store.say(f"{cell.key}: {text}"))
+        except (TypeError, ValueError) as error:
+            store.drop_checkpoint(cell, str(error))
+    return 0.0, threads_so_far([], store.say)
+
+
 def _follow(
-    run: Run[Any], cell: Job, store: ResultStore, before: float, interval: float, watch: Watcher | None
+    run: Run[Any],
+    cell: Job,
+    store: ResultStore,
+    before: float,
+    threads: Sequence[int],
+    interval: float,
+    watch: Watcher | None,
 ) -> dict[str, Any]:
     """Take a run to its end, and say how that went."""
     began = last = time.monotonic()
@@ -106,7 +131,7 @@ def _follow(
 
     def put_down() -> None:
         about = Progress("interrupted", run.step, before + time.monotonic() - began, run.value())
-        store.save_checkpoint(cell, run.checkpoint(), about)
+        store.save_checkpoint(cell, {**run.checkpoint(), _THREADS: np.array(threads)}, about)
 
     for step in run.steps():
         if watch is not None:

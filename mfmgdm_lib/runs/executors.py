@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
@@ -47,7 +49,8 @@ def run_cells(
     Args:
         cells: what to run.
         store: where the results go.
-        jobs: how many processes of this machine to use; the threads are shared out among them.
+        jobs: how many processes of this machine to use; the threads are shared out among them. With other numbers of
+            threads sums may be rounded differently, as `complete` says.
         device: where tensors live.
         scheduler: address of a Dask scheduler whose workers run the cells in place of this machine. All have to have
             this library, and the workers to see the store under the same path.
@@ -64,11 +67,14 @@ def run_cells(
     """
     check_positive_int("jobs", jobs)
     options = {"device": device, "checkpoint_seconds": checkpoint_seconds}
-    if store.fallback is not None:  # which workers need not see
-        found = [cell for cell in cells if store.load(cell) is not None]
+    found = [cell for cell in cells if store.load(cell) is not None]
+    for cell in found:
+        store.forget_checkpoint(cell)
+    if store.fallback is not None or len(found) == len(cells):  # which workers need not see, or a lock be taken of
         yield from ((cell, "found") for cell in found)
-        cells = [cell for cell in cells if cell not in found]
-    with _executor(jobs, scheduler, worker_seconds) as executor:
+        if not (cells := [cell for cell in cells if cell not in found]):
+            return
+    with _executor(jobs, len(cells), scheduler, worker_seconds) as executor:
         outcomes: Iterator[tuple[Job, str]]
         if executor is None:
             outcomes = ((cell, _complete_with_bar(cell, store, options)) for cell in cells)
@@ -95,22 +101,26 @@ def _complete_with_bar(cell: Job, store: ResultStore, options: Mapping[str, Any]
         return complete(cell, store, watch=watch, **options)
 
 
-def _executor(jobs: int, scheduler: str | None, worker_seconds: float) -> AbstractContextManager[Executor | None]:
+def _executor(
+    jobs: int, n_cells: int, scheduler: str | None, worker_seconds: float
+) -> AbstractContextManager[Executor | None]:
     """The workers of a Dask cluster, processes of this machine, or None for this process."""
     if scheduler is not None:
         return _cluster(scheduler, worker_seconds)
-    return _processes(jobs) if jobs > 1 else nullcontext()
+    return _processes(jobs, n_cells) if jobs > 1 else nullcontext()
 
 
 @contextmanager
-def _processes(jobs: int) -> Iterator[Executor]:
+def _processes(jobs: int, n_cells: int) -> Iterator[Executor]:
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     inherited = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = threads  # read once, when a new process loads its libraries
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     ours, theirs = context.Pipe()  # the system closes our end when this process dies, however that happens
     try:
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker, initargs=(theirs,)) as pool:
+        with ProcessPoolExecutor(
+            min(jobs, n_cells), mp_context=context, initializer=_begin_worker, initargs=(theirs,)
+        ) as pool:
             try:
                 yield pool
             except BrokenProcessPool as error:
@@ -163,7 +173,8 @@ def _cluster(address: str, worker_seconds: float) -> Iterator[Executor]:
             " Give them more memory or time, and run again: the cell goes on from its last checkpoint."
         ) from error
     finally:
-        client.close()
+        with _without_log("distributed.client"):
+            client.close()
 
 
 def _outcomes(
@@ -178,6 +189,18 @@ def _outcomes(
         yield from _gather({executor.submit(_complete_at, cell, folder, mark, options): cell for cell in cells}, store)
     finally:
         mark.unlink(missing_ok=True)
+
+
+@contextmanager
+def _without_log(name: str) -> Iterator[None]:
+    """Drop what a logger is told of errors: attempts to reconnect that closing a client cuts off are none."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _killed_worker() -> type[Exception]:
@@ -240,4 +263,9 @@ def _complete_at(cell: Job, folder: Path, mark: Path, options: Mapping[str, Any]
         said = f"a worker does not see the store {folder}; expected a folder that all workers share under one path."
         mend, option = "Take a ResultStore on a common file system.", "Name one on a common file system by --store."
         raise RuntimeError(Message(said, mend, option=option))
-    return complete(cell, ResultStore(folder), **options)
+    return complete(cell, ResultStore(folder, report=_say_beside_bars), **options)
+
+
+def _say_beside_bars(text: str) -> None:
+    """Print a sentence where a worker's errors go, at once."""
+    print(text, file=sys.stderr, flush=True)

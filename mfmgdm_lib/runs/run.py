@@ -21,7 +21,7 @@ class Run(Generic[T]):
     """A descent under way: where its paths are, and records of each step up to there.
 
     `checkpoint` returns all that a run needs to go on; given that by `restore`, another run with the same arguments
-    ends with the same bits.
+    ends with the same bits, on the same machine with as many threads: with others sums may be rounded differently.
 
     Args:
         states: yields the states from given paths on, which have a number of steps behind them; see `descent_states`.

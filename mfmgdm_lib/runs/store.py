@@ -6,16 +6,16 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 
-from mfmgdm_lib._arrays import load_arrays, save_arrays, sweep_partials
+from mfmgdm_lib._arrays import load_arrays, named_errors, save_arrays, sweep_partials
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import NewerFormatError
 from mfmgdm_lib.runs.tables import canonical, provenance, read_table, write_table
 from mfmgdm_lib.specification import arguments_of
@@ -49,6 +49,12 @@ class Result:
     specification: dict[str, Any]
     provenance: dict[str, Any]
     table: pd.DataFrame
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took; NaN where its provenance does not say."""
+        found = self.provenance.get("wall_time")
+        return float(found) if isinstance(found, int | float) else math.nan
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,8 @@ class ResultStore:
         """
         path = self._found_at(specification)
         table, about = read_table(path, index=True, checked=True)
+        if not all(isinstance(about.get(name), dict) for name in ("specification", "provenance")):
+            raise ValueError(f"{path} does not say its specification and provenance; expected both. Run it again.")
         result = Result(about["specification"], about["provenance"], table)
         if result.specification != arguments_of(specification):
             raise ValueError(f"{path} is of another specification; expected that of its name. Run it again.")
@@ -207,6 +215,10 @@ class ResultStore:
             write_table(path, table, {"provenance": {**facts, **provenance()}})
         return path
 
+    def say(self, text: str) -> None:
+        """Tell the user something, as that a file was set aside."""
+        self._report(text)
+
     # --- work under way ---
 
     @contextmanager
@@ -221,7 +233,8 @@ class ResultStore:
         """
         path = self._lock_path(specification)
         with self._writing(path):
-            sweep_partials(self.folder)
+            for folder in (self.folder, path.parent):
+                sweep_partials(folder)
             lock = FileLock(path, thread_local=False)
             mine = _acquired(lock, wait)
         try:
@@ -247,7 +260,7 @@ class ResultStore:
         """Return the arrays of the last checkpoint and how far it is, or None; a damaged one is set aside."""
         path = self.checkpoint_path(specification)
         try:
-            arrays = load_arrays(path, _CHECKPOINT, [_ABOUT])
+            return _read_checkpoint(path, "interrupted")
         except FileNotFoundError:
             return None
         except NewerFormatError:
@@ -255,7 +268,11 @@ class ResultStore:
         except ValueError as error:
             self._set_aside(path, str(error))
             return None
-        return arrays, _read_progress("interrupted", arrays.pop(_ABOUT))
+
+    def forget_checkpoint(self, specification: Specification) -> None:
+        """Delete a checkpoint that was left when a process was killed just after its result was there."""
+        with suppress(OSError):  # of a store that may only be read
+            self.checkpoint_path(specification).unlink(missing_ok=True)
 
     def drop_checkpoint(self, specification: Specification, reason: str) -> None:
         """Set a checkpoint aside that a run cannot go on from, and say why."""
@@ -267,44 +284,48 @@ class ResultStore:
             return Progress("done")
         busy = self._busy(specification)
         try:
-            arrays = load_arrays(self.checkpoint_path(specification), _CHECKPOINT, [_ABOUT])
+            return _read_checkpoint(self.checkpoint_path(specification), "running" if busy else "interrupted")[1]
         except (OSError, ValueError):
             return Progress("running" if busy else "missing")
-        return _read_progress("running" if busy else "interrupted", arrays[_ABOUT])
 
     def _lock_path(self, specification: Specification) -> Path:
         return self.checkpoint_path(specification).with_suffix(".lock")
 
     def _busy(self, specification: Specification) -> bool:
         path = self._lock_path(specification)
+        if not path.is_file():
+            return False
         lock = FileLock(path, thread_local=False)
-        if not path.is_file() or not _acquired(lock, wait=False):
-            return path.is_file()
-        lock.release()
-        return False
+        try:
+            free = _acquired(lock, wait=False)
+        except OSError:  # the store is only read here, and what others do with it is out of sight
+            return False
+        if free:
+            lock.release()
+        return not free
 
     def _set_aside(self, path: Path, reason: str) -> None:
         aside = path.with_name(f"{path.name}.damaged")
-        path.replace(aside)
+        with self._writing(aside):
+            path.replace(aside)
         self._report(f"Set aside a damaged file as {aside.name}, which counts as missing: {reason}")
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
         """Make the folder, and say of a failure what it means for the store."""
-        try:
+        mend = "Free some space or name another folder, and run again: what was stored is still there."
+        with named_errors(path, mend):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"{path} could not be written ({error.strerror or error}); expected a folder that has room and may be"
-                " written to. Free some space or name another folder, and run again: what was stored is still there",
-            ) from error
 
 
-def _read_progress(state: str, about: np.ndarray) -> Progress:
+def _read_checkpoint(path: Path, state: str) -> tuple[dict[str, np.ndarray], Progress]:
+    arrays = load_arrays(path, _CHECKPOINT, [_ABOUT])
+    about = arrays.pop(_ABOUT)
+    if about.shape != (3,) or about.dtype.kind != "f" or not (np.isfinite(about[:2]) & (about[:2] >= 0)).all():
+        raise ValueError(f"{path} says it is at {about}; expected a step, seconds and a value. Run it again.")
     step, seconds, value = about.tolist()
-    return Progress(state, int(step), seconds, value)
+    return arrays, Progress(state, int(step), seconds, value)
 
 
 def _acquired(lock: FileLock, wait: bool) -> bool:

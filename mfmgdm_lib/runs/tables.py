@@ -9,13 +9,13 @@ import io
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from mfmgdm_lib._arrays import replace_file
+from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import NewerFormatError
 
 __all__ = ["canonical", "provenance", "read_table", "write_table"]
@@ -57,15 +57,36 @@ def read_table(path: Path, *, index: bool = False, checked: bool = False) -> tup
     content = path.read_bytes()
     about: dict[str, Any] = {}
     first, _, body = content.partition(b"\n")
-    if checked or first.startswith(b"# sha256: "):
+    if checked or _DIGEST.search(first):
         if first != f"# sha256: {hashlib.sha256(body).hexdigest()}".encode():
             raise ValueError(f"{path} does not match its checksum; expected a file as it was written. Run it again.")
+        about = _read_about(path, body)
+    column = 0 if index else None
+    try:
+        table = pd.read_csv(io.BytesIO(content), comment="#", index_col=column, float_precision="round_trip")
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read ({error}); expected a table in CSV. Run it again.") from error
+    return table, about
+
+
+_DIGEST = re.compile(rb"[0-9a-f]{32}")
+"""What the first line of a file with a checksum has, though a part of it may be damaged."""
+
+
+def _read_about(path: Path, body: bytes) -> dict[str, Any]:
+    """What the lines above a table say, `format` among it."""
+    try:
         lines = [line[2:] for line in body.decode().split("\n") if line.startswith("# ")]
         about = {name: json.loads(value) for name, _, value in (line.partition(": ") for line in lines)}
-        if about["format"] > FORMAT:
-            raise NewerFormatError(path, about["format"], FORMAT)
-    column = 0 if index else None
-    return pd.read_csv(io.BytesIO(content), comment="#", index_col=column, float_precision="round_trip"), about
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} has a line that is no JSON ({error}); expected names and JSON. Run it again."
+        ) from error
+    if not isinstance(version := about.get("format"), int):
+        raise ValueError(f"{path} has format {version!r}; expected a number. Run it again.")
+    if version > FORMAT:
+        raise NewerFormatError(path, version, FORMAT)
+    return about
 
 
 def canonical(fields: Any) -> str:

@@ -34,6 +34,7 @@ from mfmgdm_lib.companion.figures.fields import field_spectra as field_spectra
 from mfmgdm_lib.companion.figures.frozen import frozen_divergences as frozen_divergences
 from mfmgdm_lib.companion.figures.frozen import frozen_held_out as frozen_held_out
 from mfmgdm_lib.companion.figures.frozen import frozen_sizes as frozen_sizes
+from mfmgdm_lib.companion.figures.growth import scale as scale
 from mfmgdm_lib.companion.figures.guided import guided_comparison as guided_comparison
 from mfmgdm_lib.companion.figures.guided import guided_shares as guided_shares
 from mfmgdm_lib.companion.figures.guided import guided_volatility as guided_volatility

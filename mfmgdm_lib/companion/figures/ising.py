@@ -21,16 +21,17 @@ _ENERGIES = {"wavelet": "wavelet L1", "scattering": "scattering mean"}
 
 @styled
 def ising_fields(fields: Mapping[str, Sequence[np.ndarray]]) -> Figure:
-    """Fields of spins, a row for each law: dark is −1, light is 1.
+    """Fields of spins, a row for each law, or a column where there is one of each: dark is −1, light is 1.
 
     Args:
         fields: some (H, W) of ±1 by the name of their law, as many for each.
     """
-    columns = len(next(iter(fields.values())))
-    figure, axes = subplots(
-        len(fields), columns, height=2.2 * len(fields), stack=False, narrow_height=1.25 * len(fields)
-    )
-    for row, (name, shown) in zip(axes.reshape(len(fields), columns), fields.items(), strict=True):
+    laws, each = len(fields), len(next(iter(fields.values())))
+    if each == 1:
+        figure, axes = subplots(1, laws, height=2.6, narrow_height=3.3 * laws)
+    else:
+        figure, axes = subplots(laws, each, height=2.2 * laws, stack=False, narrow_height=1.25 * laws)
+    for row, (name, shown) in zip(axes.reshape(laws, each), fields.items(), strict=True):
         for axis, field in zip(row, shown, strict=True):
             colours = ListedColormap(["#26323a", "#f2efe6"])
             axis.imshow(field, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import zeta
+import scipy
 
 from mfmgdm_lib._checks import check_positive_int
 
@@ -193,7 +193,7 @@ def _poles(omega: np.ndarray) -> np.ndarray:
     """S(ω) by Hurwitz' zeta function; infinite at the multiples of 2π, where ψ̂ and φ̂ are 0."""
     turn = np.mod(omega / (2 * np.pi), 1.0)
     with np.errstate(divide="ignore"):
-        return np.asarray((zeta(8, turn) + zeta(8, 1 - turn)) / (2 * np.pi) ** 8)
+        return np.asarray((scipy.special.zeta(8, turn) + scipy.special.zeta(8, 1 - turn)) / (2 * np.pi) ** 8)
 
 
 def check_length(length: int) -> int:

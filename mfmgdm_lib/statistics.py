@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
+from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int, check_powers
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.energies.autocovariance import lagged_products
 
@@ -45,7 +45,7 @@ def autocorrelation(x: Tensor, lags: int = 20) -> Tensor:
         [-0.99, 0.98]
     """
     check_positive_int("lags", lags)
-    check_finite("x", check_paths("x", x, minimum_length=lags + 1))
+    check_powers("x", check_paths("x", x, minimum_length=lags + 1), 2)
     centred = x - x.mean(-1, keepdim=True)
     products = torch.stack([lagged_products(centred, lag) for lag in range(lags + 1)], dim=-1)
     return products[..., 1:] / products[..., :1]
@@ -71,7 +71,7 @@ def cross_correlation(x: Tensor, y: Tensor, lags: int = 20) -> Tensor:
         [-0.4, -0.3, 1.0]
     """
     check_positive_int("lags", lags, minimum=0)
-    first, second = (_centred(check_finite(name, check_paths(name, values))) for name, values in (("x", x), ("y", y)))
+    first, second = (_centred(check_powers(name, check_paths(name, values), 4)) for name, values in (("x", x), ("y", y)))
     if x.shape[-1] != y.shape[-1] or x.shape[-1] <= lags:
         raise ValueError(
             f"x has {x.shape[-1]} points and y {y.shape[-1]}; expected as many, more than {lags}. Use paths over the"
@@ -101,6 +101,7 @@ def path_statistics(paths: Tensor, lags: int = 20) -> dict[str, Tensor]:
         >>> float(found["acf 1"]), float(found["kurtosis"])
         (-0.7, 1.36)
     """
+    check_powers("paths", check_paths("paths", paths), 4)
     centred = paths - paths.mean(-1, keepdim=True)
     variances = centred.square().mean(-1)
     of_paths, of_squares = autocorrelation(paths, lags), autocorrelation(paths**2, lags)
@@ -135,7 +136,7 @@ def leverage(x: Tensor, lags: int = 20) -> Tensor:
         [-0.75, 0.0]
     """
     check_positive_int("lags", lags)
-    check_finite("x", check_paths("x", x, minimum_length=lags + 1))
+    check_powers("x", check_paths("x", x, minimum_length=lags + 1), 6)
     values, squares = _centred(x), _centred(x * x)
     return torch.stack([_correlation(values, squares, lag) for lag in range(1, lags + 1)], dim=-1)
 
@@ -162,7 +163,7 @@ def time_asymmetry(x: Tensor, window: int = 20) -> Tensor:
         True
     """
     check_positive_int("window", window)
-    check_finite("x", check_paths("x", x, minimum_length=3 * window))
+    check_powers("x", check_paths("x", x, minimum_length=3 * window), 8, points=window)
     trends, volatilities = _sums(x, window).square(), _sums(x * x, window)
     past, later = slice(None, -window), slice(window, None)
     forward, backward = (
@@ -207,7 +208,7 @@ def maximum_drawdown(x: Tensor) -> Tensor:
         >>> float(maximum_drawdown(torch.tensor([-0.5, 2.0, -1.0, 0.5, -2.0, 3.0])))
         2.5
     """
-    check_finite("x", check_paths("x", x))
+    check_powers("x", check_paths("x", x), 1)
     levels = torch.nn.functional.pad(x.cumsum(-1), (1, 0))
     return (levels.cummax(-1).values - levels).amax(-1)
 

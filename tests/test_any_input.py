@@ -118,8 +118,8 @@ def wrong() -> dict[str, Any]:
         "NaN": torch.full((4, 64), torch.nan).double(),
         "infinite": torch.full((4, 64), torch.inf).double(),
         "1e160": normals(4, 64) * 1e160,
-        "1e308": torch.full((4, 64), 1e308).double(),
-        "1e-320": torch.full((4, 64), 1e-320).double(),
+        "1e308": torch.full((4, 64), 1e308, dtype=torch.float64),
+        "1e-320": torch.full((4, 64), 1e-320, dtype=torch.float64),
         "zeros": torch.zeros(4, 64).double(),
         "one field": FIELDS,
     }

@@ -16,6 +16,9 @@ from mfmgdm_lib.specification import register
 
 __all__ = ["AR"]
 
+_LARGEST_ORDER = 500
+"""Coefficients, from whose companion matrix the stationary law is found in seconds."""
+
 _MANY = 256
 """Paths from which on a step of all of them at once takes no longer than a path after the other."""
 
@@ -141,6 +144,11 @@ def _stationary(coefficients: Sequence[float]) -> np.ndarray:
         raise ValueError(
             f"coefficients is {coefficients!r}; expected a non-empty sequence of finite numbers."
             " Give one coefficient for each lag, such as [0.2, -0.1]."
+        )
+    if values.size > _LARGEST_ORDER:
+        raise ValueError(
+            f"coefficients has {values.size} numbers; expected at most {_LARGEST_ORDER}, as the stationary law takes"
+            " operations in the cube of them. Leave out those of the longest lags."
         )
     largest = float(np.abs(np.linalg.eigvals(scipy.linalg.companion(np.concatenate(([1.0], -values))))).max())
     if largest >= 1.0:

@@ -29,6 +29,9 @@ class CIR(SeriesProcess):
     σ √(θ / 2κ). Where a point is 0, each density of it given the others is infinite, finite or zero as 2κθ is below σ²,
     equal to it or above it, and so is that of the path; the arithmetic of densities is float64 for all paths.
 
+    Where 2κθ is far below σ², much of the law is nearer to 0 than floating-point numbers get. Draws there are a
+    number of about 1e-305, at which the density is finite. In float32 it is 0.
+
     The draws are those of the paper's published runs, one point of all paths after the other: a seed's first path
     depends on how many there are.
 
@@ -65,16 +68,20 @@ class CIR(SeriesProcess):
         self._decay = math.exp(-self.kappa * self.dt)
         self._rate = -2.0 * self.kappa / (self.sigma**2 * math.expm1(-self.kappa * self.dt))
 
+        # The least draw: all digits are kept of it, of its multiple by the rate and of its share of the scale.
+        self._smallest = float(np.finfo(np.float64).tiny) * max(1.0, 1.0 / self._rate, self._scale)
+
     def __repr__(self) -> str:
         spacing = "" if self.dt == 1.0 else f", dt={self.dt:g}"
         return f"CIR(kappa={self.kappa:g}, theta={self.theta:g}, sigma={self.sigma:g}{spacing})"
 
     def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
         paths = np.empty((length, n))
-        paths[0] = rng.gamma(self._shape, self._scale, n)
+        paths[0] = np.maximum(rng.gamma(self._shape, self._scale, n), self._smallest)
         for before, now in pairwise(paths):
             now[:] = rng.noncentral_chisquare(2.0 * self._shape, 2.0 * self._rate * self._decay * before)
             now /= 2.0 * self._rate
+            np.maximum(now, self._smallest, out=now)
         return paths.T
 
     def _log_prob(self, x: Tensor) -> Tensor:

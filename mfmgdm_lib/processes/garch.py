@@ -69,10 +69,10 @@ class ARGARCH(InnovationProcess):
         asymmetry: float | None = None,
         skew: float | None = None,
     ) -> None:
-        if not abs(phi) < 1:
+        if not isinstance(phi, (int, float, np.number)) or not abs(phi) < 1:
             raise ValueError(f"phi is {phi!r}; expected a number between -1 and 1. Difference the series first.")
         for name, value in (("alpha", alpha), ("beta", beta)):
-            if not value >= 0:
+            if not isinstance(value, (int, float, np.number)) or isinstance(value, bool) or not value >= 0:
                 raise ValueError(f"{name} is {value!r}; expected a number of at least 0. Use 0.0 to leave it out.")
         if asymmetry is None and not alpha + beta < 1:
             raise ValueError(

@@ -78,7 +78,9 @@ def check_positive_int(name: str, value: int, *, minimum: int = 1) -> int:
     if value < minimum:
         raise ValueError(f"{name} is {value}; expected a whole number of at least {minimum}. Use a larger number.")
     if value > LARGEST_COUNT:
-        raise ValueError(f"{name} is {value}; expected a whole number of at most {LARGEST_COUNT}. Use a smaller number.")
+        raise ValueError(
+            f"{name} is {value}; expected a whole number of at most {LARGEST_COUNT}. Use a smaller number."
+        )
     return int(value)
 
 
@@ -107,7 +109,9 @@ def check_paths(name: str, x: Tensor, *, minimum_length: int = 1) -> Tensor:
     if x.layout is not torch.strided:
         raise TypeError(f"{name} has layout {x.layout}; expected a dense tensor. Use {name}.to_dense() first.")
     if x.is_meta:
-        raise TypeError(f"{name} is on the device 'meta', without numbers; expected a tensor that has some. Draw it first.")
+        raise TypeError(
+            f"{name} is on the device 'meta', without numbers; expected a tensor that has some. Draw it first."
+        )
     if x.ndim == 0 or x.shape[-1] < minimum_length:
         raise ValueError(
             f"{name} has shape {tuple(x.shape)}; expected (*, time) with at least {minimum_length} points in time."

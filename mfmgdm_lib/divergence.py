@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib._progress import progress
@@ -126,6 +127,7 @@ _FORMER = {
 """Arguments of release 0.1, and what they are called now."""
 
 
+@checked
 @renamed({"determinants": Determinants}, **_FORMER)
 def divergence_run(
     model: Descent,
@@ -240,6 +242,7 @@ def _with_arguments_of(other: Callable[P, object]) -> Callable[[Callable[..., T]
     return decorate
 
 
+@checked
 @renamed({"determinants": Determinants}, **_FORMER)
 @_with_arguments_of(divergence_run)
 def reverse_kl_trace(*args: Any, **options: Any) -> DivergenceTrace:  # noqa: D417 -- those of the run

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int, check_powers
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.energies.autocovariance import lagged_products
@@ -71,7 +72,9 @@ def cross_correlation(x: Tensor, y: Tensor, lags: int = 20) -> Tensor:
         [-0.4, -0.3, 1.0]
     """
     check_positive_int("lags", lags, minimum=0)
-    first, second = (_centred(check_powers(name, check_paths(name, values), 4)) for name, values in (("x", x), ("y", y)))
+    first, second = (
+        _centred(check_powers(name, check_paths(name, values), 4)) for name, values in (("x", x), ("y", y))
+    )
     if x.shape[-1] != y.shape[-1] or x.shape[-1] <= lags:
         raise ValueError(
             f"x has {x.shape[-1]} points and y {y.shape[-1]}; expected as many, more than {lags}. Use paths over the"
@@ -213,6 +216,7 @@ def maximum_drawdown(x: Tensor) -> Tensor:
     return (levels.cummax(-1).values - levels).amax(-1)
 
 
+@checked
 def return_statistics(paths: Tensor) -> dict[str, Tensor]:
     """What markets show beyond `path_statistics`: signs, asymmetry, tails, long memory and sums, by name, (N,) each.
 
@@ -268,6 +272,7 @@ def _sums(x: Tensor, points: int) -> Tensor:
     return levels[..., points:] - levels[..., :-points]
 
 
+@checked
 def histogram(x: Tensor, edges: np.ndarray) -> np.ndarray:
     """Density of all values in x on the bins between `edges` (B + 1,): a float64 array (B,)."""
     counts, _ = np.histogram(x.detach().cpu().numpy(), bins=edges)
@@ -291,6 +296,7 @@ def fitted_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
+@checked
 def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> dict[tuple[str, str], float]:
     """Fit powers of the size to measured times, by least squares on logarithmic axes.
 
@@ -313,6 +319,7 @@ def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> dict[tuple[str
     return exponents
 
 
+@checked
 def separation(values: Tensor, baseline: Tensor) -> pd.DataFrame:
     """Distance between the means of two samples of energies, in standard deviations of the second.
 

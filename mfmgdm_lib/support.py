@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.specification import register
 
@@ -27,6 +28,7 @@ class Move(NamedTuple):
     """
 
 
+@checked
 class Support(constraints.Constraint):
     """A closed set of numbers in which every entry of a path lies; models, processes and flows take it as `support`.
 

@@ -10,8 +10,6 @@ import itertools
 import math
 import os
 import signal
-import sys
-import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,11 +19,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
-import requests
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
@@ -62,12 +56,15 @@ LEFT_OUT: dict[str, str] = {
     "register": "what it is given stays known to the process",
     "companion.derivations.symbolic_lines": LONG,
     "companion.derivations.same": "its arguments are matrices of symbols",
-    "companion.results_folder": "it has no arguments",
+    **{
+        f"companion.{kind}.{method}": LONG
+        for kind in ("Cell", "IsingCell", "MarketCell")
+        for method in ("run", "begin")
+    },
     "distributed.join": "it begins a group of processes, from what the environment says",
-    **{name: LONG for name in ("companion.ar_explorer_data", "companion.market_explorer_data", "companion.our_numbers")},
+    **dict.fromkeys(("companion.ar_explorer_data", "companion.market_explorer_data", "companion.our_numbers"), LONG),
 }
 """Callables that are not called, and why."""
-
 
 
 # --- valid arguments -------------------------------------------------------------------------------------------------
@@ -169,7 +166,11 @@ def wrong() -> dict[str, Any]:
         "energy of fields": e.FieldMoments(),
         "process": p.CIR(0.5, 1.0, 1.0),
         "process of fields": PERIODIC,
-        "model": mm.MGDM(e.StylizedFacts(lags=1), mm.Target(torch.ones(3).double(), torch.ones(3).double(), e.StylizedFacts(lags=1).labels, ""), 0.1),
+        "model": mm.MGDM(
+            e.StylizedFacts(lags=1),
+            mm.Target(torch.ones(3).double(), torch.ones(3).double(), e.StylizedFacts(lags=1).labels, ""),
+            0.1,
+        ),
         "target": TARGET,
         "dtype": torch.float16,
         "the dtype of whole numbers": torch.int64,
@@ -255,22 +256,47 @@ def arguments() -> dict[str, dict[str, Any]]:
             "violations": SERIES.to_numpy() > 1.5,
             "tail": np.random.default_rng(4).standard_normal((700, 64)),
         },
-        "companion.closed_forms": {"model": _linear(), "law": MultivariateNormal(torch.zeros(8).double(), torch.eye(8).double())},
-        "companion.closed_forms.LinearEnergy": {"matrix": torch.ones(1, 8).double(), "x": PATHS[:, :8], "weights": torch.ones(4, 1).double()},
+        "companion.closed_forms": {
+            "model": _linear(),
+            "law": MultivariateNormal(torch.zeros(8).double(), torch.eye(8).double()),
+        },
+        "companion.closed_forms.LinearEnergy": {
+            "matrix": torch.ones(1, 8).double(),
+            "x": PATHS[:, :8],
+            "weights": torch.ones(4, 1).double(),
+        },
         "companion.closed_forms.gaussian_law": {"length": 8},
         "companion.closed_forms.mean_field_limit": {"model": MODEL, "length": 8},
         "companion.closed_forms.MeanFieldLimit": {"x0": PATHS[:, :8]},
-        "companion.derivations": {"grams": torch.eye(3).double().expand(4, 3, 3), "one": Lazy(_matrix), "other": Lazy(_matrix)},
+        "companion.derivations": {
+            "grams": torch.eye(3).double().expand(4, 3, 3),
+            "one": Lazy(_matrix),
+            "other": Lazy(_matrix),
+        },
         "companion.derivations.assemble": {"terms": Lazy(_terms)},
         "companion.derivations.SymbolicStep": {"n_paths": 2, "n": 0, "k": 0},
         "companion.paper": {"table": pd.DataFrame({"a": ["1"]}), "verdicts": [], "word": "agrees", "ours": {}},
-        "companion.paper.Checks": {"key": "eq-1", "what": "a test", "computed": 1.0, "expected": 1.0, "tolerance": 0.1, "condition": True, "instead": "that"},
+        "companion.paper.Checks": {
+            "key": "eq-1",
+            "what": "a test",
+            "computed": 1.0,
+            "expected": 1.0,
+            "tolerance": 0.1,
+            "condition": True,
+            "instead": "that",
+        },
         "companion.paper.OurNumber": {"value": 1.0},
         "companion.paper.verdict": {"printed": "1.0", "ours": None},
         "coverage": {"violations": SERIES.to_numpy() > 1.5},
         "data.GreyImage": {"values": FIELDS[0]},
         "data.cut_patches": {"image": normals(32, 32), "n": 2, "seed": 0},
-        "data": {"source": "fred", "identifier": "DGS10", "series_id": "DGS10", "symbol": "SPY", "key": "FM.M.U2.EUR.4F.BB.U2_10Y.YLD"},
+        "data": {
+            "source": "fred",
+            "identifier": "DGS10",
+            "series_id": "DGS10",
+            "symbol": "SPY",
+            "key": "FM.M.U2.EUR.4F.BB.U2_10Y.YLD",
+        },
         "data.read_csv": {"path": Lazy(_csv)},
         "data.read_image": {"path": Lazy(_image)},
         "data.check_series": {"name": "returns"},
@@ -279,8 +305,16 @@ def arguments() -> dict[str, dict[str, Any]]:
         "data.find_doubts": {"series": PRICES},
         "data.unstandardize": {"values": PATHS, "scaled": Lazy(lambda: mm.data.standardize(SERIES))},
         "distributed.SharedEnsemble": {"values": PATHS[0, :4]},
-        "distributed": {"shard": mm.distributed.Shard(), "numbers": [1.0, 2.0], "settings": {"a": 1}, "arrays": {"a": np.ones(2)}},
-        "distributed.follow": {"run": Lazy(lambda: mm.distributed.shared_run(MODEL, PATHS, 2)), "checkpoints": Lazy(_checkpoints)},
+        "distributed": {
+            "shard": mm.distributed.Shard(),
+            "numbers": [1.0, 2.0],
+            "settings": {"a": 1},
+            "arrays": {"a": np.ones(2)},
+        },
+        "distributed.follow": {
+            "run": Lazy(lambda: mm.distributed.shared_run(MODEL, PATHS, 2)),
+            "checkpoints": Lazy(_checkpoints),
+        },
         "energies": {"vectors": PATHS, "directions": torch.eye(2).double(), "variances": torch.ones(2).double()},
         "energies.Coefficient": {"label": "a", "scales": ((1,),)},
         "energies.Linear": {"matrix": torch.eye(2).double(), "labels": ["a", "b"]},
@@ -309,27 +343,57 @@ def arguments() -> dict[str, dict[str, Any]]:
         **{f"io.{name}": {"generation": Lazy(_fields)} for name in ("field_report_text",)},
         "io.save_fields": {"generation": Lazy(_fields), "path": "fields.npz", "force": True},
         "io.save_tiles": {"generation": Lazy(_fields), "path": "fields.png", "force": True},
-        "plotting": {"generation": Lazy(_fields), "forecasts": Lazy(forecasts), "levels": PRICES, "table": Lazy(_price_table)},
+        "plotting": {
+            "generation": Lazy(_fields),
+            "forecasts": Lazy(forecasts),
+            "levels": PRICES,
+            "table": Lazy(_price_table),
+        },
         "processes.AR": {"coefficients": [0.2, -0.1]},
         "processes.CIR": {"kappa": 0.5, "theta": 1.0, "sigma": 1.0, **fine},
         "processes.ARGARCH": {"phi": 0.1},
         "processes.Exponential": fine,
         "processes.TruncatedGaussian": {"location": 1.0, "scale": 0.5, **fine},
         "processes.BurnIn.log_prob": none,
-        "processes.GaussianCopula": {"laws": [p.WhiteNoise(), p.WhiteNoise()], "correlation": [[1.0, 0.5], [0.5, 1.0]], "length": (2, 16), "x": normals(3, 2, 16), "series": normals(2, 700)},
-        "processes.GaussianField": {"spectrum": torch.ones(8, 8).double(), "density": lambda a, b: 1.0 + 0.1 * a.cos() + 0.0 * b, "rho": 0.2, "lags": [(0, 0), (0, 1)], "length": (8, 8), "x": FIELDS},
+        "processes.GaussianCopula": {
+            "laws": [p.WhiteNoise(), p.WhiteNoise()],
+            "correlation": [[1.0, 0.5], [0.5, 1.0]],
+            "length": (2, 16),
+            "x": normals(3, 2, 16),
+            "series": normals(2, 700),
+        },
+        "processes.GaussianField": {
+            "spectrum": torch.ones(8, 8).double(),
+            "density": lambda a, b: 1.0 + 0.1 * a.cos() + 0.0 * b,
+            "rho": 0.2,
+            "lags": [(0, 0), (0, 1)],
+            "length": (8, 8),
+            "x": FIELDS,
+        },
         "processes.Independent": {"event_shape": (2, None), "length": (2, 16), "x": normals(3, 2, 16)},
         "processes.Ising": {"temperature": 2.5, "length": (8, 8), "x": FIELDS.sign()},
         "processes.StudentNoise": {"degrees_of_freedom": 5.0},
         "processes.VolatilityModel": {"variance": "garch", "start": 0.5},
         "processes.starting_law": {"start": "noise"},
         "risk": none,
-        "runs": {"specification": Lazy(_cell), "cell": Lazy(_cell), "table": pd.DataFrame({"a": [1.0]}), "facts": {"a": 1}, "arrays": {"a": np.ones(2)}, "progress": mm.runs.Progress("running"), "reason": "a test", "cells": [], "store": Lazy(lambda: mm.runs.ResultStore("store"))},
+        "runs": {
+            "specification": Lazy(_cell),
+            "cell": Lazy(_cell),
+            "table": pd.DataFrame({"a": [1.0]}),
+            "facts": {"a": 1},
+            "arrays": {"a": np.ones(2)},
+            "progress": mm.runs.Progress("running"),
+            "reason": "a test",
+            "cells": [],
+            "store": Lazy(lambda: mm.runs.ResultStore("store")),
+        },
         "runs.ResultStore.save_table": {"table": "a,b\n1,2\n", "name": "mine"},
         "statistics": {"lags": 2},
         "statistics.fitted_exponent": {"sizes": [1, 2, 4], "values": [1.0, 2.0, 4.0]},
         "statistics.gaussian_contour": {"points": normals(10, 2).numpy()},
-        "statistics.growth_exponents": {"costs": pd.DataFrame({"axis": "d", "backend": "dense", "size": [1, 2, 4], "seconds": [1.0, 2.0, 3.0]})},
+        "statistics.growth_exponents": {
+            "costs": pd.DataFrame({"axis": "d", "backend": "dense", "size": [1, 2, 4], "seconds": [1.0, 2.0, 3.0]})
+        },
         "statistics.histogram": {"edges": np.linspace(-2.0, 2.0, 11)},
         "statistics.return_statistics": {"paths": normals(4, 128)},
         "statistics.time_asymmetry": {"window": 5},
@@ -341,9 +405,19 @@ def arguments() -> dict[str, dict[str, Any]]:
         "interpolated_moments": {"data": PATHS},
         "balanced_stop": {"max_steps": 3},
         "paths_for_price": {"stop": Lazy(lambda: mm.balanced_stop(MODEL, PATHS, 3)), "price": 1.0},
-        "generate_fields": {"image": normals(32, 32), "n_fields": 2, "shape": (8, 8), "energy": e.FieldAutocovariance()},
+        "generate_fields": {
+            "image": normals(32, 32),
+            "n_fields": 2,
+            "shape": (8, 8),
+            "energy": e.FieldAutocovariance(),
+        },
         "describe_fields": {"fields": normals(3, 16, 16)},
-        "ConditionalFlow": {"energy": CONDITIONAL, "features": torch.ones(4, 64, 1).double(), "weights": Lazy(lambda: _conditional().weights), "x": PATHS},
+        "ConditionalFlow": {
+            "energy": CONDITIONAL,
+            "features": torch.ones(4, 64, 1).double(),
+            "weights": Lazy(lambda: _conditional().weights),
+            "x": PATHS,
+        },
         "FrozenFlow": {"mismatches": FLOW.mismatches},
         "FrozenFlow.inverse": {"x": FLOW.sample((2,), 0)},
         "fit_conditional_flow": {"energy": CONDITIONAL},
@@ -356,7 +430,12 @@ def arguments() -> dict[str, dict[str, Any]]:
         "from_spec": {"description": {"type": "AR", "coefficients": [0.1]}},
         "register": {"value": e.Autocovariance},
         "spec": {"obj": AR1},
-        "Target": {"mean": TARGET.mean, "standard_error": TARGET.standard_error, "labels": ENERGY.labels, "source": "a test"},
+        "Target": {
+            "mean": TARGET.mean,
+            "standard_error": TARGET.standard_error,
+            "labels": ENERGY.labels,
+            "source": "a test",
+        },
         "two_sample_test": {"first": patches, "second": patches, "n_permutations": 9},
     }
 
@@ -543,7 +622,7 @@ def forced(value: Any) -> Any:
 def run(name: str, replaced: dict[str, Any]) -> Any:
     """Call a public callable with its valid arguments but for some; what is an iterator is followed for two items."""
     function, bound = function_of(name)
-    given = {**valid(name), **replaced}
+    given = dict(replaced) if has_table(name) else {**valid(name), **replaced}
     first = [_object(PUBLIC[name][0])] if bound else []
     result = function(*first, *SPREAD.get(name, ()), **{key: forced(value) for key, value in given.items()})
     if isinstance(result, contextlib.AbstractContextManager) and not isinstance(result, Run):
@@ -561,6 +640,8 @@ def names() -> list[str]:
 
 def _skipped(name: str, value: Any) -> bool:
     kind = value[0] if isinstance(value, tuple) else value
+    if isinstance(value, tuple) and has_table(name):  # methods of cells and of their summaries
+        return True
     if name in LEFT_OUT or (inspect.isclass(kind) and inspect.isabstract(kind)):
         return True
     if not parameters_or_none(name):
@@ -602,7 +683,11 @@ def bounded() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + MEMORY, limits[1]))
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

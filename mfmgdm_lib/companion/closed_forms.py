@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents import Descent
@@ -80,6 +81,7 @@ class LinearEnergy(Energy):
         return x @ self.matrix.to(x).T
 
 
+@checked
 @dataclass(frozen=True)
 class EnsembleLaw:
     """A Gaussian law of N exchangeable paths in R^d, which couples them through their mean path alone.
@@ -134,6 +136,7 @@ class EnsembleLaw:
         return 0.5 * (mixed - (common + (self.members - 1) * own) / self.members)
 
 
+@checked
 @renamed(initial="start")
 def linear_descent(model: Descent, start: WhiteNoise, *, n_steps: int, members: int) -> EnsembleLaw:
     r"""Return the law of an ensemble after `n_steps` steps of a descent by a linear energy.
@@ -176,6 +179,7 @@ def linear_descent(model: Descent, start: WhiteNoise, *, n_steps: int, members: 
 # --- quadratic energies: Gaussian in the limit of large ensembles ----------------------------------------------------
 
 
+@checked
 @dataclass(frozen=True)
 class MeanFieldLimit:
     """A path of an ensemble of infinitely many, driven by quadratic energies: x_t = V diag(ρ_t) Vᵀ x_0.
@@ -215,6 +219,7 @@ class MeanFieldLimit:
         return divergences((self.start.stddev * self.scales).square(), self.basis, law)
 
 
+@checked
 @renamed(initial="start")
 def mean_field_limit(model: Descent, start: WhiteNoise, *, n_steps: int, length: int) -> MeanFieldLimit:
     r"""Follow the limit of MF–MGDM for ensembles of infinitely many paths, exactly (Section 4).

@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.companion.table1 import MODELS
 from mfmgdm_lib.descents import Constraint, Descent, SignedPower, State
@@ -245,6 +246,7 @@ def _entropies(written: dict[str, np.ndarray], cell: IsingCell) -> dict[str, pd.
     }
 
 
+@checked
 def describe_spins(signs: Tensor) -> dict[str, pd.Series]:
     """What is looked at in fields (N, H, W) of ±1.
 

@@ -11,6 +11,7 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.comparison import MODEL_NAMES
 from mfmgdm_lib.companion.ising_cells import ISING, IsingCell, unpacked_signs
 from mfmgdm_lib.companion.results import result_store
@@ -108,6 +109,7 @@ def stored_ising(temperature: float, side: int) -> dict[tuple[str, str], IsingSu
     return found
 
 
+@checked
 def ising_entropies(summaries: Mapping[tuple[str, str], IsingSummary]) -> pd.DataFrame:
     """Entropies at the end, nats per point, a row for each energy and model.
 
@@ -131,6 +133,7 @@ def ising_entropies(summaries: Mapping[tuple[str, str], IsingSummary]) -> pd.Dat
     return pd.DataFrame(rows).T.rename_axis(["energy", "model"])
 
 
+@checked
 def ising_energies(spins: Mapping[str, Mapping[str, pd.Series]]) -> pd.DataFrame:
     """Mean of U per spin and of |m|, with standard errors, a row for each name."""
     rows = {}
@@ -172,6 +175,7 @@ def plane_waves(shape: tuple[int, int], length: int) -> Tensor:
     return waves / waves.square().mean((-2, -1), keepdim=True).sqrt()
 
 
+@checked
 def finest_power(fields: Tensor | list[np.ndarray]) -> float:
     """Mean power, 1 for white noise, of the waves of fields (N, H, W) with less than 8/3 sites on both axes."""
     power = np.abs(np.fft.fft2(np.asarray(fields, dtype=float))) ** 2

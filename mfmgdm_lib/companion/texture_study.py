@@ -8,6 +8,7 @@ import torch
 from scipy.integrate import cumulative_trapezoid
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays
 from mfmgdm_lib.companion.results import results_folder
 from mfmgdm_lib.companion.textures import texture
@@ -121,6 +122,7 @@ def texture_fields(
     return state.paths, pd.DataFrame(rows).set_index("step")
 
 
+@checked
 def entropy_curve(
     model: str,
     n_fields: int = 4,

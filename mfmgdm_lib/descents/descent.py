@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int, first_true, spelled_shape
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.communicator import LOCAL, Communicator
@@ -45,6 +46,7 @@ class State:
     ends: bool = False
 
 
+@checked
 @register
 class Descent:
     """Gradient descent of ensembles of paths by their mean energy, paper eqs. (3) and (6).

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib.descents import Communicator, Descent
 from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
@@ -28,6 +29,7 @@ class LostProcessError(RuntimeError):
     """Another process of the group has died or no longer answers, so that the sums of the ensemble are out of reach."""
 
 
+@checked
 class Shard:
     """The part of one process in a group of them: which paths are its own, and sums over all.
 
@@ -133,6 +135,7 @@ class Shard:
         return gathered
 
 
+@checked
 class SharedEnsemble(Communicator):
     """The communicator of an ensemble whose paths are shared out over processes.
 

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.energies.base import BandedEnergy
 from mfmgdm_lib.specification import register
 
 __all__ = ["Autocovariance", "add_neighbours", "lagged_products"]
 
 
+@checked
 @register
 class Autocovariance(BandedEnergy):
     r"""Paper eq. (5), with time averages in place of sums.

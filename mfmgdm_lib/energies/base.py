@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_finite, check_paths, common_shape, spelled_shape
 from mfmgdm_lib.processes.base import Process, Size
 
 __all__ = ["BandedEnergy", "Energy", "fingerprint"]
 
 
+@checked
 class Energy(ABC):
     """A map Φ from a path to K numbers, each a time average (paper Section 1).
 

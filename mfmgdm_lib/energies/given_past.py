@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_paths
 from mfmgdm_lib.specification import register
 
@@ -110,6 +111,7 @@ class ConditionalEnergy(ABC):
         return torch.stack(values, -1) * self.along(innovations)
 
 
+@checked
 @register
 class GivenPast(ConditionalEnergy):
     r"""Size, memory of size, and leverage of an innovation, each over bands of lags.

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib._lazy import pandas as pd
@@ -32,6 +33,7 @@ _NUMBERS = 2**19
 """Numbers of the past that are in memory at once."""
 
 
+@checked
 @register
 class ConditionalFlow(ConditionalLaw):
     r"""A base model whose innovations are moved by a frozen mean-field flow, each given those before it.

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member, check_positive_int
 from mfmgdm_lib._progress import counter
 from mfmgdm_lib.errors import renumbered
@@ -44,6 +45,7 @@ Write = Callable[[np.ndarray], object]
 """What takes the next paths, (n, length)."""
 
 
+@checked
 def stream_paths(
     flow: FrozenFlow,
     n_paths: int,

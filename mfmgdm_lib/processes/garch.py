@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_number, check_paths, check_positive
 from mfmgdm_lib.processes.base import InnovationProcess
 from mfmgdm_lib.processes.innovations import innovation_law
@@ -17,6 +18,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["ARGARCH", "GARCH"]
 
 
+@checked
 @register
 class ARGARCH(InnovationProcess):
     r"""AR(1) process whose innovations are a GARCH(1, 1), the reference model of Section 5.2.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_number, check_paths, check_positive, common_shape, spelled_shape
 from mfmgdm_lib.processes.base import DerivedProcess, InnovationProcess, Process, Seed, Size
 from mfmgdm_lib.processes.innovations import StudentInnovations, check_degrees_of_freedom
@@ -17,6 +18,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["Independent", "StudentNoise", "WhiteNoise"]
 
 
+@checked
 @register
 class Independent(DerivedProcess):
     """The points of a law of independent draws, arranged as channels (C, T) or a field (H, W).
@@ -98,6 +100,7 @@ class WhiteNoise(InnovationProcess):
         return self.mean + self.stddev * scores
 
 
+@checked
 @register
 class StudentNoise(InnovationProcess):
     """Independent points from Student's t distribution, shifted and scaled.

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._threads import threads_so_far
 from mfmgdm_lib.runs.interruption import check_stop
@@ -56,6 +57,7 @@ class Job(Specification, Protocol):
         """The result in a few words."""
 
 
+@checked
 def complete(
     cell: Job,
     store: ResultStore,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import as_windows, check_member, check_positive_int
 from mfmgdm_lib.energies.recorded import Record, RecordedEnergy, chunks
@@ -65,6 +66,7 @@ def _banks(
     )
 
 
+@checked
 @register
 class ScatteringSpectra(RecordedEnergy):
     r"""Energy iv: scattering spectra (Morel et al. 2023; paper Section 5.1).

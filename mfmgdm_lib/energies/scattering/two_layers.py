@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.recorded import Record, RecordedEnergy
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
@@ -51,6 +52,7 @@ def make_layers(
     return Layers(boundary, Filters(boundary, first), Filters(boundary, second), Rectifier if rectify else Modulus)
 
 
+@checked
 class TwoLayerEnergy(RecordedEnergy):
     """The parameters and filters that energies ii and iii share."""
 

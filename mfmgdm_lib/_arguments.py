@@ -11,8 +11,6 @@ import typing
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -80,7 +78,7 @@ def _wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 def _hold(name: str, value: Any, check: _Check, expected: str) -> None:
     if not check(value):
         kind = type(value).__name__
-        shown = isinstance(value, (Tensor, np.ndarray, pd.DataFrame, pd.Series)) or len(repr(value)) > 80
+        shown = expected is _TENSOR or hasattr(value, "shape") or len(repr(value)) > 80
         raise TypeError(f"{name} is {f'a {kind}' if shown else f'{value!r} ({kind})'}; expected {expected}")
 
 
@@ -91,7 +89,7 @@ class _Absent(type):
         return any(kind.__name__ == cls.__name__ for kind in type(value).__mro__)
 
     def __getattr__(cls, name: str) -> type:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return _Absent(name, (), {})
 
@@ -110,6 +108,8 @@ def _check_of(parameter: inspect.Parameter, function: Callable[..., Any]) -> tup
         return None
     return _check(annotation)
 
+
+_TENSOR = "a dense torch.Tensor that has numbers. Use torch.as_tensor(...) first."
 
 _UNSEEN = (
     int,
@@ -131,7 +131,7 @@ _UNSEEN = (
 _KINDS: dict[Any, tuple[_Check, str]] = {
     Tensor: (
         lambda value: isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta,
-        "a torch.Tensor with all its numbers. Use torch.as_tensor(...), or x.to_dense(), first.",
+        _TENSOR,
     ),
     Mapping: (lambda value: isinstance(value, Mapping), "a mapping. Use a dict."),
     Callable: (callable, "a function. Pass one."),
@@ -160,7 +160,17 @@ def _check(annotation: Any) -> tuple[_Check, str] | None:
         return _KINDS[kind]
     if kind is type:
         return lambda value: isinstance(value, type), "a class. Pass the class, not an object of it."
-    if not isinstance(kind, type) or kind is object or getattr(kind, "_is_protocol", False):
+    if getattr(kind, "_is_protocol", False):
+        wanted = {name for base in kind.__mro__ if getattr(base, "_is_protocol", False) for name in _members(base)}
+        return lambda value: not isinstance(value, type) and all(hasattr(value, name) for name in wanted), (
+            f"an object with {', '.join(sorted(wanted))}, as {kind.__name__} says. Pass one."
+        )
+    if not isinstance(kind, type) or kind is object or kind.__module__ == "torch.distributions.constraints":
         return None
     article = "an" if kind.__name__[0] in "AEIOU" else "a"
     return lambda value: isinstance(value, kind), f"{article} {kind.__name__}. Pass an object of that class."
+
+
+def _members(protocol: type) -> set[str]:
+    named = {*vars(protocol), *vars(protocol).get("__annotations__", {})}
+    return {name for name in named if not name.startswith("_")}

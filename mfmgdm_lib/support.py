@@ -76,6 +76,7 @@ class Support(constraints.Constraint):
         return Move(torch.where(inside, proposal, paths), inside)
 
 
+@checked
 @register
 @dataclass(frozen=True, repr=False)
 class Interval(Support):

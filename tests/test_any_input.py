@@ -17,8 +17,11 @@ from types import ModuleType
 from typing import Any
 
 import matplotlib.pyplot as plt
+import mpmath
 import numpy as np
 import pandas as pd
+import pytest
+import requests
 import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
@@ -203,6 +206,7 @@ BY_NAME: dict[str, Any] = {
     "value": PATHS,
     "values": PATHS,
     "weights": torch.ones(4, 2).double(),
+    "text": "a sentence",
     "series": SERIES,
     "given": SERIES.to_numpy()[:50],
     "dates": SERIES.index,
@@ -706,3 +710,66 @@ def outcome(name: str, replaced: dict[str, Any]) -> BaseException | None:
     finally:
         plt.close("all")
     return None
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls write into an empty folder and reach no server."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "store").mkdir()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise requests.ConnectionError("no server is asked")
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+
+
+def test_every_public_callable_has_valid_arguments() -> None:
+    for name in names():
+        if not has_table(name):
+            valid(name)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if not has_table(name)])
+def test_an_object_of_an_unknown_class_is_refused_or_taken(name: str) -> None:
+    needed = [one.name for one in parameters(name) if one.default is one.empty]
+    for parameter in needed:
+        error = outcome(name, {parameter: Nothing()})
+        assert error is None or isinstance(error, (*DOCUMENTED, NotImplementedError)), (parameter, error)
+
+
+def test_cir_has_a_finite_and_right_density_of_draws_next_to_0() -> None:
+    process = p.CIR(0.5, 1.0, 100.0)
+    paths = process.sample(20, 16, seed=0)
+    b, rate, decay = (mpmath.mpf(value) for value in (process._shape, process._rate, process._decay))
+    for path, found in zip(paths.tolist(), process.log_prob(paths).tolist(), strict=True):
+        first = mpmath.mpf(path[0]) / process._scale
+        terms = [(b - 1) * mpmath.log(first), -first, -mpmath.loggamma(b), -mpmath.log(process._scale)]
+        for before, now in itertools.pairwise(path):
+            u, v = rate * decay * mpmath.mpf(before), rate * mpmath.mpf(now)
+            kernel = mpmath.log(mpmath.hyp0f1(b, u * v)) - mpmath.loggamma(b) - u - v
+            terms += [mpmath.log(rate), (b - 1) * mpmath.log(v), kernel]
+        # A few roundings of each term, and of each partial sum.
+        assert abs(found - float(sum(terms))) < 8 * np.finfo(float).eps * float(sum(map(abs, terms))) * len(path)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: p.AR([0.0] * 2000), "coefficients has 2000 numbers; expected at most 500"),
+        (lambda: p.WhiteNoise("0"), "mean is '0' .str.; expected a finite number"),
+        (lambda: p.WhiteNoise(10**400), "expected a finite number"),
+        (lambda: p.GARCH(0.1, "a", 0.1), "alpha is 'a'; expected a number of at least 0"),
+        (lambda: p.StudentNoise("5"), "degrees_of_freedom is '5'; expected a finite number above 2"),
+        (lambda: p.WhiteNoise().sample(10**12, 1, 0), "n is 1000000000000; expected a whole number of at most"),
+        (lambda: p.WhiteNoise().sample(2**31 - 1, 2**31 - 1, 0), "numbers in all; expected at most"),
+        (lambda: ENERGY(torch.ones(4, 64, dtype=torch.float16)), "float16; expected float32 or float64"),
+        (lambda: ENERGY(torch.empty(4, 64, device="meta")), "expected a dense torch.Tensor that has numbers"),
+        (lambda: mm.statistics.autocorrelation(PATHS * 1e160), r"x has .*e\+1\d\d at index"),
+        (lambda: AR1.log_prob(torch.full((2, 8), math.inf)), r"x has 16 entries .* first at index \(0, 0\)"),
+        (lambda: mm.estimate_target(3, AR1, seed=0), "energy is 3 .int.; expected an Energy"),
+    ],
+)
+def test_message(call: Callable[[], object], message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()

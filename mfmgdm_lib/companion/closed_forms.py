@@ -198,11 +198,13 @@ class MeanFieldLimit:
 
     def law(self, step: int) -> MultivariateNormal:
         """Law of a path after `step` steps, on R^d."""
+        check_positive_int("step", step, minimum=0)
         root = self.start.stddev * self.basis * self.scales[step]
         return MultivariateNormal(root.new_zeros(len(root)), root @ root.T)
 
     def paths(self, x0: Tensor, step: int) -> Tensor:
         """Where paths (N, d) that start at `x0` have come to after `step` steps, (N, d)."""
+        check_positive_int("step", step, minimum=0)
         return (x0 @ self.basis * self.scales[step]) @ self.basis.T
 
     def log_ratio(self, x0: Tensor, process: Process, step: int) -> Tensor:
@@ -211,6 +213,7 @@ class MeanFieldLimit:
         Its mean estimates the divergence from the very paths that an ensemble starts from, so that the two differ by
         little more than what the size of the ensemble does.
         """
+        check_positive_int("step", step, minimum=0)
         stretch = self.scales[step].abs().log().sum()
         return self.start.log_prob(x0) - stretch - process.log_prob(self.paths(x0, step))
 

@@ -61,6 +61,7 @@ def headed_csv(table: pd.DataFrame, about: Mapping[str, Any]) -> bytes:
 
 
 @checked
+@checked
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -> Path:
     """Write a figure to a .pdf, .png or .svg file; arguments, result and errors are those of `save_paths`."""
     target = check_output(path, FIGURE_SUFFIXES, force)

@@ -76,6 +76,7 @@ class Progress:
 
 
 @checked
+@checked
 class ResultStore:
     """A folder of results: one CSV file for each specification, below lines that say where it comes from.
 

@@ -116,6 +116,8 @@ def verdict_html(word: str) -> str:
         >>> verdict_html("not run yet")
         'not run yet'
     """
+    if not isinstance(word, str):
+        raise TypeError(f"word is {word!r}; expected text. Use what `verdict` returns.")
     colour, text = _DOTS.get(word), html.escape(word)
     return f'<span style="color: {colour}" aria-hidden="true">●</span>&nbsp;{text}' if colour else text
 

@@ -17,13 +17,17 @@ __all__ = [
     "as_series",
     "as_shape",
     "as_windows",
+    "check_device",
     "check_finite",
+    "check_log_density",
     "check_member",
     "check_number",
     "check_paths",
     "check_positive",
     "check_positive_int",
+    "check_powers",
     "check_shares",
+    "check_total",
     "common_shape",
     "first_true",
     "spell_date",
@@ -31,20 +35,37 @@ __all__ = [
 ]
 
 
+LARGEST_COUNT = 2**31 - 1
+"""The largest number of paths, points or steps: more of them are a slip."""
+
+LARGEST_TOTAL = 2**36
+"""The largest number of points of all paths: half a terabyte of float64."""
+
+
+def _is_finite(value: float) -> bool:
+    """Whether a number is finite as a float, which whole numbers above 1.8e308 are not."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def check_number(name: str, value: float) -> float:
-    """Return `value` as a float if it is finite."""
-    if not math.isfinite(value):
+    """Return `value` as a float if it is a finite number."""
+    if not isinstance(value, (int, float, np.number)) or isinstance(value, (bool, np.complexfloating)):
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); expected a finite number. Use one such as 0.0.")
+    if not _is_finite(value):
         raise ValueError(f"{name} is {value!r}; expected a finite number. Use one such as 0.0.")
     return float(value)
 
 
 def check_positive(name: str, value: float) -> float:
     """Return `value` as a float if it is a finite number above zero."""
-    if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):
+    if not isinstance(value, (int, float, np.number)) or isinstance(value, (bool, np.complexfloating)):
         raise TypeError(
             f"{name} is {value!r} ({type(value).__name__}); expected a number above 0. Use a positive number."
         )
-    if not (math.isfinite(value) and value > 0):
+    if not (_is_finite(value) and value > 0):
         raise ValueError(f"{name} is {value!r}; expected a finite number above 0. Use a positive number.")
     return float(value)
 
@@ -57,12 +78,16 @@ def check_positive_int(name: str, value: int, *, minimum: int = 1) -> int:
         )
     if value < minimum:
         raise ValueError(f"{name} is {value}; expected a whole number of at least {minimum}. Use a larger number.")
+    if value > LARGEST_COUNT:
+        raise ValueError(
+            f"{name} is {value}; expected a whole number of at most {LARGEST_COUNT}. Use a smaller number."
+        )
     return int(value)
 
 
 def check_member(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of the names `allowed`."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, allowed))}. Choose one of them.")
     return value
 
@@ -70,7 +95,7 @@ def check_member(name: str, value: str, allowed: tuple[str, ...]) -> str:
 def check_shares(shares: Sequence[float]) -> None:
     """Refuse shares of a distribution that are not between 0 and 1."""
     for share in shares:
-        if not 0.0 < share < 1.0:
+        if not isinstance(share, (int, float, np.number)) or not 0.0 < share < 1.0:
             raise ValueError(f"shares has {share!r}; expected numbers between 0 and 1. Use such as 0.95 and 0.99.")
 
 
@@ -80,6 +105,14 @@ def check_paths(name: str, x: Tensor, *, minimum_length: int = 1) -> Tensor:
         raise TypeError(f"{name} is a {type(x).__name__}; expected a torch.Tensor. Use torch.as_tensor(...) first.")
     if not x.is_floating_point():
         raise TypeError(f"{name} has dtype {x.dtype}; expected a real floating dtype. Use {name}.double() first.")
+    if x.dtype.itemsize < 4:
+        raise TypeError(f"{name} has dtype {x.dtype}; expected float32 or float64. Use {name}.float() first.")
+    if x.layout is not torch.strided:
+        raise TypeError(f"{name} has layout {x.layout}; expected a dense tensor. Use {name}.to_dense() first.")
+    if x.is_meta:
+        raise TypeError(
+            f"{name} is on the device 'meta', without numbers; expected a tensor that has some. Draw it first."
+        )
     if x.ndim == 0 or x.shape[-1] < minimum_length:
         raise ValueError(
             f"{name} has shape {tuple(x.shape)}; expected (*, time) with at least {minimum_length} points in time."
@@ -123,6 +156,49 @@ def check_finite(name: str, x: Tensor) -> Tensor:
             " expected finite numbers. Drop or repair them first."
         )
     return x
+
+
+def check_device(name: str, device: torch.device | str) -> torch.device:
+    """Return the device of a name if this machine has it."""
+    try:
+        return torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError) as error:  # torch raises either, as it was built
+        raise ValueError(
+            f"{name} is {str(device)!r}; expected one that this machine has ({str(error).splitlines()[0]})."
+            " Use 'cpu', or such as 'cuda:0' where there is a GPU."
+        ) from None
+
+
+def check_powers(name: str, x: Tensor, power: int, *, points: int = 1) -> Tensor:
+    """Return finite paths `x` (*, time) if sums over time of such a power, of sums of `points`, are finite, too."""
+    largest = (torch.finfo(x.dtype).max / max(x.shape[-1], 1)) ** (1.0 / power) / points
+    if x.numel() and (beyond := check_finite(name, x).abs() > largest).any():
+        first = tuple(beyond.nonzero()[0].tolist())
+        raise ValueError(
+            f"{name} has {float(x[first]):g} at index {first}; expected numbers of at most {largest:.2g}, of whose"
+            f" powers {x.dtype} holds sums. Divide the paths by a scale first."
+        )
+    return x
+
+
+def check_log_density(x: Tensor, values: Tensor) -> Tensor:
+    """Return log-densities of finite paths `x` if none is NaN, as where their squares overflow."""
+    if not torch._C._functorch.is_functorch_wrapped_tensor(values) and (bad := values.isnan()).any():
+        first = tuple(bad.nonzero()[0].tolist())
+        raise ValueError(
+            f"x has numbers up to {float(x[first].abs().max()):g} in the path at index {first}, whose log-density is"
+            f" beyond {x.dtype}; expected smaller ones. Divide the paths by a scale first."
+        )
+    return values
+
+
+def check_total(name: str, *sizes: int) -> None:
+    """Refuse sizes whose product no memory holds."""
+    if (total := math.prod(sizes)) > LARGEST_TOTAL:
+        raise ValueError(
+            f"{name} are {' and '.join(map(str, sizes))}, {total:.2g} numbers in all; expected at most"
+            f" {LARGEST_TOTAL:.2g}. Use fewer, or draw them in parts."
+        )
 
 
 def first_true(mask: Tensor) -> int | None:

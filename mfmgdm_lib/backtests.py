@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_series, check_positive_int, check_shares
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.coverage import conditional_coverage, independence, unconditional_coverage
@@ -42,6 +43,7 @@ _CHUNK = 2**22
 """Random numbers that are drawn at once."""
 
 
+@checked
 @dataclass(frozen=True)
 class DailyForecasts:
     """What a law said of each of the last days of a series, given the days before, and what came.
@@ -59,10 +61,17 @@ class DailyForecasts:
     tails: tuple[np.ndarray, ...]
 
     def violations(self, share: float) -> np.ndarray:
-        """Whether the loss of each day was beyond its value at risk, (days,) bool."""
+        """Whether the loss of each day was beyond its value at risk, (days,) bool.
+
+        Raises:
+            ValueError: not one of the shares.
+        """
+        if share not in self.shares:
+            raise ValueError(f"share is {share!r}; expected one of {self.shares}. Use one, or forecast others.")
         return (-self.table["return"] > self.table[f"value at risk, {100 * share:g} %"]).to_numpy()
 
 
+@checked
 def daily_forecasts(
     law: ConditionalLaw, series: Any, days: int = 1000, shares: Sequence[float] = (0.95, 0.99)
 ) -> DailyForecasts:
@@ -141,6 +150,7 @@ def _crps(x: np.ndarray, levels: np.ndarray, masses: np.ndarray, quantiles: np.n
     return scores
 
 
+@checked
 def backtest(
     law: ConditionalLaw, series: Any, days: int = 1000, shares: Sequence[float] = (0.95, 0.99), *, seed: Seed = 0
 ) -> pd.DataFrame:
@@ -169,6 +179,7 @@ def backtest(
     return backtest_table(daily_forecasts(law, series, days, shares), seed=seed)
 
 
+@checked
 def backtest_table(forecasts: DailyForecasts, *, seed: Seed = 0) -> pd.DataFrame:
     """Return tests of forecasts of days, and their mean scores.
 
@@ -240,6 +251,7 @@ def shortfall_test(
     return statistic, (1 + as_low) / (1 + _SIMULATIONS)
 
 
+@checked
 def compare_backtests(
     forecasts: DailyForecasts, others: DailyForecasts, *, block: int = BLOCK, seed: Seed = 0
 ) -> pd.DataFrame:

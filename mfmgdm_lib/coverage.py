@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
+from mfmgdm_lib._arguments import checked
+
 __all__ = ["conditional_coverage", "independence", "unconditional_coverage"]
 
 
+@checked
 def unconditional_coverage(violations: np.ndarray, share: float) -> tuple[float, float]:
     """Kupiec's likelihood ratio (1995) and its p-value by the chi-squared law of one degree of freedom.
 
@@ -27,6 +30,7 @@ def unconditional_coverage(violations: np.ndarray, share: float) -> tuple[float,
     return _ratio(_log_likelihood(found, n, found / n) - _log_likelihood(found, n, 1.0 - share), 1)
 
 
+@checked
 def independence(violations: np.ndarray) -> tuple[float, float]:
     """Christoffersen's likelihood ratio of independence (1998), p-value by chi-squared of one degree of freedom.
 
@@ -42,6 +46,7 @@ def independence(violations: np.ndarray) -> tuple[float, float]:
     return _ratio(free - _log_likelihood(int(after.sum()), len(after), _mean(after)), 1)
 
 
+@checked
 def conditional_coverage(violations: np.ndarray, share: float) -> tuple[float, float]:
     """Christoffersen's likelihood ratio of both (1998), and its p-value by chi-squared of two degrees of freedom.
 

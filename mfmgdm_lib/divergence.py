@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import as_shape, check_positive_int
+from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import as_shape, check_device, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent, State
@@ -126,6 +127,7 @@ _FORMER = {
 """Arguments of release 0.1, and what they are called now."""
 
 
+@checked
 @renamed({"determinants": Determinants}, **_FORMER)
 def divergence_run(
     model: Descent,
@@ -168,7 +170,7 @@ def divergence_run(
     check_positive_int("n_paths", n_paths, minimum=2)
     check_positive_int("n_steps", n_steps, minimum=0)
     length = model.energy.path_length(length, process, start)
-    points = math.prod(as_shape("length", length))
+    points, device = math.prod(as_shape("length", length)), check_device("device", device)
     wanted = Determinants.of(determinants)
     choose_backend(model, wanted, length=points)  # says what is wrong with it before anything is drawn
     _check_supports(model, process, start)
@@ -240,6 +242,7 @@ def _with_arguments_of(other: Callable[P, object]) -> Callable[[Callable[..., T]
     return decorate
 
 
+@checked
 @renamed({"determinants": Determinants}, **_FORMER)
 @_with_arguments_of(divergence_run)
 def reverse_kl_trace(*args: Any, **options: Any) -> DivergenceTrace:  # noqa: D417 -- those of the run

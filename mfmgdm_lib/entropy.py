@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.descents.communicator import LOCAL
 from mfmgdm_lib.descents.descent import Descent, State
@@ -67,6 +68,7 @@ class EntropyTrace:
         return np.asarray(self.blocks + self.capacitance)
 
 
+@checked
 def entropy_bounds(
     model: Descent,
     x0: Tensor,

@@ -71,6 +71,8 @@ class DescentError(ValueError):
 
 def concerned(first: int, members: int) -> tuple[str, int | None]:
     """How the message of a `DescentError` names an ensemble of paths from `first` on, and the `particle` of it."""
+    if not (isinstance(first, int) and isinstance(members, int)):
+        raise TypeError(f"first is {first!r} and members {members!r}; expected whole numbers. Use ints.")
     if members == 1:
         return "{path}", first
     return f"the ensemble of paths {first} to {first + members - 1}", None

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_positive_int
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._threads import one_thread
@@ -93,6 +94,7 @@ class FieldGeneration:
     image: GreyImage | None = None
 
 
+@checked
 def generate_fields(
     image: Any,
     n_fields: int = 16,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_series, check_positive_int
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.backtests import DailyForecasts, backtest_table, compare_backtests, daily_forecasts
@@ -64,6 +65,7 @@ class Backtest:
     forecasts: dict[str, DailyForecasts]
 
 
+@checked
 def forecast(
     series: Any,
     horizon: int = 20,
@@ -130,6 +132,7 @@ def _dates_ahead(observed: pd.Series | None, horizon: int) -> pd.DatetimeIndex |
         return None
 
 
+@checked
 def hold_out(
     series: Any, days: int = 1000, seed: Seed = 0, *, base: str = "argarch-t", law: ConditionalLaw | None = None
 ) -> Backtest:

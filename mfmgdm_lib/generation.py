@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._columns import as_columns
 from mfmgdm_lib._lazy import pandas as pd
@@ -89,6 +90,7 @@ class Generation:
     flow: FrozenFlow | None = None
 
 
+@checked
 def generate(
     series: Any,
     n_paths: int = 100,
@@ -289,6 +291,7 @@ def _flown(
     return state, weights[: state.step]
 
 
+@checked
 def compare_flow(made: Generation, n_paths: int = 256, seed: Seed = 1) -> tuple[pd.DataFrame, list[str]]:
     """Return the report of fresh paths of a generation's flow beside the series, and reasons to doubt them.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.descents import Constraint, Descent, PointwiseMap
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.flows import FrozenFlow
@@ -26,6 +27,7 @@ _ENOUGH = 32
 """Paths from which on their spread tells how well their mean is known: 6 standard errors are one in a million then."""
 
 
+@checked
 @register
 class Model(Descent):
     """A descent that can stop by itself and be frozen into a flow; it takes the arguments of `Descent`."""
@@ -148,6 +150,7 @@ def _check_drawn_from(start: Process, paths: Tensor) -> None:
             )
 
 
+@checked
 @register
 class MGDM(Model):
     """Microcanonical gradient descent, paper eq. (3): every path answers for itself.

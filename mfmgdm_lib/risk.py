@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_member, check_paths, check_positive_int, check_shares
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import Message
@@ -22,6 +23,7 @@ _FEWEST = 10
 """Losses beyond a quantile that it takes to tell where it is, and how far they are beyond."""
 
 
+@checked
 def risk_table(
     paths: Tensor, horizons: Sequence[int] = HORIZONS, *, shares: Sequence[float] = (0.95, 0.99), kind: str = "log"
 ) -> pd.DataFrame:
@@ -74,6 +76,7 @@ def risk_table(
     return table
 
 
+@checked
 def risk_ahead(paths: Tensor, *, shares: Sequence[float] = (0.95, 0.99), kind: str = "log") -> pd.DataFrame:
     r"""Return what can be lost from the beginning of paths of returns to each of their points, and how far they spread.
 
@@ -102,7 +105,7 @@ def risk_ahead(paths: Tensor, *, shares: Sequence[float] = (0.95, 0.99), kind: s
     _check_arguments(paths, shares, kind)
     rows = []
     for horizon in range(1, paths.shape[-1] + 1):
-        first = paths[:, :horizon].double()
+        first = paths[:, :horizon].detach().double()
         row: dict[str, float] = {}
         row["volatility"], row["volatility ±"] = _spread(first.sum(-1, keepdim=True).numpy())
         losses = _losses(first, horizon, kind)[0]

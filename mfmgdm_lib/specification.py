@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
+
 __all__ = ["arguments_of", "from_spec", "parse", "register", "spec"]
 
 T = TypeVar("T")
@@ -100,6 +102,7 @@ def _parameters(cls: type, arguments: Collection[str] | None) -> tuple[tuple[str
 # --- describing ------------------------------------------------------------------------------------------------------
 
 
+@checked
 def spec(
     obj: object, arrays: MutableMapping[str, np.ndarray] | None = None, *, without: Collection[str] = ()
 ) -> dict[str, Any]:
@@ -197,6 +200,7 @@ def _names(*kinds: type) -> str:
 # --- building --------------------------------------------------------------------------------------------------------
 
 
+@checked
 def from_spec(
     description: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None, *, kind: type[T] | None = None
 ) -> T:

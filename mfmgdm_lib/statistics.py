@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
+from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import check_finite, check_number, check_paths, check_positive_int, check_powers
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.energies.autocovariance import lagged_products
 
@@ -45,12 +46,13 @@ def autocorrelation(x: Tensor, lags: int = 20) -> Tensor:
         [-0.99, 0.98]
     """
     check_positive_int("lags", lags)
-    check_finite("x", check_paths("x", x, minimum_length=lags + 1))
+    check_powers("x", check_paths("x", x, minimum_length=lags + 1), 2)
     centred = x - x.mean(-1, keepdim=True)
     products = torch.stack([lagged_products(centred, lag) for lag in range(lags + 1)], dim=-1)
     return products[..., 1:] / products[..., :1]
 
 
+@checked
 def cross_correlation(x: Tensor, y: Tensor, lags: int = 20) -> Tensor:
     """Sample correlations of the values of one path with those of another some points later, or earlier.
 
@@ -71,11 +73,18 @@ def cross_correlation(x: Tensor, y: Tensor, lags: int = 20) -> Tensor:
         [-0.4, -0.3, 1.0]
     """
     check_positive_int("lags", lags, minimum=0)
-    first, second = (_centred(check_finite(name, check_paths(name, values))) for name, values in (("x", x), ("y", y)))
+    first, second = (
+        _centred(check_powers(name, check_paths(name, values), 4)) for name, values in (("x", x), ("y", y))
+    )
     if x.shape[-1] != y.shape[-1] or x.shape[-1] <= lags:
         raise ValueError(
             f"x has {x.shape[-1]} points and y {y.shape[-1]}; expected as many, more than {lags}. Use paths over the"
             " same time, or fewer lags."
+        )
+    if x.dtype != y.dtype or x.shape[:-1] != y.shape[:-1]:
+        raise ValueError(
+            f"x is {x.dtype} of shape {tuple(x.shape)} and y {y.dtype} of shape {tuple(y.shape)}; expected paths that"
+            " belong to each other. Use as many paths of one dtype."
         )
     earlier = [_correlation(second, first, lag) for lag in range(lags, 0, -1)]
     return torch.stack([*earlier, *(_correlation(first, second, lag) for lag in range(lags + 1))], dim=-1)
@@ -101,6 +110,7 @@ def path_statistics(paths: Tensor, lags: int = 20) -> dict[str, Tensor]:
         >>> float(found["acf 1"]), float(found["kurtosis"])
         (-0.7, 1.36)
     """
+    check_powers("paths", check_paths("paths", paths), 4)
     centred = paths - paths.mean(-1, keepdim=True)
     variances = centred.square().mean(-1)
     of_paths, of_squares = autocorrelation(paths, lags), autocorrelation(paths**2, lags)
@@ -135,7 +145,7 @@ def leverage(x: Tensor, lags: int = 20) -> Tensor:
         [-0.75, 0.0]
     """
     check_positive_int("lags", lags)
-    check_finite("x", check_paths("x", x, minimum_length=lags + 1))
+    check_powers("x", check_paths("x", x, minimum_length=lags + 1), 6)
     values, squares = _centred(x), _centred(x * x)
     return torch.stack([_correlation(values, squares, lag) for lag in range(1, lags + 1)], dim=-1)
 
@@ -162,7 +172,7 @@ def time_asymmetry(x: Tensor, window: int = 20) -> Tensor:
         True
     """
     check_positive_int("window", window)
-    check_finite("x", check_paths("x", x, minimum_length=3 * window))
+    check_powers("x", check_paths("x", x, minimum_length=3 * window), 8, points=window)
     trends, volatilities = _sums(x, window).square(), _sums(x * x, window)
     past, later = slice(None, -window), slice(window, None)
     forward, backward = (
@@ -172,6 +182,7 @@ def time_asymmetry(x: Tensor, window: int = 20) -> Tensor:
     return forward - backward
 
 
+@checked
 def tail_index(x: Tensor, share: float = 0.05) -> Tensor:
     """Hill's estimate of the exponent α of the tails, P(|x| > u) ∝ u^−α (Hill, 1975).
 
@@ -207,11 +218,12 @@ def maximum_drawdown(x: Tensor) -> Tensor:
         >>> float(maximum_drawdown(torch.tensor([-0.5, 2.0, -1.0, 0.5, -2.0, 3.0])))
         2.5
     """
-    check_finite("x", check_paths("x", x))
+    check_powers("x", check_paths("x", x), 1)
     levels = torch.nn.functional.pad(x.cumsum(-1), (1, 0))
     return (levels.cummax(-1).values - levels).amax(-1)
 
 
+@checked
 def return_statistics(paths: Tensor) -> dict[str, Tensor]:
     """What markets show beyond `path_statistics`: signs, asymmetry, tails, long memory and sums, by name, (N,) each.
 
@@ -231,6 +243,7 @@ def return_statistics(paths: Tensor) -> dict[str, Tensor]:
         >>> len(found), round(float(found["sum 20 stddev"].mean()), 1), round(float(found["sum 5 kurtosis"].mean()), 1)
         (11, 1.0, 3.0)
     """
+    check_powers("paths", check_paths("paths", paths, minimum_length=61), 8, points=20)
     centred, sizes, after_falls = _centred(paths), _centred(paths.abs()), leverage(paths)
     stddev = centred.square().mean(-1).sqrt()
     found = {
@@ -267,19 +280,24 @@ def _sums(x: Tensor, points: int) -> Tensor:
     return levels[..., points:] - levels[..., :-points]
 
 
+@checked
 def histogram(x: Tensor, edges: np.ndarray) -> np.ndarray:
     """Density of all values in x on the bins between `edges` (B + 1,): a float64 array (B,)."""
     counts, _ = np.histogram(x.detach().cpu().numpy(), bins=edges)
     return counts / (x.numel() * np.diff(edges))
 
 
+@checked
 def gaussian_contour(points: np.ndarray, n_std: float = 2.0, resolution: int = 128) -> np.ndarray:
     """Contour at `n_std` standard deviations of the Gaussian fitted to points (N, 2): an array (resolution, 2)."""
+    check_positive_int("resolution", resolution, minimum=2)
+    check_number("n_std", n_std)
     root = np.linalg.cholesky(np.cov(points, rowvar=False))
     angle = np.linspace(0.0, 2.0 * np.pi, resolution)
     return np.asarray(points.mean(0) + n_std * np.column_stack((np.cos(angle), np.sin(angle))) @ root.T)
 
 
+@checked
 def fitted_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     """Slope of log value against log size, by least squares.
 
@@ -287,9 +305,11 @@ def fitted_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
         >>> round(fitted_exponent([1, 2, 4], [5, 20, 80]), 6)
         2.0
     """
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+    size, value = (np.log([float(one) for one in given]) for given in (sizes, values))
+    return float(np.polyfit(size, value, 1)[0])
 
 
+@checked
 def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> dict[tuple[str, str], float]:
     """Fit powers of the size to measured times, by least squares on logarithmic axes.
 
@@ -312,6 +332,7 @@ def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> dict[tuple[str
     return exponents
 
 
+@checked
 def separation(values: Tensor, baseline: Tensor) -> pd.DataFrame:
     """Distance between the means of two samples of energies, in standard deviations of the second.
 
@@ -327,6 +348,11 @@ def separation(values: Tensor, baseline: Tensor) -> pd.DataFrame:
         >>> separation(values, baseline).round(3).to_dict("records")
         [{'value': 0, 'shift': 2.828, 'standard_error': 1.0}]
     """
+    if values.ndim != 2 or baseline.ndim != 2 or values.shape[-1] != baseline.shape[-1]:
+        raise ValueError(
+            f"values has shape {tuple(values.shape)} and baseline {tuple(baseline.shape)}; expected (n, K) and (m, K)."
+            " Use values of one energy."
+        )
     values, baseline = values.double(), baseline.double()
     unit = baseline.std(0)
     shift = (values.mean(0) - baseline.mean(0)) / unit

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._threads import one_thread
 from mfmgdm_lib.descents.descent import Descent, State
@@ -107,6 +108,7 @@ class BalancedStop:
         return "; ".join(parts)
 
 
+@checked
 def balanced_stop(
     model: Descent,
     x0: Tensor,
@@ -327,6 +329,7 @@ def balanced_state(states: Iterable[FlowState]) -> FlowState:
     return last
 
 
+@checked
 def paths_for_price(stop: BalancedStop, price: float, *, n_steps: int | None = None) -> int:
     """The number of paths N that an ensemble needs for its coupling to cost each path at most `price`.
 

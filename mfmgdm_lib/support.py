@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.specification import register
 
@@ -27,6 +28,7 @@ class Move(NamedTuple):
     """
 
 
+@checked
 class Support(constraints.Constraint):
     """A closed set of numbers in which every entry of a path lies; models, processes and flows take it as `support`.
 
@@ -68,12 +70,18 @@ class Support(constraints.Constraint):
         """
         if self.whole_line:
             return Move(proposal, None)
+        if paths.shape != proposal.shape:
+            raise ValueError(
+                f"proposal has shape {tuple(proposal.shape)} and paths {tuple(paths.shape)}; expected one shape."
+                " Use where each of the paths would go."
+            )
         inside = self.contains(proposal)
         if inside.all():
             return Move(proposal, None)
         return Move(torch.where(inside, proposal, paths), inside)
 
 
+@checked
 @register
 @dataclass(frozen=True, repr=False)
 class Interval(Support):

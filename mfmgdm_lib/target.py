@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_series, as_windows, check_positive_int, spelled_shape
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.processes.base import Process, Seed, Size, draw_in_chunks
@@ -20,6 +21,7 @@ _BATCHES = 16
 """Windows that a single series is cut into for its standard error (batch means)."""
 
 
+@checked
 @register
 @dataclass(frozen=True)
 class Target:
@@ -53,6 +55,7 @@ class Target:
         return f"Target({len(self.labels)} energies from {self.source})"
 
 
+@checked
 def estimate_target(
     energy: Energy, process: Process, *, n_samples: int = 10_000, length: Size | None = None, seed: Seed
 ) -> Target:
@@ -87,6 +90,7 @@ def estimate_target(
     )
 
 
+@checked
 def target_from_data(energy: Energy, series: Any) -> Target:
     """Take the energy of one observed series as the target (Section 5.2).
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents import Descent
@@ -70,7 +71,7 @@ class LinearEnergy(Energy):
         check_finite("matrix", check_paths("matrix", matrix))
         if matrix.ndim != 2:
             raise ValueError(f"matrix has shape {tuple(matrix.shape)}; expected (K, time). Use matrix[None] for K = 1.")
-        self.matrix = matrix.double()
+        self.matrix, self.length = matrix.double(), matrix.shape[-1]
         self.labels = tuple(f"row {k}" for k in range(1, len(matrix) + 1))
 
     def __repr__(self) -> str:
@@ -80,6 +81,7 @@ class LinearEnergy(Energy):
         return x @ self.matrix.to(x).T
 
 
+@checked
 @dataclass(frozen=True)
 class EnsembleLaw:
     """A Gaussian law of N exchangeable paths in R^d, which couples them through their mean path alone.
@@ -134,6 +136,7 @@ class EnsembleLaw:
         return 0.5 * (mixed - (common + (self.members - 1) * own) / self.members)
 
 
+@checked
 @renamed(initial="start")
 def linear_descent(model: Descent, start: WhiteNoise, *, n_steps: int, members: int) -> EnsembleLaw:
     r"""Return the law of an ensemble after `n_steps` steps of a descent by a linear energy.
@@ -176,6 +179,7 @@ def linear_descent(model: Descent, start: WhiteNoise, *, n_steps: int, members: 
 # --- quadratic energies: Gaussian in the limit of large ensembles ----------------------------------------------------
 
 
+@checked
 @dataclass(frozen=True)
 class MeanFieldLimit:
     """A path of an ensemble of infinitely many, driven by quadratic energies: x_t = V diag(ρ_t) Vᵀ x_0.
@@ -194,11 +198,19 @@ class MeanFieldLimit:
 
     def law(self, step: int) -> MultivariateNormal:
         """Law of a path after `step` steps, on R^d."""
+        self._check_step(step)
         root = self.start.stddev * self.basis * self.scales[step]
         return MultivariateNormal(root.new_zeros(len(root)), root @ root.T)
 
+    def _check_step(self, step: int) -> None:
+        if check_positive_int("step", step, minimum=0) >= len(self.scales):
+            raise ValueError(f"step is {step}; expected at most {len(self.scales) - 1}. Ask for a limit of more steps.")
+
     def paths(self, x0: Tensor, step: int) -> Tensor:
         """Where paths (N, d) that start at `x0` have come to after `step` steps, (N, d)."""
+        self._check_step(step)
+        if check_paths("x0", x0).shape[-1] != len(self.basis):
+            raise ValueError(f"x0 has shape {tuple(x0.shape)}; expected (N, {len(self.basis)}). Use such paths.")
         return (x0 @ self.basis * self.scales[step]) @ self.basis.T
 
     def log_ratio(self, x0: Tensor, process: Process, step: int) -> Tensor:
@@ -207,6 +219,7 @@ class MeanFieldLimit:
         Its mean estimates the divergence from the very paths that an ensemble starts from, so that the two differ by
         little more than what the size of the ensemble does.
         """
+        check_positive_int("step", step, minimum=0)
         stretch = self.scales[step].abs().log().sum()
         return self.start.log_prob(x0) - stretch - process.log_prob(self.paths(x0, step))
 
@@ -215,6 +228,7 @@ class MeanFieldLimit:
         return divergences((self.start.stddev * self.scales).square(), self.basis, law)
 
 
+@checked
 @renamed(initial="start")
 def mean_field_limit(model: Descent, start: WhiteNoise, *, n_steps: int, length: int) -> MeanFieldLimit:
     r"""Follow the limit of MF–MGDM for ensembles of infinitely many paths, exactly (Section 4).

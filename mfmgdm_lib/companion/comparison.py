@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, sem
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.paper import OurNumber, numbers, verdict
 from mfmgdm_lib.companion.results import result_store
 from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
@@ -49,6 +50,7 @@ def cell_names(cell: Cell) -> dict[str, str]:
     return dict(zip(("process", "energy", "model"), names, strict=True))
 
 
+@checked
 def stored_cells(cells: Sequence[Cell] = TABLE_1) -> dict[str, Result]:
     """The results of some cells, as a rule the forty, that are kept here, by their keys; without what is missing."""
     store = result_store("table1")
@@ -56,6 +58,7 @@ def stored_cells(cells: Sequence[Cell] = TABLE_1) -> dict[str, Result]:
     return {key: result for key, result in found.items() if result is not None}
 
 
+@checked
 def cell_row(cell: Cell, result: Result) -> dict[str, Any]:
     """What a result says at its smallest divergence and at its end.
 
@@ -87,6 +90,7 @@ def cell_row(cell: Cell, result: Result) -> dict[str, Any]:
     return row
 
 
+@checked
 def compare_cells(results: Mapping[str, Result]) -> pd.DataFrame:
     """Set the forty numbers of Table 1 beside those of some results.
 
@@ -110,6 +114,7 @@ def compare_cells(results: Mapping[str, Result]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+@checked
 def cell_number(cell: Cell, row: Mapping[str, Any]) -> OurNumber:
     """What of its `cell_row` is compared with the paper's number: of an AR the value by the paper's likelihood."""
     approximate = row.get("approximate")
@@ -123,12 +128,14 @@ def cell_number(cell: Cell, row: Mapping[str, Any]) -> OurNumber:
     )
 
 
+@checked
 def first_bound_step(table: pd.DataFrame) -> float:
     """The first step of a table of `tabulate` from which the divergence is a lower bound; infinite if none is."""
     bounded = table.index[(table["least_moved"] < 1) | (table["most_folded"] > 0)]
     return float(bounded[0]) if len(bounded) else math.inf
 
 
+@checked
 def gains(results: Mapping[str, Result]) -> pd.DataFrame:
     """How many nats MF–MGDM is below MGDM, cell by cell.
 
@@ -152,6 +159,7 @@ def gains(results: Mapping[str, Result]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@checked
 def indistinct_pairs(replicates: pd.DataFrame) -> pd.DataFrame:
     """Find the numbers in a row of Table 1 that a reader should not tell apart.
 
@@ -177,6 +185,7 @@ def indistinct_pairs(replicates: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["process", "one", "other", "printed", "noise"])
 
 
+@checked
 def pass_errors(passes: pd.DataFrame) -> dict[str, float]:
     """Compare the errors that random probes claim with how far independent passes of them lie apart.
 

@@ -6,6 +6,7 @@ import html
 
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.comparison import cell_names
 from mfmgdm_lib.companion.paper import to_html, verdict_html
 from mfmgdm_lib.companion.table1 import TABLE_1, Cell
@@ -15,6 +16,7 @@ __all__ = ["bounds_table", "cell_details", "cell_name", "cells_html", "copies_ta
 _NAMES = ["process", "energy", "model"]
 
 
+@checked
 def cell_name(cell: Cell) -> str:
     """A cell in words.
 
@@ -25,6 +27,7 @@ def cell_name(cell: Cell) -> str:
     return ", ".join(cell_names(cell).values())
 
 
+@checked
 def cells_html(cells: pd.DataFrame) -> str:
     """`compare_cells` in the layout of Table 1 as HTML, each number with its error, the paper's number and the verdict.
 
@@ -47,6 +50,7 @@ def _entry(key: str, row: pd.Series) -> str:
     return "<br>".join([place, f"paper: {row['printed']:.2f}", *more])
 
 
+@checked
 def cell_details(cells: pd.DataFrame) -> pd.DataFrame:
     """`compare_cells` in words: each cell's two numbers, their difference, both errors, the step and the verdict."""
     ran = cells.dropna(subset="least")
@@ -64,6 +68,7 @@ def cell_details(cells: pd.DataFrame) -> pd.DataFrame:
     return table.round(3)
 
 
+@checked
 def bounds_table(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells of `compare_cells` whose numbers are lower bounds, and what makes them such, in per cent."""
     rows = cells[cells["bound"].eq(True)].set_index(_NAMES)
@@ -75,6 +80,7 @@ def bounds_table(cells: pd.DataFrame) -> pd.DataFrame:
     ).round(2)
 
 
+@checked
 def copies_table(copies: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread of the independent copies of each cell, and the spread that 128 paths claim.
 

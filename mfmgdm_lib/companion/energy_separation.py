@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib import data
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.results import projected_covariance
 from mfmgdm_lib.companion.synthetic import PROCESS_NAMES, PROCESSES
 from mfmgdm_lib.energies import Energy, Projection, ScatteringCovariance, ScatteringMean, ScatteringSpectra
@@ -57,6 +58,7 @@ def paper_energies() -> dict[str, Energy]:
     }
 
 
+@checked
 def separations(energy: Energy, paths: dict[str, Tensor]) -> pd.DataFrame:
     """Compare the energies of several laws with those of white noise, value by value.
 
@@ -77,6 +79,7 @@ def separations(energy: Energy, paths: dict[str, Tensor]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+@checked
 def group_values(energy: Energy) -> list[str]:
     """Name the kind of each value of a scattering energy by the layers of its one or two signals, (K,)."""
     if not isinstance(energy, (ScatteringMean, ScatteringCovariance, ScatteringSpectra)):
@@ -85,6 +88,7 @@ def group_values(energy: Energy) -> list[str]:
     return [names[tuple(sorted(len(through) for through in made.scales))] for made in energy.coefficients]
 
 
+@checked
 def component_shares(projection: Projection) -> dict[str, Tensor]:
     """For each kind of value its share of the squares of every principal component, (K',); together 1."""
     groups = np.array(group_values(projection.energy))
@@ -92,6 +96,7 @@ def component_shares(projection: Projection) -> dict[str, Tensor]:
     return {name: squares[:, torch.from_numpy(groups == name)].sum(1) for name in dict.fromkeys(groups.tolist())}
 
 
+@checked
 def strongest(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """For each law the value of each energy that is farthest from white noise.
 

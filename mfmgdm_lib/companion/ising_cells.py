@@ -12,7 +12,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_member
+from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import check_member, check_paths
 from mfmgdm_lib.companion.table1 import MODELS
 from mfmgdm_lib.descents import Constraint, Descent, SignedPower, State
 from mfmgdm_lib.energies import AbsoluteMoments, Energy, FieldScatteringMean, WaveletL1
@@ -245,12 +246,16 @@ def _entropies(written: dict[str, np.ndarray], cell: IsingCell) -> dict[str, pd.
     }
 
 
+@checked
 def describe_spins(signs: Tensor) -> dict[str, pd.Series]:
     """What is looked at in fields (N, H, W) of ±1.
 
     `energy`, U per spin, and `magnetisation`, the mean, of each field; `two-point`, the mean of x_r x_{r + (0, s)} and
     x_r x_{r + (s, 0)} for s = 0 … W/2, and `two-point error`, its standard error.
     """
+    signs = check_paths("signs", signs).detach()
+    if signs.ndim != 3:
+        raise ValueError(f"signs has shape {tuple(signs.shape)}; expected (N, H, W). Use signs[None] for one field.")
     points = signs.shape[-2] * signs.shape[-1]
     products = torch.stack(
         [

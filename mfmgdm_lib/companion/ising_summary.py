@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import as_shape
 from mfmgdm_lib.companion.comparison import MODEL_NAMES
 from mfmgdm_lib.companion.ising_cells import ISING, IsingCell, unpacked_signs
 from mfmgdm_lib.companion.results import result_store
@@ -99,6 +102,7 @@ class IsingSummary:
         return self.cell.process.log_partition(shape) / points + energy - self.sign_entropy
 
 
+@checked
 def stored_ising(temperature: float, side: int) -> dict[tuple[str, str], IsingSummary]:
     """What is stored at a temperature and a size, by the energy and the name of the model."""
     store, found = result_store("fields"), {}
@@ -108,6 +112,7 @@ def stored_ising(temperature: float, side: int) -> dict[tuple[str, str], IsingSu
     return found
 
 
+@checked
 def ising_entropies(summaries: Mapping[tuple[str, str], IsingSummary]) -> pd.DataFrame:
     """Entropies at the end, nats per point, a row for each energy and model.
 
@@ -131,6 +136,7 @@ def ising_entropies(summaries: Mapping[tuple[str, str], IsingSummary]) -> pd.Dat
     return pd.DataFrame(rows).T.rename_axis(["energy", "model"])
 
 
+@checked
 def ising_energies(spins: Mapping[str, Mapping[str, pd.Series]]) -> pd.DataFrame:
     """Mean of U per spin and of |m|, with standard errors, a row for each name."""
     rows = {}
@@ -146,6 +152,7 @@ def ising_energies(spins: Mapping[str, Mapping[str, pd.Series]]) -> pd.DataFrame
     return pd.DataFrame(rows).T
 
 
+@checked
 def largest_entropy(energy: float, shape: tuple[int, int]) -> float:
     """The largest entropy, nats per spin, of any law of spins with a mean of U per spin: that of the Ising model.
 
@@ -153,7 +160,7 @@ def largest_entropy(energy: float, shape: tuple[int, int]) -> float:
         energy: the mean of U per spin, below 0.
         shape: of a field.
     """
-    points = shape[0] * shape[1]
+    points = math.prod(as_shape("shape", shape))
     coupling = brentq(lambda beta: Ising(1.0 / beta).mean_energy(shape) / points - energy, 1e-4, 2.0, xtol=1e-12)
     return Ising(1.0 / coupling).entropy(shape) / points
 
@@ -172,8 +179,12 @@ def plane_waves(shape: tuple[int, int], length: int) -> Tensor:
     return waves / waves.square().mean((-2, -1), keepdim=True).sqrt()
 
 
+@checked
 def finest_power(fields: Tensor | list[np.ndarray]) -> float:
     """Mean power, 1 for white noise, of the waves of fields (N, H, W) with less than 8/3 sites on both axes."""
-    power = np.abs(np.fft.fft2(np.asarray(fields, dtype=float))) ** 2
+    values = np.asarray(fields.detach() if isinstance(fields, Tensor) else fields, dtype=float)
+    if values.ndim != 3 or not values.size:
+        raise ValueError(f"fields has shape {values.shape}; expected (N, H, W). Pass a few fields of one shape.")
+    power = np.abs(np.fft.fft2(values)) ** 2
     down, right = (np.abs(np.fft.fftfreq(size)) > 3 / 8 for size in power.shape[-2:])
     return float(power[..., down[:, None] & right].mean() / (power.shape[-2] * power.shape[-1]))

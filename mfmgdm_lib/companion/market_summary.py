@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.comparison import MODEL_NAMES
 from mfmgdm_lib.companion.market import SERIES
 from mfmgdm_lib.companion.market_cells import MARKET, MarketCell
@@ -104,6 +105,7 @@ def stored_market() -> dict[str, MarketSummary]:
     return {key: MarketSummary(cell, result) for key, (cell, result) in found.items() if result is not None}
 
 
+@checked
 def market_models(summaries: dict[str, MarketSummary], key: str, method: str = "descent") -> dict[str, MarketSummary]:
     """Both models of one setting, by their names.
 
@@ -115,6 +117,7 @@ def market_models(summaries: dict[str, MarketSummary], key: str, method: str = "
     return {MODEL_NAMES[model]: summaries[f"{key}-{model}-{method}"] for model in MODELS}
 
 
+@checked
 def stylized_descents(summaries: dict[str, MarketSummary]) -> dict[str, dict[str, MarketSummary]]:
     """The descents of `stored_market` in Figures 6 and 7, by the title of the series, and by the name of the model."""
     found: dict[str, dict[str, MarketSummary]] = {}
@@ -125,6 +128,7 @@ def stylized_descents(summaries: dict[str, MarketSummary]) -> dict[str, dict[str
     return found
 
 
+@checked
 def market_spreads(summaries: dict[str, MarketSummary], statistics: dict[str, str]) -> pd.DataFrame:
     """Compare how far statistics of paths lie apart with how far those of windows of the series do.
 
@@ -146,6 +150,7 @@ def market_spreads(summaries: dict[str, MarketSummary], statistics: dict[str, st
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+@checked
 def spreads_text(spreads: pd.DataFrame) -> pd.DataFrame:
     """What `market_spreads` returns as text, a mean and its spread in one column, so that it fits a page."""
     models = [name for name in spreads.columns if f"{name} ±" in spreads.columns]
@@ -154,6 +159,7 @@ def spreads_text(spreads: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns | {name: text[name] + " ± " + text[f"{name} ±"] for name in models})
 
 
+@checked
 def flow_differences(
     summaries: dict[str, MarketSummary], titles: dict[str, str], statistics: Iterable[str]
 ) -> pd.DataFrame:

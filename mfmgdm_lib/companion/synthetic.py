@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.divergence import DivergenceTrace, divergence_run, reverse_kl_trace
 from mfmgdm_lib.energies import Autocovariance, Energy
@@ -117,6 +118,7 @@ class SyntheticExperiment:
         return {state.step: state.energies for state in states if state.step in steps}
 
 
+@checked
 def replicate_summary(runs: Mapping[str, Sequence[DivergenceTrace]]) -> pd.DataFrame:
     """Compare the standard errors of repeated runs with the spread of their results.
 
@@ -139,6 +141,7 @@ def replicate_summary(runs: Mapping[str, Sequence[DivergenceTrace]]) -> pd.DataF
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+@checked
 def final_slope(model: Model, trace: DivergenceTrace) -> float:
     """Growth of the divergence, in nats per path and step, of a descent that has come to rest.
 
@@ -153,6 +156,7 @@ def final_slope(model: Model, trace: DivergenceTrace) -> float:
     return -float(determinant.per_path.mean())
 
 
+@checked
 def summarize(trace: DivergenceTrace) -> pd.DataFrame:
     """Put in a table what a trace says at each step.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.companion.results import projected_covariance
@@ -228,6 +229,7 @@ def table_1(profile: str = "paper") -> tuple[Cell, ...]:
 C = TypeVar("C", bound=Specification)
 
 
+@checked
 def select(cells: Sequence[C], patterns: Iterable[str]) -> tuple[C, ...]:
     """The cells whose keys match one of the patterns, such as "ar01-*" or "*-acf-mf"; all, if there is none.
 
@@ -250,6 +252,7 @@ EVERY_STEP_UP_TO = 25
 _ROWS = 125
 
 
+@checked
 def tabulate(trace: DivergenceTrace) -> pd.DataFrame:
     """Keep of a trace what the book draws: the first steps, some hundred of the others, the best one and the last.
 

@@ -8,7 +8,9 @@ import torch
 from scipy.integrate import cumulative_trapezoid
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays
+from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.companion.results import results_folder
 from mfmgdm_lib.companion.textures import texture
 from mfmgdm_lib.data import cut_patches
@@ -76,6 +78,7 @@ def gravel_patches(side: int = _SIDE) -> tuple[Tensor, Tensor]:
     )
 
 
+@checked
 def texture_target(side: int = _SIDE) -> tuple[Energy, Target]:
     """Return the energy of fields of a side and its target, from the patches to train with.
 
@@ -92,6 +95,7 @@ def texture_target(side: int = _SIDE) -> tuple[Energy, Target]:
     return texture_energy((side, side), octaves=octaves), target
 
 
+@checked
 def texture_fields(
     model: str, side: int, n_fields: int | None = None, seed: tuple[int, ...] = (2, 12345)
 ) -> tuple[Tensor, pd.DataFrame]:
@@ -111,6 +115,10 @@ def texture_fields(
         >>> bool(steps["loss"].iloc[-1] < 1e-3 * steps["loss"].iloc[0])
         True
     """
+    if side not in TEXTURE_FIELDS:
+        raise ValueError(
+            f"side is {side!r}; expected one of {', '.join(map(str, TEXTURE_FIELDS))}. Choose one of them."
+        )
     energy, target = texture_target(side)
     n_fields = TEXTURE_FIELDS[side] if n_fields is None else n_fields
     x0 = Independent(WhiteNoise(), (side, side)).sample(n_fields, (side, side), seed).float()
@@ -121,6 +129,7 @@ def texture_fields(
     return state.paths, pd.DataFrame(rows).set_index("step")
 
 
+@checked
 def entropy_curve(
     model: str,
     n_fields: int = 4,
@@ -149,6 +158,7 @@ def entropy_curve(
         >>> list(curve.index), bool(curve.loc[2, "capacitance"] < 0)
         ([0, 2], True)
     """
+    check_member("model", model, tuple(TEXTURE_MODELS))
     side = 32
     patches, _ = gravel_patches(side)
     law = Independent(WhiteNoise(), (side, side))

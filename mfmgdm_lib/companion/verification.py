@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.field_cells import GaussianFieldCell
 from mfmgdm_lib.companion.market_cells import MarketCell, losses
 from mfmgdm_lib.companion.table1 import EVERY_STEP_UP_TO, Cell, tabulate
@@ -50,6 +51,7 @@ def _loss_rounding(cell: AnyCell, loss: pd.Series) -> pd.Series:
     return np.log2(cell.length) * _precision(cell) * np.sqrt(2 * loss)
 
 
+@checked
 def deviation(cell: Cell | GaussianFieldCell, result: Result, n_steps: int) -> float:
     """Recompute the first steps of a cell of Table 1, or of fields: the largest deviation in units of what is allowed.
 
@@ -89,6 +91,7 @@ def deviation(cell: Cell | GaussianFieldCell, result: Result, n_steps: int) -> f
     return max(float(values.max()) for values in apart.values())
 
 
+@checked
 def market_deviation(cell: MarketCell, result: Result, n_steps: int) -> float:
     """Recompute the target and the first losses of a market cell: the largest deviation in units of what is allowed.
 

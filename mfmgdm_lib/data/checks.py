@@ -7,6 +7,7 @@ import datetime
 import numpy as np
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import spell_date
 
 __all__ = ["check_series", "check_values", "parse_window"]
@@ -18,6 +19,7 @@ RATES = (-5.0, 30.0)  # percent per annum; rates have been below zero, but a pri
 _CHECK = "Check the source; if the values are right, save them as a CSV file and use read_series."
 
 
+@checked
 def check_series(
     series: pd.Series, name: str, *, kind: str | None = None, start: str | None = None, end: str | None = None
 ) -> pd.Series:

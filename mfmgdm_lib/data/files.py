@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as csv_reader
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.data.numbers import check_marks
 from mfmgdm_lib.data.rows import Batch, read_rows
@@ -42,6 +43,7 @@ _OTHER_FILES = {
 }
 
 
+@checked
 def read_series(
     path: str | os.PathLike[str],
     date_column: str | None = None,

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_series, check_finite, check_member, check_number, check_paths, spell_date
 from mfmgdm_lib.data.checks import check_values
 from mfmgdm_lib.errors import Message
@@ -185,6 +186,7 @@ def standardize(series: pd.Series) -> pd.Series:
     return scaled
 
 
+@checked
 def unstandardize(values: Values, scaled: pd.Series | Mapping[Any, Any]) -> Values:
     """Take paths back to the units of the series that `standardize` was given.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member, spell_date
 from mfmgdm_lib.data.cache import Query, cache_folder, cached, load, read_cached, save
 from mfmgdm_lib.data.checks import check_series, parse_window
@@ -27,6 +28,7 @@ Date = str | datetime.date | None
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_^][A-Za-z0-9_^=&.-]*")
 
 
+@checked
 def fetch(
     source: str, identifier: str, start: Date = None, end: Date = None, *, refresh: bool | str = False
 ) -> pd.Series:
@@ -66,7 +68,7 @@ def fetch(
         [3.95, 3.91]
     """
     publisher = PUBLISHERS[check_member("source", source, tuple(PUBLISHERS))]
-    if refresh not in (False, True, "accept"):
+    if not isinstance(refresh, (bool, str)) or refresh not in (False, True, "accept"):
         raise ValueError(f'refresh is {refresh!r}; expected False, True or "accept". Choose one of them.')
     if not isinstance(identifier, str) or not _IDENTIFIER.fullmatch(identifier):
         raise ValueError(

@@ -119,7 +119,7 @@ class Table:
         """Numbers of a column, which of them are missing, and the sign of their unit."""
         cells = self.columns[at]
         missing = are_missing(cells)
-        if na_values:
+        if len(na_values):
             missing |= np.asarray(pc.is_in(cells, value_set=pa.array([str(value) for value in na_values])))
         values = np.full(len(cells), np.nan)
         values[~missing], unit = parse_numbers(cells.filter(pa.array(~missing)), decimal, thousands)

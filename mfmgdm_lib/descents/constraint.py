@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_number, check_positive
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import flat_energy
@@ -17,6 +18,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["Constraint", "PointwiseMap", "SignedPower"]
 
 
+@checked
 @register
 class Constraint:
     r"""Values of a second energy that each path of a descent is led to by itself, in both models.
@@ -118,6 +120,7 @@ class PointwiseMap(ABC):
         return slope.log()
 
 
+@checked
 @register
 class SignedPower(PointwiseMap):
     r"""The power of the absolute value under its sign, :math:`x \mapsto \operatorname{sign}(x) |x|^p`.

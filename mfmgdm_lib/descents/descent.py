@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive, check_positive_int, first_true, spelled_shape
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.communicator import LOCAL, Communicator
@@ -45,6 +46,7 @@ class State:
     ends: bool = False
 
 
+@checked
 @register
 class Descent:
     """Gradient descent of ensembles of paths by their mean energy, paper eqs. (3) and (6).
@@ -165,6 +167,7 @@ class Descent:
 
     def members(self, n_paths: int) -> int:
         """Number of paths in each ensemble when there are `n_paths` in this process."""
+        check_positive_int("n_paths", n_paths, minimum=0)
         size = n_paths if self.ensemble_size is None else self.ensemble_size
         if n_paths % size:
             raise ValueError(
@@ -178,6 +181,9 @@ class Descent:
         Raises:
             DivergedError: an energy is not finite.
         """
+        check_paths("paths", paths)
+        if paths.ndim < 2 or not len(paths):
+            raise ValueError(f"paths has shape {tuple(paths.shape)}; expected (N, time). Use paths[None] for one path.")
         finite = torch.isfinite(paths.flatten(1).sum(-1))  # quicker than to look at each entry
         if not finite.all():
             finite = torch.isfinite(paths).flatten(1).all(-1)
@@ -229,6 +235,11 @@ class Descent:
         """
         if state.ends and self.last is not None:
             return self.support.keep_inside(state.paths, self.last(state.paths))
+        if force is not None and check_paths("force", force).shape != state.paths.shape:
+            raise ValueError(
+                f"force has shape {tuple(force.shape)}; expected {tuple(state.paths.shape)}, that of the paths. Leave"
+                " it out to have it computed."
+            )
         if force is None:
             force = self.driving.gradient(state.paths, self.weights(state))
         move = self.support.keep_inside(state.paths, state.paths - force)

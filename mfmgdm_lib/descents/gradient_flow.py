@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._lanczos import lanczos
 from mfmgdm_lib._progress import counter
@@ -55,6 +56,7 @@ class FlowState(State):
     price: float = 0.0
 
 
+@checked
 @register
 class GradientFlow:
     r"""The limit of small steps of a descent, eqs. (3) and (6), followed by steps as long as the curve allows.

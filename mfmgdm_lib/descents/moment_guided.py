@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_number, check_paths, check_positive_int, first_true, spelled_shape
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import State
@@ -46,6 +47,7 @@ class GuidedState(State):
     weights: Tensor | None = None
 
 
+@checked
 class MomentGuidedDiffusion:
     r"""Moment guided diffusion (Lempereur, Cuvelle-Magar, Coeurdoux, Mallat, Vanden-Eijnden, arXiv 2602.17211, 2026).
 
@@ -223,6 +225,7 @@ class MomentGuidedDiffusion:
         return self.energy.gradient(x, weights.to(x).expand(len(x), -1))
 
 
+@checked
 def interpolated_moments(energy: Energy, x0: Tensor, data: Tensor, n_steps: int) -> Tensor:
     r"""Mean energies of mixtures of noise and data, a path that `MomentGuidedDiffusion` may follow.
 

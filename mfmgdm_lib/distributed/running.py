@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._threads import threads_so_far
@@ -34,6 +35,7 @@ _LONGER = 10
 """How many times as many steps may lie before the next checkpoint as lay before the last: the first are guesses."""
 
 
+@checked
 def shared_run(model: Descent, x0: Tensor, n_steps: int, *, determinants: bool = False) -> Run[pd.DataFrame]:
     """Begin a descent over all processes, which can be stopped at any step and continued later.
 
@@ -95,6 +97,7 @@ def shared_run(model: Descent, x0: Tensor, n_steps: int, *, determinants: bool =
     )
 
 
+@checked
 class Checkpoints:
     """The last two checkpoints of every process, of which one step is always whole: all processes have it.
 
@@ -245,6 +248,7 @@ def _settings_and_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarr
     return settings, arrays
 
 
+@checked
 def follow(run: Run[Any], checkpoints: Checkpoints, *, every: float = 30.0) -> Iterator[int]:
     """Take a run to its end with checkpoints on the way, and yield each t.
 

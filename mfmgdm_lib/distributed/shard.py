@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib.descents import Communicator, Descent
 from mfmgdm_lib.processes.base import Process, Seed, draw_in_chunks
@@ -28,6 +29,7 @@ class LostProcessError(RuntimeError):
     """Another process of the group has died or no longer answers, so that the sums of the ensemble are out of reach."""
 
 
+@checked
 class Shard:
     """The part of one process in a group of them: which paths are its own, and sums over all.
 
@@ -127,12 +129,15 @@ class Shard:
         Raises:
             LostProcessError: as in `sum`.
         """
+        if getattr(numbers, "ndim", 1) != 1:
+            raise ValueError(f"numbers is a {type(numbers).__name__}; expected a sequence of numbers. Use a list.")
         table = torch.zeros(self.count, len(numbers), dtype=torch.float64)
         table[self.rank] = torch.tensor(numbers, dtype=torch.float64)
         gathered: list[list[float]] = self.sum(table).tolist()
         return gathered
 
 
+@checked
 class SharedEnsemble(Communicator):
     """The communicator of an ensemble whose paths are shared out over processes.
 
@@ -159,6 +164,8 @@ class SharedEnsemble(Communicator):
             ValueError: not as many paths as this process has.
             LostProcessError: another process is gone.
         """
+        if values.ndim != 3:
+            raise ValueError(f"values has shape {tuple(values.shape)}; expected (1, members, K). Use values[None].")
         if values.shape[1] != (own := self.rows.stop - self.first):
             raise ValueError(
                 f"there are {values.shape[1]} paths; expected the {own} rows from {self.first} on that are"

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.energies.base import BandedEnergy
 from mfmgdm_lib.specification import register
 
 __all__ = ["Autocovariance", "add_neighbours", "lagged_products"]
 
 
+@checked
 @register
 class Autocovariance(BandedEnergy):
     r"""Paper eq. (5), with time averages in place of sums.
@@ -51,6 +53,7 @@ class Autocovariance(BandedEnergy):
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, 2, time) for paths (*, time)."""
+        x = x.detach()
         rows = x.new_empty((2, *x.shape))
         add_neighbours(rows[0].zero_(), x, 1, 1.0 / x.shape[-1])
         torch.mul(x, 2.0 / x.shape[-1], out=rows[1])

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_finite, check_paths, common_shape, spelled_shape
 from mfmgdm_lib.processes.base import Process, Size
 
 __all__ = ["BandedEnergy", "Energy", "fingerprint"]
 
 
+_DERIVATIVES = ("gradient", "linearize", "jacobian", "jacobian_products", "hessian_bands", "laplacian")
+
+
+def _of_its_shapes(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a derivative refuse paths and weights of other shapes than its energy takes."""
+
+    @functools.wraps(method)
+    def call(self: Energy, x: Tensor, *weights: Tensor, **named: Tensor) -> Any:
+        self._check_shapes(x, *weights, **named)
+        return method(self, x, *weights, **named)
+
+    return call
+
+
+@checked
 class Energy(ABC):
     """A map Φ from a path to K numbers, each a time average (paper Section 1).
 
@@ -69,8 +87,15 @@ class Energy(ABC):
         """
         return self._evaluate(self._check(x))
 
-    def _check(self, x: Tensor) -> Tensor:
-        """Return paths x (*, time) if the energy takes them."""
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Hold the arguments of the derivatives that a class writes itself against its shapes."""
+        super().__init_subclass__(**kwargs)
+        for name in _DERIVATIVES:
+            if name in vars(cls):
+                setattr(cls, name, _of_its_shapes(vars(cls)[name]))
+
+    def _check_shapes(self, x: Tensor, weights: Tensor | None = None) -> None:
+        """Refuse paths x (*, time) that the energy does not take, and weights that are not (*, K)."""
         check_paths("x", x, minimum_length=self.minimum_length)
         if self.length is not None and x.shape[-1] != self.length:
             raise ValueError(
@@ -83,6 +108,21 @@ class Energy(ABC):
                 f"x has shape {tuple(x.shape)}; expected (*, {spelled_shape(shape)}), the paths of {self!r}."
                 " Use paths of that shape, or an energy made for theirs."
             )
+        if weights is None:
+            return
+        check_paths("weights", weights)
+        batch = x.shape[: x.ndim - self.event_ndim]
+        sizes = zip(weights.shape[-2::-1], batch[::-1], strict=False)
+        fits = weights.ndim <= len(batch) + 1 and all(have in (1, wanted) for have, wanted in sizes)
+        if weights.shape[-1] != self.dim or not fits:
+            raise ValueError(
+                f"weights has shape {tuple(weights.shape)}; expected {(*batch, self.dim)}, a weight for each energy of"
+                f" {self!r} and each path. Use such as `model.weights(state)`."
+            )
+
+    def _check(self, x: Tensor) -> Tensor:
+        """Return paths x (*, time) if the energy takes them."""
+        self._check_shapes(x)
         if not torch._C._functorch.is_functorch_wrapped_tensor(x):  # inside torch.func.* nothing can be looked at
             check_finite("x", x)
         return x
@@ -139,6 +179,7 @@ class Energy(ABC):
     def _evaluate(self, x: Tensor) -> Tensor:
         """Map checked paths (*, time) to energies (*, K), differentiably and without in-place writes."""
 
+    @_of_its_shapes
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the force J_Φᵀw = Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
         with torch.enable_grad():
@@ -146,6 +187,7 @@ class Energy(ABC):
             (force,) = torch.autograd.grad((self(leaf) * weights).sum(), leaf)
         return force
 
+    @_of_its_shapes
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force J_Φᵀw, (*, time), for paths (*, time) and weights (*, K), and its derivative.
 
@@ -163,6 +205,7 @@ class Energy(ABC):
 
         return force.detach(), product
 
+    @_of_its_shapes
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ, one row for each energy: (*, K, time) for paths (*, time)."""
         with torch.enable_grad():
@@ -171,6 +214,7 @@ class Energy(ABC):
             rows = [torch.autograd.grad(value, leaf, retain_graph=True)[0] for value in columns]
         return torch.stack(rows, dim=-1 - self.event_ndim)
 
+    @_of_its_shapes
     def jacobian_products(self, x: Tensor) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
         """Return the products with J_Φ at paths (*, time) and with its transpose, to be called as often as needed.
 
@@ -210,6 +254,7 @@ class Energy(ABC):
         """
         raise TypeError(f"{self!r} has no circulant Hessians; expected an energy that has. Use linearize.")
 
+    @_of_its_shapes
     def laplacian(self, x: Tensor) -> Tensor:
         """Return ΔΦ, the traces of the Hessians: (*, K) for paths (*, time).
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.specification import register
@@ -15,6 +16,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["CrossCorrelations", "EachChannel"]
 
 
+@checked
 @register
 class EachChannel(Energy):
     """The values of an energy of series for each of C channels: all of the first, then all of the second, and so on.
@@ -70,6 +72,7 @@ class EachChannel(Energy):
         return rows.flatten(-4, -3)
 
 
+@checked
 @register
 class CrossCorrelations(Energy):
     r"""Mean products of two channels, and of their squares, at lags −L … L, for each pair i < j of C channels.

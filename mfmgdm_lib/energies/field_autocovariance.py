@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._fields import CHUNK_POINTS, Lag, check_lags, check_lags_fit, cosines
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.specification import register
@@ -14,6 +15,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["FieldAutocovariance"]
 
 
+@checked
 @register
 class FieldAutocovariance(Energy):
     r"""Mean products of the points of a periodic field (H, W) that are a lag apart.

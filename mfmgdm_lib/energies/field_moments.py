@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.specification import register
@@ -14,6 +15,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["FieldMoments"]
 
 
+@checked
 @register
 class FieldMoments(Energy):
     r"""Means of powers of the values of a field, :math:`\Phi_p(x) = \frac1{HW} \sum_r x_r^p`.

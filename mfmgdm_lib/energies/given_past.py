@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_paths
 from mfmgdm_lib.specification import register
 
@@ -54,6 +55,7 @@ FUNCTIONS: dict[str, Function] = {
 """The functions of an innovation: ε, the size v = √(ε² + ¼), ε²/2, and ε v / 2, a square that keeps its sign."""
 
 
+@checked
 class ConditionalEnergy(ABC):
     r"""K energies of an innovation given those before it, each a function of the one times a function of the others.
 
@@ -89,6 +91,7 @@ class ConditionalEnergy(ABC):
 
     def along(self, innovations: Tensor) -> Tensor:
         """Return the f at each point of series of innovations, which count as 0 before: (*, T, K) for (*, T)."""
+        check_paths("innovations", innovations)
         padded = torch.nn.functional.pad(innovations, (self.memory, -1))
         return self.features(padded.unfold(-1, self.memory, 1))
 
@@ -110,6 +113,7 @@ class ConditionalEnergy(ABC):
         return torch.stack(values, -1) * self.along(innovations)
 
 
+@checked
 @register
 class GivenPast(ConditionalEnergy):
     r"""Size, memory of size, and leverage of an innovation, each over bands of lags.
@@ -137,7 +141,11 @@ class GivenPast(ConditionalEnergy):
     """
 
     def __init__(self, lags: tuple[int, ...] = (1, 5, 20), *, leverage: bool = True, shape: bool = False) -> None:
-        if not lags or any(later <= lag for lag, later in zip((0, *lags), lags, strict=False)):
+        if (
+            not isinstance(lags, tuple)
+            or not lags
+            or any(later <= lag for lag, later in zip((0, *lags), lags, strict=False))
+        ):
             raise ValueError(f"lags is {lags!r}; expected ascending numbers from 1 on. Use such as (1, 5, 20).")
         self.lags, self.leverage, self.shape = tuple(int(lag) for lag in lags), leverage, shape
         self.memory = self.lags[-1]
@@ -157,6 +165,7 @@ class GivenPast(ConditionalEnergy):
 
     def features(self, past: Tensor) -> Tensor:
         """The f of the last m innovations: (*, K) for a past (*, m)."""
+        check_paths("past", past, minimum_length=self.memory)
         values = past.clamp(-_FARTHEST, _FARTHEST)
         kinds = [size(values) - 1.0, values][: 1 + self.leverage]
         latest = [kind.flip(-1) for kind in kinds]

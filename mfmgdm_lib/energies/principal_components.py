@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.base import Energy, fingerprint
@@ -24,12 +25,22 @@ _NOTHING = 1e-12
 """Variance of a direction, relative to the largest, below which it is round-off: 4500 units of it."""
 
 
+@checked
 class _Fitted(Linear):
     """A matrix that was fitted to the covariance Σ of an energy under a process, and can be kept in a file."""
 
     _kind: str
 
     def __init__(self, energy: Energy, directions: Tensor, variances: Tensor, *, source: str = "") -> None:
+        if directions.ndim != 2 or variances.shape != (energy.dim,) or directions.shape[-1] != energy.dim:
+            raise ValueError(
+                f"directions has shape {tuple(directions.shape)} and variances {tuple(variances.shape)}; expected"
+                f" (*, {energy.dim}) and ({energy.dim},), for {energy!r}. Use `fit`."
+            )
+        if directions.dtype != torch.float64 or variances.dtype != torch.float64:
+            raise TypeError(
+                f"directions is {directions.dtype} and variances {variances.dtype}; expected float64. Use .double()."
+            )
         self.directions, self.variances, self.source = directions, variances, source
         super().__init__(energy, *self._rows(energy))
 
@@ -73,6 +84,7 @@ class _Fitted(Linear):
         return cls(energy, directions, variances, source=str(kept["source"]))
 
 
+@checked
 @register
 class Projection(_Fitted):
     r"""Scores on the principal components of an energy: energy iii of Section 5.1, with 20 of them.
@@ -136,6 +148,7 @@ class Projection(_Fitted):
         return cls(energy, directions[:n_components], variances, source=source)
 
 
+@checked
 @register
 class Whitening(_Fitted):
     r"""An energy whose values are uncorrelated, with standard deviation 1, under some process.

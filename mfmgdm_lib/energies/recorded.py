@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.energies.base import Energy
 
 __all__ = ["Record", "RecordedEnergy", "chunks"]
@@ -43,6 +44,7 @@ class Record(ABC):
         return torch.stack([self.linearize(unit.expand(len(values), -1))[0] for unit in units], dim=1)
 
 
+@checked
 class RecordedEnergy(Energy):
     """An energy whose derivatives, written by hand, share what was computed for the values.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib.energies.autocovariance import add_neighbours, lagged_products
 from mfmgdm_lib.energies.base import BandedEnergy
@@ -15,6 +16,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["StylizedFacts"]
 
 
+@checked
 @register
 class StylizedFacts(BandedEnergy):
     r"""Statistics that financial returns are known for, K = 2 + lags (paper Section 5.2), or more.
@@ -110,6 +112,7 @@ class StylizedFacts(BandedEnergy):
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ: (*, K, time) for paths (*, time)."""
+        x = x.detach()
         squares, scaled = x * x, (2.0 / x.shape[-1]) * x
         rows = x.new_zeros((self.dim, *x.shape))
         rows[0] = scaled

@@ -9,6 +9,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, common_shape, spelled_shape
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.specification import register
@@ -16,6 +17,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["Concatenate", "FlatEnergy", "Linear", "flat_energy"]
 
 
+@checked
 @register
 class Linear(Energy):
     r"""A matrix times the values of another energy, :math:`\Phi'(x) = A\,\Phi(x)`.
@@ -106,6 +108,7 @@ class Linear(Energy):
         return self.energy.laplacian(x) @ self.matrix.to(x).mT
 
 
+@checked
 @register
 class Concatenate(Energy):
     """Several energies side by side: all values of the first, then all of the second, and so on.

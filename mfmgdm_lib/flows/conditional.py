@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays, save_arrays
 from mfmgdm_lib._checks import check_finite, check_paths, check_positive_int
 from mfmgdm_lib._lazy import pandas as pd
@@ -32,6 +33,7 @@ _NUMBERS = 2**19
 """Numbers of the past that are in memory at once."""
 
 
+@checked
 @register
 class ConditionalFlow(ConditionalLaw):
     r"""A base model whose innovations are moved by a frozen mean-field flow, each given those before it.
@@ -98,7 +100,7 @@ class ConditionalFlow(ConditionalLaw):
     def ends(self, z: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Where draws (*,) of the base's law are taken to, given features (*, K), and the log of the derivative."""
         log_slope = torch.zeros_like(z)
-        for step in self._by_step(features):
+        for step in self._by_step(features, z):
             move, bend = _displacement(z, step, self._functions)
             log_slope += bend.log1p()
             z = z + move
@@ -107,13 +109,18 @@ class ConditionalFlow(ConditionalLaw):
     def origins(self, innovations: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """What `ends` takes to innovations (*,), and the log of its derivative there."""
         z, log_slope = innovations, torch.zeros_like(innovations)
-        for step in reversed(self._by_step(features)):
+        for step in reversed(self._by_step(features, innovations)):
             z = _origin(z, step, self._functions)
             log_slope += _displacement(z, step, self._functions)[1].log1p()
         return z, log_slope
 
-    def _by_step(self, features: Tensor) -> list[tuple[Tensor, ...]]:
-        """For each step the sums of w f over the energies of each function: tensors (*,)."""
+    def _by_step(self, features: Tensor, draws: Tensor) -> list[tuple[Tensor, ...]]:
+        """For each step the sums of w f over the energies of each function: tensors (*,), as the draws moved."""
+        if features.shape != (*draws.shape, self.energy.dim):
+            raise ValueError(
+                f"features has shape {tuple(features.shape)}; expected {(*draws.shape, self.energy.dim)}, the energies"
+                f" of {self.energy!r} given the past of each draw. Use what `features` of the energy returns."
+            )
         count, parts = len(self.weights), len(self._functions)
         found = self._coefficients @ features.reshape(-1, self.energy.dim).T
         return [step.unbind(0) for step in found.reshape(count, parts, *features.shape[:-1]).unbind(0)]

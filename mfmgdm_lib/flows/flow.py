@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import save_arrays
 from mfmgdm_lib._checks import as_shape, check_finite, check_paths, check_positive_int, spelled_shape
 from mfmgdm_lib._deprecated import renamed
@@ -35,6 +36,7 @@ Shape = int | Sequence[int]
 """How many draws: a number, or a shape."""
 
 
+@checked
 @register
 class FrozenFlow(Distribution):
     r"""MF–MGDM with the path of its mean mismatch fixed: a normalizing flow of independent paths.

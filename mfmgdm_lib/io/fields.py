@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import named_errors, replace_file, save_arrays
 from mfmgdm_lib.field_generation import FieldGeneration
 from mfmgdm_lib.io.files import check_output
@@ -26,6 +27,7 @@ FIELD_SUFFIXES = (".npz", ".npy")
 """Formats of fields."""
 
 
+@checked
 def save_fields(generation: FieldGeneration, path: str | os.PathLike[str], *, force: bool = False) -> Path:
     """Write generated fields to a file, whole or not at all.
 
@@ -94,6 +96,7 @@ def field_provenance(generation: FieldGeneration) -> dict[str, Any]:
     }
 
 
+@checked
 def field_report_text(generation: FieldGeneration) -> str:
     """Return the report and the tests as tables for a terminal, with what their columns are, and a line for each note.
 
@@ -137,6 +140,7 @@ def grey_levels(fields: torch.Tensor, white: float | None) -> np.ndarray:
     return np.asarray((255.0 * scaled.clip(0.0, 1.0)).round().astype(np.uint8))
 
 
+@checked
 def save_tiles(generation: FieldGeneration, path: str | os.PathLike[str], *, force: bool = False) -> Path:
     """Write generated fields side by side into a grey .png picture, pixel by pixel.
 

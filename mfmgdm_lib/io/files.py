@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import named_errors, partial_path, replace_file, replacing_file
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import Message
@@ -59,9 +60,12 @@ def headed_csv(table: pd.DataFrame, about: Mapping[str, Any]) -> bytes:
     return ("".join(lines) + table.to_csv(lineterminator="\n")).encode()
 
 
+@checked
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -> Path:
     """Write a figure to a .pdf, .png or .svg file; arguments, result and errors are those of `save_paths`."""
     target = check_output(path, FIGURE_SUFFIXES, force)
+    if not hasattr(figure, "savefig"):
+        raise TypeError(f"figure is a {type(figure).__name__}; expected a matplotlib Figure. Pass one.")
     drawn = io.BytesIO()
     figure.savefig(drawn, format=target.suffix[1:])
     with named_errors(target):

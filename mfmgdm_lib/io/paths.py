@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import named_errors, replace_file, save_arrays
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.data import dates_after, levels
@@ -28,6 +29,7 @@ KIND = "generated paths"
 Made = Generation | Forecast
 
 
+@checked
 def save_paths(
     generation: Made,
     path: str | os.PathLike[str],
@@ -78,6 +80,7 @@ def save_paths(
     return target
 
 
+@checked
 def save_forecast(forecast: Forecast, path: str | os.PathLike[str], *, force: bool = False) -> Path:
     """Write the table of a forecast by horizon to a .csv file, below lines that begin with # on what it was made of.
 
@@ -87,6 +90,7 @@ def save_forecast(forecast: Forecast, path: str | os.PathLike[str], *, force: bo
     return save_table(forecast.table, path, about=provenance(forecast), force=force)
 
 
+@checked
 def paths_table(
     generation: Made, *, prices: float | Sequence[float] | None = None, dates: bool = False
 ) -> pd.DataFrame:
@@ -162,6 +166,7 @@ def _dates_of(generation: Made, rows: int, *, begins: bool) -> pd.Index:
     return (following if begins else index[-1:].append(following)).rename("date")
 
 
+@checked
 def report_text(generation: Generation) -> str:
     """Return the report as a table for a terminal, with what its columns are, and a line for each note.
 

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import spell_bytes
 from mfmgdm_lib._checks import check_member, check_positive_int
 from mfmgdm_lib._progress import counter
@@ -47,6 +48,7 @@ Write = Callable[[np.ndarray], object]
 """What takes the next paths, (n, length)."""
 
 
+@checked
 def stream_paths(
     flow: FrozenFlow,
     n_paths: int,

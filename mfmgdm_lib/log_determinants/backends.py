@@ -13,6 +13,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member, check_positive, check_positive_int
 from mfmgdm_lib._deprecated import renamed
 from mfmgdm_lib.descents.communicator import LOCAL
@@ -228,6 +229,7 @@ def choose_backend(model: Descent, determinants: str | Backend | Determinants = 
     return backend
 
 
+@checked
 @renamed(backend="determinants")
 def log_determinant(
     model: Descent, state: State, determinants: str | Backend | Determinants = "auto", *, seed: Seed = None

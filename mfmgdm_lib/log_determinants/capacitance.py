@@ -58,6 +58,11 @@ def estimate_capacitance(
         wanted: how many paths to spend on it, at least 4.
         tolerance: error, in nats for each path, that an approximation may add.
     """
+    if mask.shape != state.paths.shape:
+        raise ValueError(
+            f"mask has shape {tuple(mask.shape)}; expected {tuple(state.paths.shape)}, that of the paths. Use ones for"
+            " paths of which every entry moves."
+        )
     members, dim = model.members(len(mask)), model.energy.dim
     n_ensembles = len(mask) // members
     m = min(members, wanted)

@@ -11,6 +11,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive, check_positive_int
 from mfmgdm_lib._conjugate_gradients import TINY
 from mfmgdm_lib.descents.descent import Descent, Move, State
@@ -21,6 +22,7 @@ from mfmgdm_lib.log_determinants.determinant_lemma import StepDeterminant
 __all__ = ["Stochastic", "moving", "require_generator"]
 
 
+@checked
 @dataclass(frozen=True)
 class Stochastic:
     r"""Log-determinants from Hessian-vector products, for energies of any kind.

@@ -50,7 +50,7 @@ def toeplitz_blocks(energy: Energy, x: Tensor, weights: Tensor, *, coupled: bool
     parts = _parts(energy, x.shape[-1]) if energy.commuting and energy.bandwidth == 1 else None
     if parts is None:
         return None
-    length, (shift, b) = x.shape[-1], -(weights.cpu().numpy() @ parts).T
+    length, (shift, b) = x.shape[-1], -(weights.detach().cpu().numpy() @ parts).T
     root = (1.0 + shift) ** 2 - 4.0 * b * b
     if not (root.min() > 0.0 and shift.min() > -1.0):  # where they are NaN neither is
         return None
@@ -61,7 +61,7 @@ def toeplitz_blocks(energy: Energy, x: Tensor, weights: Tensor, *, coupled: bool
         return None
     logs = np.log1p(shift - b * b / r)  # log r, near 0 in most steps
     log_abs = length * logs + np.log1p(-(s ** (2 * length + 2))) - np.log1p(-s * s)
-    gram = _grams(x.cpu().numpy(), parts, s, r, lags) if coupled else np.zeros((len(x), 0, 0))
+    gram = _grams(x.detach().cpu().numpy(), parts, s, r, lags) if coupled else np.zeros((len(x), 0, 0))
     non_positive = torch.zeros(len(x), dtype=torch.int64)
     return Blocks(torch.from_numpy(log_abs), non_positive, torch.from_numpy(gram))
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.backtests import DailyForecasts
 from mfmgdm_lib.plotting.style import COLOURS, date_ticks, legend_below, styled, subplots
 
@@ -24,6 +25,7 @@ _SHADES = ("#56b4e9", _LAW, "#004470")
 _BINS = 20
 
 
+@checked
 @styled
 def backtest_figure(forecasts: DailyForecasts, *, unit: str = "") -> Figure:
     """Returns of the last days with their value at risk, and the probabilities that the law gave to a lower return.

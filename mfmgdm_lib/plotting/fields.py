@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.field_generation import FieldGeneration
 from mfmgdm_lib.field_statistics import DISTANCES
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, new_figure, styled
@@ -22,6 +23,7 @@ __all__ = ["draw_field", "field_report"]
 _PATCHES, _FIELDS = COLOURS["true"], COLOURS["MF–MGDM"]
 
 
+@checked
 @styled
 def field_report(generation: FieldGeneration) -> Figure:
     """Patches of a picture above, fields like it below, and under them how their statistics compare.

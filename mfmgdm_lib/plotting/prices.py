@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, date_ticks, legend_below, styled, subplots
 
 __all__ = ["price_fan"]
@@ -16,6 +17,7 @@ __all__ = ["price_fan"]
 _SERIES, _PATHS = COLOURS["true"], COLOURS["MF–MGDM"]
 
 
+@checked
 @styled
 def price_fan(
     levels: pd.Series, table: pd.DataFrame, *, unit: str = "", log: bool = True, history: int | None = None

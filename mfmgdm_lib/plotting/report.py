@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_windows
 from mfmgdm_lib.generation import Generation
 from mfmgdm_lib.plotting.joint_report import joint_figure
@@ -31,6 +32,7 @@ _REACH = 10.0
 """Standard deviations from the mean, at most, of the values whose density is drawn."""
 
 
+@checked
 @styled
 def generation_report(generation: Generation, *, unit: str = "") -> Figure:
     """Generated paths beside the series that they are like: in time, by their autocorrelations and by their values.

@@ -10,16 +10,21 @@ import scipy
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_paths, check_positive
+from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import SeriesProcess
 from mfmgdm_lib.specification import register
 
 __all__ = ["AR"]
 
+_LARGEST_ORDER = 500
+"""Coefficients, from whose companion matrix the stationary law is found in seconds."""
+
 _MANY = 256
 """Paths from which on a step of all of them at once takes no longer than a path after the other."""
 
 
+@checked
 @register
 class AR(SeriesProcess):
     r"""Stationary Gaussian autoregression of order p, paper eq. (4) and Section 5.1.
@@ -63,6 +68,7 @@ class AR(SeriesProcess):
 
     def autocovariance(self, n_lags: int) -> np.ndarray:
         """Autocovariances at lags 0 … n_lags, exact: a float64 array (n_lags + 1,)."""
+        check_positive_int("n_lags", n_lags, minimum=0)
         values = list(self._state_covariance[0])
         while len(values) <= n_lags:
             values.append(float(self.coefficients @ values[: -self.order - 1 : -1]))
@@ -135,12 +141,17 @@ def _follow_many(coefficients: np.ndarray, innovations: np.ndarray) -> np.ndarra
 def _stationary(coefficients: Sequence[float]) -> np.ndarray:
     try:
         values = np.atleast_1d(np.asarray(coefficients, dtype=np.float64))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = np.array([])
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
         raise ValueError(
             f"coefficients is {coefficients!r}; expected a non-empty sequence of finite numbers."
             " Give one coefficient for each lag, such as [0.2, -0.1]."
+        )
+    if values.size > _LARGEST_ORDER:
+        raise ValueError(
+            f"coefficients has {values.size} numbers; expected at most {_LARGEST_ORDER}, as the stationary law takes"
+            " operations in the cube of them. Leave out those of the longest lags."
         )
     largest = float(np.abs(np.linalg.eigvals(scipy.linalg.companion(np.concatenate(([1.0], -values))))).max())
     if largest >= 1.0:

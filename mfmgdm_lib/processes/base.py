@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import check_paths, check_positive_int
+from mfmgdm_lib._checks import check_finite, check_log_density, check_paths, check_positive_int, check_total
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.support import REAL_LINE
 
@@ -127,6 +127,7 @@ class SeriesProcess(Process):
             A float64 tensor (n, length).
         """
         n, length = check_positive_int("n", n), check_positive_int("length", length)
+        check_total("n and length", n, length)
         return torch.from_numpy(np.ascontiguousarray(self._draw(generator(seed), n, length)))
 
     @abstractmethod
@@ -142,7 +143,7 @@ class SeriesProcess(Process):
         Returns:
             A tensor (*,) of the dtype and on the device of `x`.
         """
-        return self._log_prob(check_paths("x", x))
+        return check_log_density(x, self._log_prob(check_finite("x", check_paths("x", x))))
 
     @abstractmethod
     def _log_prob(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_positive_int
 from mfmgdm_lib.processes.base import DerivedProcess, Process, Seed, Size
 from mfmgdm_lib.specification import register
@@ -13,6 +14,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["BurnIn"]
 
 
+@checked
 @register
 class BurnIn(DerivedProcess):
     """The law of later points of a process of series, such as a GARCH whose variance begins at its mean.

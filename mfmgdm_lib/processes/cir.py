@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_positive
 from mfmgdm_lib.processes._bessel import log_kernel
 from mfmgdm_lib.processes.base import SeriesProcess
@@ -18,6 +19,7 @@ from mfmgdm_lib.support import HALF_LINE
 __all__ = ["CIR"]
 
 
+@checked
 @register
 class CIR(SeriesProcess):
     r"""Stationary Cox–Ingersoll–Ross process, seen at equal spacings of time (paper Section 5.1).
@@ -28,6 +30,9 @@ class CIR(SeriesProcess):
     multiple of a noncentral chi-square variable (Cox, Ingersoll and Ross, 1985, eq. 18). The standard deviation is
     σ √(θ / 2κ). Where a point is 0, each density of it given the others is infinite, finite or zero as 2κθ is below σ²,
     equal to it or above it, and so is that of the path; the arithmetic of densities is float64 for all paths.
+
+    Where 2κθ is far below σ², much of the law is nearer to 0 than floating-point numbers get. Draws there are a
+    number of about 1e-305, at which the density is finite. In float32 it is 0.
 
     The draws are those of the paper's published runs, one point of all paths after the other: a seed's first path
     depends on how many there are.
@@ -58,6 +63,11 @@ class CIR(SeriesProcess):
         super().__init__(self.theta, self.sigma * math.sqrt(self.theta / (2.0 * self.kappa)))
         # Of the stationary gamma law; the shape is one more than the order of the Bessel function in the transition.
         # At a shape of 1 the density at 0 is finite, which rounding, as in 0.49 / 0.7², must not decide.
+        if not 0.0 < self.sigma * self.sigma < math.inf:
+            raise ValueError(
+                f"sigma is {sigma!r}; expected a number whose square is above 0 and finite. Change the unit of the"
+                " process."
+            )
         shape = 2.0 * self.kappa * self.theta / self.sigma**2
         self._shape = 1.0 if math.isclose(shape, 1.0, rel_tol=1e-15) else shape
         self._scale = self.sigma**2 / (2.0 * self.kappa)
@@ -65,16 +75,20 @@ class CIR(SeriesProcess):
         self._decay = math.exp(-self.kappa * self.dt)
         self._rate = -2.0 * self.kappa / (self.sigma**2 * math.expm1(-self.kappa * self.dt))
 
+        # The least draw: all digits are kept of it, of its multiple by the rate and of its share of the scale.
+        self._smallest = float(np.finfo(np.float64).tiny) * max(1.0, 1.0 / self._rate, self._scale)
+
     def __repr__(self) -> str:
         spacing = "" if self.dt == 1.0 else f", dt={self.dt:g}"
         return f"CIR(kappa={self.kappa:g}, theta={self.theta:g}, sigma={self.sigma:g}{spacing})"
 
     def _draw(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
         paths = np.empty((length, n))
-        paths[0] = rng.gamma(self._shape, self._scale, n)
+        paths[0] = np.maximum(rng.gamma(self._shape, self._scale, n), self._smallest)
         for before, now in pairwise(paths):
             now[:] = rng.noncentral_chisquare(2.0 * self._shape, 2.0 * self._rate * self._decay * before)
             now /= 2.0 * self._rate
+            np.maximum(now, self._smallest, out=now)
         return paths.T
 
     def _log_prob(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import scipy
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_paths, check_positive_int, common_shape, spelled_shape
 from mfmgdm_lib.processes.base import InnovationProcess, Process, Seed, Size, generator
 from mfmgdm_lib.specification import register
@@ -21,6 +22,7 @@ _SINGULAR = 1e-8
 """Smallest eigenvalue of a correlation matrix of which a density can still be told from round-off."""
 
 
+@checked
 @register
 class GaussianCopula(Process):
     r"""Channels (C, T) with laws of their own, whose innovations at the same time have a Gaussian copula.

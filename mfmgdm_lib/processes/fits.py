@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_series, check_member
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._threads import one_thread
@@ -54,6 +55,7 @@ class Fit(NamedTuple):
     """Of the series, in nats; with an AR(1) mean, of all but its first point."""
 
 
+@checked
 def fit_argarch(
     series: Any, innovations: str = "student", *, autoregressive: bool = True, asymmetric: bool = False
 ) -> Fit:
@@ -82,6 +84,7 @@ def fit_argarch(
     from arch.univariate import ARX, GARCH, ZeroMean  # slow to import
 
     check_member("innovations", innovations, _INNOVATIONS)
+    asymmetric, autoregressive = bool(asymmetric), bool(autoregressive)
     scaled, mean, scale = standardised(series)
     parts: dict[str, Any] = {
         "volatility": GARCH(o=int(asymmetric)),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_number, check_paths, check_positive
 from mfmgdm_lib.processes.base import InnovationProcess
 from mfmgdm_lib.processes.innovations import innovation_law
@@ -17,6 +18,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["ARGARCH", "GARCH"]
 
 
+@checked
 @register
 class ARGARCH(InnovationProcess):
     r"""AR(1) process whose innovations are a GARCH(1, 1), the reference model of Section 5.2.
@@ -69,10 +71,10 @@ class ARGARCH(InnovationProcess):
         asymmetry: float | None = None,
         skew: float | None = None,
     ) -> None:
-        if not abs(phi) < 1:
+        if not isinstance(phi, (int, float, np.number)) or not abs(phi) < 1:
             raise ValueError(f"phi is {phi!r}; expected a number between -1 and 1. Difference the series first.")
         for name, value in (("alpha", alpha), ("beta", beta)):
-            if not value >= 0:
+            if not isinstance(value, (int, float, np.number)) or isinstance(value, bool) or not value >= 0:
                 raise ValueError(f"{name} is {value!r}; expected a number of at least 0. Use 0.0 to leave it out.")
         if asymmetry is None and not alpha + beta < 1:
             raise ValueError(
@@ -151,7 +153,7 @@ class ARGARCH(InnovationProcess):
 
     def from_normal_scores(self, scores: Tensor) -> Tensor:
         """Return the paths, (n, length), whose ε have these scores."""
-        return torch.from_numpy(self._paths(self._law.from_scores(scores).numpy()))
+        return torch.from_numpy(self._paths(self._law.from_scores(check_paths("scores", scores).detach()).numpy()))
 
     def _variances(self, innovations: Tensor) -> Tensor:
         """σ_t² of innovations (*, length), of the same shape."""

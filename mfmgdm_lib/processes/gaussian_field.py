@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_finite, check_number, check_paths, check_positive, check_positive_int
 from mfmgdm_lib._fields import check_lags, check_lags_fit, cosines, frequencies, half_weights, power
 from mfmgdm_lib.processes.base import Process, Seed, Size, generator
@@ -21,6 +22,7 @@ _ASYMMETRY = 1e-9
 """Largest difference of S(ω) and S(−ω), relative to the largest value, that is taken for round-off."""
 
 
+@checked
 @register
 class GaussianField(Process):
     r"""A stationary Gaussian field on a periodic grid of H × W points, given by its spectral density.
@@ -188,7 +190,8 @@ def _pair(shape: Sequence[int]) -> tuple[int, int]:
 
 def _checked_spectrum(spectrum: Any) -> Tensor:
     try:
-        values = torch.as_tensor(np.asarray(spectrum, dtype=np.float64)).clone()
+        given = spectrum.detach() if isinstance(spectrum, Tensor) else spectrum
+        values = torch.as_tensor(np.asarray(given, dtype=np.float64)).clone()
     except (TypeError, ValueError) as error:
         raise ValueError(f"spectrum is no array of real numbers ({error}). Use a tensor (H, W).") from error
     if values.ndim != 2 or values.numel() == 0:

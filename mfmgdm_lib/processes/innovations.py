@@ -25,7 +25,7 @@ __all__ = [
 
 def check_degrees_of_freedom(value: float, other: str) -> float:
     """Return `value` as a float if Student's t has a finite variance with it; `other` is what else may be taken."""
-    if not (value > 2 and math.isfinite(value)):
+    if not isinstance(value, (int, float, np.number)) or isinstance(value, bool) or not 2 < value < math.inf:
         raise ValueError(
             f"degrees_of_freedom is {value!r}; expected a finite number above 2, where the variance is finite."
             f" Use more of them, or {other}."
@@ -234,7 +234,7 @@ class SkewedStudentInnovations(StudentInnovations):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not abs(self.skew) < 1:
+        if not isinstance(self.skew, (int, float, np.number)) or not abs(self.skew) < 1:
             raise ValueError(
                 f"skew is {self.skew!r}; expected a number between -1 and 1. Use one closer to 0, which is none."
             )

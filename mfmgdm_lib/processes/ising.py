@@ -10,6 +10,7 @@ import scipy
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, Seed, Size, generator
 from mfmgdm_lib.specification import register
@@ -26,6 +27,7 @@ _CHUNK_POINTS = 2**21
 """Spins whose clusters are looked for at once."""
 
 
+@checked
 @register
 class Ising(Process):
     r"""The Ising model: spins ±1 on a square lattice with periodic borders, each bound to its four neighbours.
@@ -98,6 +100,8 @@ class Ising(Process):
     @staticmethod
     def energy(x: Tensor) -> Tensor:
         """U, minus the sum of x_r (x_right + x_below): a tensor (*,) for fields (*, H, W)."""
+        if x.ndim < 2:
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (*, H, W). Use fields.")
         return -(x * (x.roll(-1, -1) + x.roll(-1, -2))).sum((-2, -1))
 
     def log_prob(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import scipy
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_number, check_positive
 from mfmgdm_lib.processes.base import Process, SeriesProcess
 from mfmgdm_lib.processes.noise import Independent, WhiteNoise
@@ -172,6 +173,7 @@ def _standard_moments(cut: float) -> tuple[float, float, float]:
     return cut + excess, excess, excess * (rest - excess)
 
 
+@checked
 def initial_distribution(process: Process) -> Process:
     """Return the maximum-entropy law with the mean, standard deviation and support of `process` (Section 5.1).
 

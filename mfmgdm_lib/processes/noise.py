@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_number, check_paths, check_positive, common_shape, spelled_shape
 from mfmgdm_lib.processes.base import DerivedProcess, InnovationProcess, Process, Seed, Size
 from mfmgdm_lib.processes.innovations import StudentInnovations, check_degrees_of_freedom
@@ -17,6 +18,7 @@ from mfmgdm_lib.specification import register
 __all__ = ["Independent", "StudentNoise", "WhiteNoise"]
 
 
+@checked
 @register
 class Independent(DerivedProcess):
     """The points of a law of independent draws, arranged as channels (C, T) or a field (H, W).
@@ -51,7 +53,13 @@ class Independent(DerivedProcess):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density, in nats, of paths (*, *event_shape): a tensor (*,)."""
-        return self.law.log_prob(check_paths("x", x).flatten(-len(self.event_shape)))
+        check_paths("x", x)
+        if common_shape(self.event_shape, x.shape[-len(self.event_shape) :]) is None:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; expected (*, {spelled_shape(self.event_shape)}). Use paths of that"
+                " shape."
+            )
+        return self.law.log_prob(x.flatten(-len(self.event_shape)))
 
 
 @register
@@ -98,6 +106,7 @@ class WhiteNoise(InnovationProcess):
         return self.mean + self.stddev * scores
 
 
+@checked
 @register
 class StudentNoise(InnovationProcess):
     """Independent points from Student's t distribution, shifted and scaled.

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.processes.base import Process, Seed
 from mfmgdm_lib.processes.burn_in import BurnIn
@@ -49,6 +50,7 @@ def starting_law(series: Any, start: str) -> Process:
     return fit_argarch(series, innovations, autoregressive=start != "garch").process
 
 
+@checked
 def starting_paths(start: Process, n: int, length: int, seed: Seed) -> Tensor:
     """Draw `n` paths of a starting law, (n, length) float64; those of a GARCH without their first 1000 points.
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_member, check_number, check_paths, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Seed, generator
 from mfmgdm_lib.processes.conditional import ConditionalLaw, check_levels
@@ -25,6 +26,7 @@ _MEAN_SIZE = math.sqrt(2.0 / math.pi)
 """E|ε| of a Gaussian, which `arch` takes from |ε| whatever the law of ε is."""
 
 
+@checked
 @register
 class VolatilityModel(ConditionalLaw):
     r"""A constant or AR(1) mean, and a variance made of the innovations before, in the parameterisation of `arch`.

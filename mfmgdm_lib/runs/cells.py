@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib._threads import threads_so_far
 from mfmgdm_lib.runs.interruption import check_stop
@@ -56,6 +57,7 @@ class Job(Specification, Protocol):
         """The result in a few words."""
 
 
+@checked
 def complete(
     cell: Job,
     store: ResultStore,
@@ -86,6 +88,8 @@ def complete(
         OSError: the store cannot be written to; the last checkpoint is still there.
         StoppedError: this process was asked to stop; a checkpoint of the present step has been written.
     """
+    if not checkpoint_seconds >= 0:
+        raise ValueError(f"checkpoint_seconds is {checkpoint_seconds!r}; expected at least 0. Use such as 60.")
     if store.load(cell) is not None:  # before the lock, which a store that may only be read cannot have
         store.forget_checkpoint(cell)
         return "found"

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import partial_path
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._progress import counter
@@ -32,6 +33,7 @@ _POLL_SECONDS = 0.5
 _CONNECT_SECONDS = 15
 
 
+@checked
 def run_cells(
     cells: Sequence[Job],
     store: ResultStore,

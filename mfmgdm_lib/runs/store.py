@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from filelock import FileLock, Timeout
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays, named_errors, save_arrays, sweep_partials
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.errors import NewerFormatError
@@ -74,6 +75,8 @@ class Progress:
     value: float = math.nan
 
 
+@checked
+@checked
 class ResultStore:
     """A folder of results: one CSV file for each specification, below lines that say where it comes from.
 

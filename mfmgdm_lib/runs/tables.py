@@ -36,6 +36,8 @@ def write_table(path: Path, table: pd.DataFrame | str, about: Mapping[str, Any])
         OSError: it could not be written; what was there before is still there.
     """
     lines = "".join(f"# {name}: {canonical(value)}\n" for name, value in {"format": FORMAT, **about}.items())
+    if not isinstance(table, (str, pd.DataFrame)):
+        raise TypeError(f"table is {table!r}; expected a data frame, or text in CSV. Use pandas.DataFrame(...).")
     text = table if isinstance(table, str) else table.to_csv(float_format="%.10g", lineterminator="\n")
     body = (lines + text).encode()
     replace_file(path, f"# sha256: {hashlib.sha256(body).hexdigest()}\n".encode() + body)

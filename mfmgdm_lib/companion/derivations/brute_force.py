@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import check_paths
 from mfmgdm_lib.descents import Descent, State
 from mfmgdm_lib.energies import BandedEnergy, StylizedFacts
 from mfmgdm_lib.log_determinants.banded import banded_blocks
@@ -63,6 +65,7 @@ def random_step(
     return model, model.evaluate(torch.from_numpy(paths))
 
 
+@checked
 def ensemble_step(model: Descent, paths: Tensor) -> Tensor:
     """Take the same step as `model.update`, written for automatic differentiation through all of it.
 
@@ -83,6 +86,7 @@ def ensemble_step(model: Descent, paths: Tensor) -> Tensor:
     return torch.where(model.support.contains(proposal), proposal, paths)
 
 
+@checked
 def full_jacobian(model: Descent, paths: Tensor) -> Tensor:
     """Differentiate the whole step at once: the matrix that Appendix A takes apart.
 
@@ -98,6 +102,7 @@ def full_jacobian(model: Descent, paths: Tensor) -> Tensor:
         >>> full_jacobian(model, state.paths).shape
         torch.Size([48, 48])
     """
+    check_paths("paths", paths)
     chunk = max(1, _CHUNK_ENTRIES // paths.numel())
     return torch.func.jacrev(lambda x: ensemble_step(model, x).flatten(), chunk_size=chunk)(paths).flatten(1)
 
@@ -111,6 +116,7 @@ class PathTerms(NamedTuple):
     """J_Φ(x⁽ⁿ⁾), (N, K, d)."""
 
 
+@checked
 def path_terms(model: Descent, state: State) -> PathTerms:
     """Differentiate the energies of each path alone, once and twice.
 
@@ -129,6 +135,7 @@ def path_terms(model: Descent, state: State) -> PathTerms:
     return PathTerms(identity - model.rate * torch.einsum("nk,nkij->nij", state.mismatch, hessians), rows)
 
 
+@checked
 def assemble(terms: PathTerms, rate: float) -> Tensor:
     """Put the Jacobian of the whole step together: blocks A_n less γ/N times the stacked rows' product (App. A).
 
@@ -149,6 +156,7 @@ def assemble(terms: PathTerms, rate: float) -> Tensor:
     return torch.block_diag(*terms.blocks) - rate / len(terms.rows) * joined.T @ joined
 
 
+@checked
 def capacitance_readings(grams: Tensor, rate: float) -> dict[str, float]:
     """Evaluate the second factor of Appendix A's last line in three ways.
 
@@ -178,6 +186,7 @@ def capacitance_readings(grams: Tensor, rate: float) -> dict[str, float]:
     }
 
 
+@checked
 def determinant_lines(model: Descent, state: State) -> dict[str, float]:
     """Evaluate log|det| of one step of one ensemble by each line of Appendix A's last equation.
 
@@ -210,6 +219,7 @@ def determinant_lines(model: Descent, state: State) -> dict[str, float]:
     return lines | {name: own + value for name, value in readings.items()}
 
 
+@checked
 def masked_lines(model: Descent, state: State) -> dict[str, float]:
     """Take the determinant of a step that leaves entries as they are in two ways (App. B).
 
@@ -235,6 +245,7 @@ def masked_lines(model: Descent, state: State) -> dict[str, float]:
     }
 
 
+@checked
 def readings_along(model: Descent, x0: Tensor, n_steps: int) -> pd.DataFrame:
     """Add up the readings of the last line along a descent of one ensemble with banded Hessians.
 

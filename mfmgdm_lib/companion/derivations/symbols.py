@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 import sympy
 
+from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import check_positive_int
+
 __all__ = ["SymbolicStep", "same", "symbolic_lines"]
 
 
+@checked
 class SymbolicStep:
     r"""One step of a small ensemble, for energies Φ_k that may be any smooth functions (App. A).
 
@@ -30,13 +34,21 @@ class SymbolicStep:
     """
 
     def __init__(self, n_paths: int = 2, length: int = 2, n_energies: int = 2) -> None:
+        for name, value in (("n_paths", n_paths), ("length", length), ("n_energies", n_energies)):
+            check_positive_int(name, value)
         self.n_paths, self.length, self.n_energies = n_paths, length, n_energies
         self.rate = sympy.Symbol("gamma")
         self.paths = [sympy.Matrix(sympy.symbols(f"x{n}_:{length}")) for n in range(n_paths)]
         self.entries = sympy.Matrix.vstack(*self.paths)
 
+    @staticmethod
+    def _check_index(name: str, value: int, count: int) -> None:
+        if check_positive_int(name, value, minimum=0) >= count:
+            raise ValueError(f"{name} is {value}; expected a whole number below {count}. Count from 0.")
+
     def energy(self, n: int) -> sympy.Matrix:
         """Φ(x⁽ⁿ⁾), K × 1."""
+        self._check_index("n", n, self.n_paths)
         return sympy.Matrix([sympy.Function(f"Phi{k}")(*self.paths[n]) for k in range(self.n_energies)])
 
     @property
@@ -55,10 +67,12 @@ class SymbolicStep:
 
     def hessian(self, n: int, k: int) -> sympy.Matrix:
         """H_{Φ_k}(x⁽ⁿ⁾), d × d."""
+        self._check_index("k", k, self.n_energies)
         return sympy.hessian(self.energy(n)[k], list(self.paths[n]))
 
     def update(self, n: int) -> sympy.Matrix:
         """The path x⁽ⁿ⁾ after the step, d × 1."""
+        self._check_index("n", n, self.n_paths)
         return self.paths[n] - self.rate * self.rows(n).T * self.mean_energy
 
     @property

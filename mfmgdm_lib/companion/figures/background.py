@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, styled, subplots, with_powers
 from mfmgdm_lib.statistics import histogram
 
@@ -24,6 +25,7 @@ _SHADES = ("#aa3377", "#228833", "#5b4a9e")
 """Colours of what is neither the true law nor the start nor a descent."""
 
 
+@checked
 @styled
 def series_alike(rows: Mapping[str, np.ndarray], *, true: str, ylabel: str) -> Figure:
     """One series for each title, one below the other on one scale; the one with the title `true` is black."""
@@ -35,6 +37,7 @@ def series_alike(rows: Mapping[str, np.ndarray], *, true: str, ylabel: str) -> F
     return figure
 
 
+@checked
 @styled
 def entropies(grid: np.ndarray, densities: Mapping[str, np.ndarray], values: Mapping[str, float]) -> Figure:
     """Densities (G,) at the values of `grid`, by name, and beside them the entropy of each, in nats."""
@@ -50,6 +53,7 @@ def entropies(grid: np.ndarray, densities: Mapping[str, np.ndarray], values: Map
     return figure
 
 
+@checked
 @styled
 def sphere_and_gaussian(points: Mapping[int, tuple[Tensor, Tensor]]) -> Figure:
     """Mean squares and single coordinates of points in several dimensions.
@@ -76,6 +80,7 @@ def sphere_and_gaussian(points: Mapping[int, tuple[Tensor, Tensor]]) -> Figure:
     return figure
 
 
+@checked
 @styled
 def divergence_parts(
     grid: np.ndarray, densities: Mapping[str, np.ndarray], widths: np.ndarray, parts: Mapping[str, np.ndarray]
@@ -108,6 +113,7 @@ def divergence_parts(
     return figure
 
 
+@checked
 @styled
 def carried_density(
     trajectories: np.ndarray,
@@ -136,6 +142,7 @@ def carried_density(
     return figure
 
 
+@checked
 @styled
 def process_portraits(
     processes: Mapping[str, tuple[Tensor, np.ndarray, np.ndarray]], grid: np.ndarray, *, points: int = 150

@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import styled, subplots
 from mfmgdm_lib.plotting.widths import is_narrow
 from mfmgdm_lib.statistics import histogram
@@ -18,6 +19,7 @@ from mfmgdm_lib.statistics import histogram
 __all__ = ["READINGS", "determinant_costs", "half_line_steps", "jacobian_parts", "last_line", "pushed_densities"]
 
 
+@checked
 @styled
 def jacobian_parts(parts: Mapping[str, Tensor], *, n_paths: int, least: float = 1e-5) -> Figure:
     """Sizes of the entries of matrices (N·d, N·d) on one logarithmic scale, white where 0, with lines between paths."""
@@ -44,6 +46,7 @@ READINGS = {"mended": "#0072b2", "as printed": "#aa3377", "Σ over n, no 1/N": "
 """Readings of the last line of Appendix A, and the colour of each."""
 
 
+@checked
 @styled
 def last_line(errors: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Errors of the readings of Appendix A's last line on some steps, and the divergence they would give on a descent.
@@ -65,6 +68,7 @@ def last_line(errors: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def determinant_costs(costs: pd.DataFrame, exponents: Mapping[tuple[str, str], float]) -> Figure:
     """Time of one log-determinant against d and against N, on logarithmic axes, with fitted powers in the legend."""
@@ -85,6 +89,7 @@ def determinant_costs(costs: pd.DataFrame, exponents: Mapping[tuple[str, str], f
     return figure
 
 
+@checked
 @styled
 def pushed_densities(panels: Mapping[str, tuple[Tensor, np.ndarray]], grids: Mapping[str, Tensor]) -> Figure:
     """Points (n, 2) coloured by their log-densities (n,), on the image (rows, columns, 2) of a grid in some panels."""
@@ -100,6 +105,7 @@ def pushed_densities(panels: Mapping[str, tuple[Tensor, np.ndarray]], grids: Map
     return figure
 
 
+@checked
 @styled
 def half_line_steps(
     before: np.ndarray,

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.divergence import DivergenceTrace
 from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, name_ticks, styled, subplots, with_powers
 from mfmgdm_lib.plotting.widths import is_narrow
@@ -30,6 +31,7 @@ __all__ = [
 _THIN = 0.7
 
 
+@checked
 @styled
 def divergence(traces: Mapping[str, DivergenceTrace]) -> Figure:
     """Reverse KL with a band of two standard errors, and the two parts whose gap it is (Figs. 1(c), 3(b))."""
@@ -51,6 +53,7 @@ def divergence(traces: Mapping[str, DivergenceTrace]) -> Figure:
     return figure
 
 
+@checked
 @styled
 def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     """Reverse KL with a band of two standard errors, and its two parts: a row for each process.
@@ -87,6 +90,7 @@ def divergence_tables(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     return figure
 
 
+@checked
 @styled
 def divergence_by_run(runs: Mapping[str, pd.DataFrame], *, printed: tuple[int, float]) -> Figure:
     """Reverse KL of several runs of MF–MGDM against the step, on logarithmic axes, and a number of the paper.
@@ -107,6 +111,7 @@ def divergence_by_run(runs: Mapping[str, pd.DataFrame], *, printed: tuple[int, f
     return figure
 
 
+@checked
 @styled
 def ensemble_sizes(traces: Mapping[int, DivergenceTrace]) -> Figure:
     """Reverse KL along the descent, one line for each ensemble size (Fig. 4)."""
@@ -121,6 +126,7 @@ def ensemble_sizes(traces: Mapping[int, DivergenceTrace]) -> Figure:
     return figure
 
 
+@checked
 @styled
 def overshoot(curves: Mapping[str, np.ndarray], *, slopes: Mapping[str, float], top: float = 1.5) -> Figure:
     """Reverse KL long past its minimum, with a dashed line of the predicted slope through the end of each curve."""
@@ -138,6 +144,7 @@ def overshoot(curves: Mapping[str, np.ndarray], *, slopes: Mapping[str, float], 
     return figure
 
 
+@checked
 @styled
 def joint_and_path(by_size: pd.DataFrame, by_step: Mapping[str, pd.DataFrame]) -> Figure:
     """Divergence of an ensemble's joint law and of one path's law, and the gap between the two, shaded.
@@ -160,6 +167,7 @@ def joint_and_path(by_size: pd.DataFrame, by_step: Mapping[str, pd.DataFrame]) -
     return figure
 
 
+@checked
 @styled
 def scaling(
     series: Mapping[str, tuple[str, np.ndarray, np.ndarray, np.ndarray]], *, power: float, xlabel: str, ylabel: str

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
 from mfmgdm_lib.statistics import gaussian_contour
 
@@ -20,6 +21,7 @@ Panels = Mapping[str, Mapping[str, Tensor]]
 """For each panel, by title: clouds of energies (N, 2) by the name of a colour."""
 
 
+@checked
 @styled
 def energy_clouds(panels: Panels, target: Tensor) -> Figure:
     """Clouds of the two energies of `Autocovariance`, each with the 2σ contour of a fitted Gaussian (Figs. 1, 3)."""
@@ -34,6 +36,7 @@ def energy_clouds(panels: Panels, target: Tensor) -> Figure:
     return figure
 
 
+@checked
 @styled
 def energy_moves(moves: Mapping[str, tuple[Tensor, Tensor]], target: Tensor) -> Figure:
     """Arrows from energies (n, 2) to energies (n, 2) of the same paths some steps later (Fig. 2, measured)."""
@@ -51,6 +54,7 @@ def energy_moves(moves: Mapping[str, tuple[Tensor, Tensor]], target: Tensor) -> 
     return figure
 
 
+@checked
 @styled
 def spread_ratios(panels: Mapping[str, tuple[np.ndarray, Sequence[float]]]) -> Figure:
     """Growth of a variance against γ(Φ̄ − α): measured dots, and the fourth power they should lie on (Section 4)."""
@@ -66,6 +70,7 @@ def spread_ratios(panels: Mapping[str, tuple[np.ndarray, Sequence[float]]]) -> F
     return figure
 
 
+@checked
 @styled
 def loss_curves(losses: Mapping[str, Sequence[float]]) -> Figure:
     """Loss along the descent on logarithmic axes."""

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.entropy import EntropyTrace
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, name_ticks, styled, subplots, with_powers
 
@@ -24,6 +25,7 @@ _KINDS = {"A": ("s", "#e69f00"), "B, lower": ("^", "#444444"), "B, upper": ("v",
 """A marker and a colour for each bound."""
 
 
+@checked
 @styled
 def entropy_parts(traces: Mapping[int, EntropyTrace], true_change: float) -> Figure:
     """Change of entropy up to each step, its two parts, and the ends of bound B at some; a panel for each N.
@@ -57,6 +59,7 @@ def entropy_parts(traces: Mapping[int, EntropyTrace], true_change: float) -> Fig
     return figure
 
 
+@checked
 @styled
 def coupling_prices(sparse: Mapping[int, EntropyTrace], traces: Mapping[int, EntropyTrace], wanted: float) -> Figure:
     """What each step takes of the entropy and what it would take at rest, and the price of all steps against N.
@@ -87,6 +90,7 @@ def coupling_prices(sparse: Mapping[int, EntropyTrace], traces: Mapping[int, Ent
     return figure
 
 
+@checked
 @styled
 def bound_distances(table: pd.DataFrame) -> Figure:
     """How far bounds are from the exact change, as a share of it, a row for each process and energy.

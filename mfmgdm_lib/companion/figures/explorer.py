@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.explorer import unpacked
 from mfmgdm_lib.plotting.style import COLOURS, band, styled, subplots
 from mfmgdm_lib.statistics import gaussian_contour
@@ -17,6 +18,7 @@ __all__ = ["ar_explorer", "market_explorer"]
 _ANGLE = np.linspace(0.0, 2.0 * np.pi, 128)
 
 
+@checked
 @styled
 def ar_explorer(data: dict[str, Any], *, size: int = 128, step: int = 157) -> Figure:
     """Energies, divergence, its two parts and a few paths at one step of one ensemble size.
@@ -38,6 +40,7 @@ def ar_explorer(data: dict[str, Any], *, size: int = 128, step: int = 157) -> Fi
     return figure
 
 
+@checked
 @styled
 def market_explorer(data: dict[str, Any], *, model: str = "MF–MGDM", place: int = -1) -> Figure:
     """Autocorrelations, density and a path at one step of one model, beside those of the series.

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots
 
 __all__ = ["field_divergences", "field_pictures", "field_spectra"]
@@ -20,6 +21,7 @@ _SHADES = ("#b3cde0", "#6497b1", "#03396c", "#000000")
 """Of curves of fields of more and more points."""
 
 
+@checked
 @styled
 def field_pictures(rows: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     """Fields as pictures in shades of blue and red, on one scale.
@@ -68,6 +70,7 @@ def field_divergences(tables: Mapping[tuple[int, str], pd.DataFrame], least: flo
     return figure
 
 
+@checked
 @styled
 def field_spectra(spectra: Mapping[str, Tensor], remainders: pd.DataFrame) -> Figure:
     """Spectral densities along the diagonal, and what noise on the way leaves of the divergence.

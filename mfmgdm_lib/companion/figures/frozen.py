@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots, with_powers
 
 __all__ = ["frozen_divergences", "frozen_held_out", "frozen_sizes"]
@@ -22,6 +23,7 @@ _STARTS = {"noise": "white noise", "garch": "a GARCH"}
 _LABELS = {"MGDM": "MGDM", "coupled": "MF–MGDM, coupled", "frozen": "its path frozen, fresh paths"}
 
 
+@checked
 @styled
 def frozen_divergences(reverse: pd.DataFrame, forward: pd.DataFrame) -> Figure:
     """Both divergences along the steps, with bands of two standard errors.
@@ -47,6 +49,7 @@ def frozen_divergences(reverse: pd.DataFrame, forward: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def frozen_sizes(table: pd.DataFrame) -> Figure:
     """Smallest reverse KL against the size of the ensemble, a panel for each process and energy.
@@ -88,6 +91,7 @@ def _points(axis: Axes, at: pd.Series, values: pd.Series, errors: pd.Series, col
     axis.errorbar(at, values, yerr=2.0 * errors, ms=3.5, color=colour, **style)
 
 
+@checked
 @styled
 def frozen_held_out(flows: pd.DataFrame, references: pd.DataFrame) -> Figure:
     """Log-density of later days along flows, above that of white noise, a panel for each start.

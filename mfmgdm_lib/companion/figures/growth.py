@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import legend_below, styled, subplots
 from mfmgdm_lib.statistics import fitted_exponent
 
@@ -48,6 +49,7 @@ def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("energy")
 
 
+@checked
 @styled
 def energy_growth(costs: pd.DataFrame) -> Figure:
     """Time and memory of values and gradient by d and by N, the other size the smallest, beside a real FFT.

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.guided_diffusion import model_names
 from mfmgdm_lib.descents import GuidedState
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, name_ticks, styled, subplots
@@ -24,6 +25,7 @@ GUIDED = "#cc79a7"
 _PROCESS_MARKERS = ("o", "s", "^", "D")
 
 
+@checked
 @styled
 def guided_way(states: Sequence[GuidedState], target: Tensor, largest_entropy: float, n_lines: int = 12) -> Figure:
     """An ensemble on its way: energies against time, clouds at three times, and the entropy gained.
@@ -62,6 +64,7 @@ def guided_way(states: Sequence[GuidedState], target: Tensor, largest_entropy: f
     return figure
 
 
+@checked
 @styled
 def guided_volatility(table: pd.DataFrame) -> Figure:
     """What is missing from the largest entropy, and from its estimate, against the noise σ; a panel for each process.
@@ -95,6 +98,7 @@ def guided_volatility(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def guided_comparison(table: pd.DataFrame) -> Figure:
     """Divergences from the law of largest entropy and from the process, a row for each model.
@@ -125,6 +129,7 @@ def guided_comparison(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def guided_shares(products: Mapping[str, Tensor], wildest: Tensor) -> Figure:
     """Which share of a total the paths with most of it have, and the path that has most of all.

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.figures.frozen import FROZEN
 from mfmgdm_lib.companion.held_out_days import law_names
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
@@ -19,6 +20,7 @@ __all__ = ["flow_gains", "held_out_gains", "held_out_histograms", "held_out_wind
 _BASE = COLOURS["start"]
 
 
+@checked
 @styled
 def held_out_gains(table: pd.DataFrame, column: str = "over AR-GARCH-t") -> Figure:
     """Gains of laws on the held-out days of one series: fixed, and fitted again each year.
@@ -46,6 +48,7 @@ def held_out_gains(table: pd.DataFrame, column: str = "over AR-GARCH-t") -> Figu
     return figure
 
 
+@checked
 @styled
 def held_out_windows(windows: pd.DataFrame, begins: pd.DatetimeIndex) -> Figure:
     """Mean gains of laws, window by window.
@@ -66,6 +69,7 @@ def held_out_windows(windows: pd.DataFrame, begins: pd.DatetimeIndex) -> Figure:
     return figure
 
 
+@checked
 @styled
 def flow_gains(table: pd.DataFrame) -> Figure:
     """What flows gain over their own base models, for each series, fixed and fitted again.
@@ -88,6 +92,7 @@ def flow_gains(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def held_out_histograms(counts: pd.DataFrame) -> Figure:
     """Histograms of the probabilities of a value below each held-out day, with a 95 % band for a law that is right.

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots
 
 __all__ = ["ising_entropy", "ising_fields", "ising_spins"]
@@ -21,6 +22,7 @@ _SPINS = {"−1": "#26323a", "1": "#f2efe6"}
 _ENERGIES = {"wavelet": "wavelet L1", "scattering": "scattering mean"}
 
 
+@checked
 @styled
 def ising_fields(fields: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     """Fields of spins, a row for each law, or a column where there is one of each.
@@ -45,6 +47,7 @@ def ising_fields(fields: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     return figure
 
 
+@checked
 @styled
 def ising_entropy(curves: Mapping[tuple[str, str], tuple[pd.Series, pd.Series]]) -> Figure:
     """The entropy of the fields' law along the gradient steps, a panel for each energy.
@@ -68,6 +71,7 @@ def ising_entropy(curves: Mapping[tuple[str, str], tuple[pd.Series, pd.Series]])
     return figure
 
 
+@checked
 @styled
 def ising_spins(spins: Mapping[str, Mapping[str, pd.Series]]) -> Figure:
     """Histograms of U per spin and of the magnetisation, and the two-point function.

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.figures.series import draw_violins
 from mfmgdm_lib.companion.path_summaries import EDGES
 from mfmgdm_lib.plotting.style import COLOURS, band, legend_below, styled, subplots
@@ -23,6 +24,7 @@ _LAGS = np.arange(1, 21)
 _TITLES = {"acf": "autocorrelation of x", "squares": "autocorrelation of x²"}
 
 
+@checked
 @styled
 def market_violins(models: Mapping[str, Any], *, title: str = "S&P 500") -> Figure:
     """Autocorrelations and marginals of models of one series, a row for each, as in paper Figure 6.
@@ -43,6 +45,7 @@ def market_violins(models: Mapping[str, Any], *, title: str = "S&P 500") -> Figu
     return figure
 
 
+@checked
 @styled
 def market_bands(rows: Mapping[str, Mapping[str, Any]], *, colours: Mapping[str, str] | None = None) -> Figure:
     """The middle 90 % of the paths' autocorrelations, and marginals, of several series or settings, a row for each.
@@ -67,6 +70,7 @@ def market_bands(rows: Mapping[str, Mapping[str, Any]], *, colours: Mapping[str,
     return figure
 
 
+@checked
 @styled
 def market_entropies(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Entropy won or lost along descents, a panel for each series; dashed where a step has folded some path's space.
@@ -106,6 +110,7 @@ def market_entropies(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     return figure
 
 
+@checked
 @styled
 def market_losses(panels: Mapping[str, Mapping[str, pd.Series]]) -> Figure:
     """Loss against a measure of effort on logarithmic axes, a panel for each measure.

@@ -11,12 +11,14 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots, with_powers
 from mfmgdm_lib.plotting.widths import is_narrow
 
 __all__ = ["energy_costs", "filter_banks", "principal_components", "scalograms", "separations"]
 
 
+@checked
 @styled
 def filter_banks(banks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]) -> Figure:
     """Responses of filters against frequency, on a logarithmic axis.
@@ -45,6 +47,7 @@ def filter_banks(banks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | 
     return figure
 
 
+@checked
 @styled
 def scalograms(columns: Mapping[str, tuple[Tensor, Tensor]], centres: Sequence[float]) -> Figure:
     """Paths, and below each the moduli of its filtered copies relative to their means, one row for each scale.
@@ -69,6 +72,7 @@ def scalograms(columns: Mapping[str, tuple[Tensor, Tensor]], centres: Sequence[f
     return figure
 
 
+@checked
 @styled
 def separations(energies: Mapping[str, pd.DataFrame], *, noise: float = 2.0) -> Figure:
     """How far laws are from white noise in each value of some energies; white where no farther than the noise.
@@ -107,6 +111,7 @@ def separations(energies: Mapping[str, pd.DataFrame], *, noise: float = 2.0) -> 
     return figure
 
 
+@checked
 @styled
 def principal_components(variances: Tensor, shares: Mapping[str, Tensor]) -> Figure:
     """Variances of principal components, largest first, and what the ones that are kept are made of.
@@ -134,6 +139,7 @@ def principal_components(variances: Tensor, shares: Mapping[str, Tensor]) -> Fig
     return figure
 
 
+@checked
 @styled
 def energy_costs(costs: pd.DataFrame) -> Figure:
     """Time for 128 paths by energy and task, on a logarithmic axis.

@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
 from mfmgdm_lib.statistics import autocorrelation, histogram
 
 __all__ = ["marginals", "paths_and_marginals", "sample_paths", "violins"]
 
 
+@checked
 @styled
 def sample_paths(rows: Mapping[str, Tensor], n: int = 2) -> Figure:
     """The first `n` series of each row, on one scale, by the name of a colour."""
@@ -31,6 +33,7 @@ def sample_paths(rows: Mapping[str, Tensor], n: int = 2) -> Figure:
     return figure
 
 
+@checked
 @styled
 def paths_and_marginals(
     rows: Mapping[str, tuple[str, Tensor, np.ndarray]], grid: np.ndarray, *, points: int = 250, label: str = "rate"
@@ -59,6 +62,7 @@ def paths_and_marginals(
     return figure
 
 
+@checked
 @styled
 def violins(models: Mapping[str, Tensor], series: Tensor, *, lags: int = 20) -> Figure:
     """Spread over paths of the autocorrelations of x and of x², half a violin for each model; the series in black."""
@@ -77,6 +81,7 @@ def violins(models: Mapping[str, Tensor], series: Tensor, *, lags: int = 20) -> 
     return figure
 
 
+@checked
 @styled
 def marginals(models: Mapping[str, Tensor], series: Tensor, *, width: float = 0.25) -> Figure:
     """Densities of single values on a logarithmic axis, with the standard Gaussian they would have without tails.

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.comparison import ENERGY_NAMES
 from mfmgdm_lib.companion.stopping_rules import tolerance
 from mfmgdm_lib.companion.synthetic import PROCESS_NAMES
@@ -25,6 +26,7 @@ _PAID = "#cc79a7"
 _SEEN = "#009e73"
 
 
+@checked
 @styled
 def stop_of_a_descent(trace: DivergenceTrace, stop: BalancedStop) -> Figure:
     """The divergence with its minimum and the stop, and beside it price and gain of each step."""
@@ -55,6 +57,7 @@ def stop_of_a_descent(trace: DivergenceTrace, stop: BalancedStop) -> Figure:
     return figure
 
 
+@checked
 @styled
 def stop_losses(table: pd.DataFrame) -> Figure:
     """What the rule loses on each pair of Table 1, beside what it may lose.
@@ -108,6 +111,7 @@ def _label(members: int) -> str:
     return "MGDM" if members == 1 else f"MF–MGDM, N = {members}"
 
 
+@checked
 @styled
 def unseen_rises(courses: pd.DataFrame) -> Figure:
     """The divergence in two parts: what the rule sees of it, and the rest, a panel for each descent.

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots, with_powers
 
 __all__ = ["cell_agreement", "cell_costs", "cell_gains", "cell_rises", "cell_values", "replicate_spread"]
@@ -24,6 +25,7 @@ _BOUND = Line2D([], [], color="0.4", marker="o", mfc="white", ls="", ms=5, label
 _PRINTED = Line2D([], [], color="black", marker="x", ls="", ms=5, label="printed in the paper")
 
 
+@checked
 @styled
 def cell_values(cells: pd.DataFrame) -> Figure:
     """Smallest reverse KL of each cell, a panel for each energy, with the paper's numbers as crosses.
@@ -42,6 +44,7 @@ def cell_values(cells: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def cell_agreement(cells: pd.DataFrame) -> Figure:
     """The paper's numbers less ours, with bars of two standard errors of the determinants."""
@@ -57,6 +60,7 @@ def cell_agreement(cells: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def cell_gains(pairs: pd.DataFrame) -> Figure:
     """What MF–MGDM takes off the divergence of MGDM, with bars of two standard errors.
@@ -80,6 +84,7 @@ def cell_gains(pairs: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def cell_rises(cells: pd.DataFrame) -> Figure:
     """How far the divergence climbs from its minimum to the last step, and in which part of the descent that lies."""
@@ -100,6 +105,7 @@ def cell_rises(cells: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def cell_costs(cells: pd.DataFrame) -> Figure:
     """Wall time of each cell."""
@@ -114,6 +120,7 @@ def cell_costs(cells: pd.DataFrame) -> Figure:
     return figure
 
 
+@checked
 @styled
 def replicate_spread(copies: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     """Independent copies of each cell (dots), relative to their mean, and the paper's number (cross).

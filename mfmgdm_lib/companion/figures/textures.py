@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.fields import draw_field
 from mfmgdm_lib.plotting.style import COLOURS, legend_below, styled, subplots
 
@@ -19,6 +20,7 @@ __all__ = ["texture_entropy", "texture_pictures", "texture_tests"]
 _NAMES = {"mgdm": "MGDM", "mf": "MF–MGDM"}
 
 
+@checked
 @styled
 def texture_pictures(rows: Sequence[Mapping[str, Tensor]], limits: tuple[float, float] = (0.0, 255.0)) -> Figure:
     """Pictures side by side, in rows.
@@ -41,6 +43,7 @@ def texture_pictures(rows: Sequence[Mapping[str, Tensor]], limits: tuple[float, 
     return figure
 
 
+@checked
 @styled
 def texture_tests(tests: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
     """Distances of two-sample tests, by group of statistics, and what chance exceeds one time in twenty.
@@ -69,6 +72,7 @@ def texture_tests(tests: pd.DataFrame, shown: Mapping[str, str]) -> Figure:
     return figure
 
 
+@checked
 @styled
 def texture_entropy(curves: pd.DataFrame) -> Figure:
     """What a descent does to the entropy of both models, step by step, and the loss.

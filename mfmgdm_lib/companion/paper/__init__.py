@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.paper.comparison import (
     VERDICTS,
     OurNumber,
@@ -78,6 +79,7 @@ def pages(root: Path | str) -> list[Path]:
     return sorted([*Path(root).glob("notebooks/*.md"), *Path(root).glob("book/*.md")])
 
 
+@checked
 def comparison_html(table: pd.DataFrame, *, root: str = "../") -> str:
     """Write what `compare` returns as HTML that fits a page: both errors in one column, and each number a link.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.paper.tables import numbers
 
 __all__ = ["VERDICTS", "OurNumber", "compare", "count_verdicts", "explain_verdicts", "verdict", "verdict_html"]
@@ -57,6 +58,7 @@ class OurNumber:
         return f"{self.page}.html" + (f"#{self.anchor}" if self.anchor else "")
 
 
+@checked
 def verdict(printed: str, ours: OurNumber | None) -> str:
     """Compare a number of ours with one that the paper prints, by one of the words that `VERDICTS` defines.
 
@@ -106,6 +108,7 @@ def explain_verdicts(verdicts: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["verdict", "numbers", "meaning"])
 
 
+@checked
 def verdict_html(word: str) -> str:
     """A verdict as HTML, with a dot of its colour before it.
 
@@ -113,10 +116,13 @@ def verdict_html(word: str) -> str:
         >>> verdict_html("not run yet")
         'not run yet'
     """
+    if not isinstance(word, str):
+        raise TypeError(f"word is {word!r}; expected text. Use what `verdict` returns.")
     colour, text = _DOTS.get(word), html.escape(word)
     return f'<span style="color: {colour}" aria-hidden="true">●</span>&nbsp;{text}' if colour else text
 
 
+@checked
 def compare(ours: Mapping[str, OurNumber]) -> pd.DataFrame:
     """Set every number of the paper beside ours.
 

@@ -9,6 +9,8 @@ from importlib import resources
 
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
+
 __all__ = ["contents", "numbers", "to_html"]
 
 
@@ -46,6 +48,7 @@ def contents() -> pd.DataFrame:
     return _table("contents.csv").copy()
 
 
+@checked
 def to_html(
     table: pd.DataFrame,
     links: Mapping[str, str] | None = None,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.companion.paper.tables import contents, to_html
 
 __all__ = ["Check", "Checks", "checks"]
@@ -53,6 +54,7 @@ def _is_true(key: str, condition: object) -> bool:
     return bool(condition)
 
 
+@checked
 class Checks:
     """Checks of the paper's equations; one that fails raises at once.
 
@@ -100,6 +102,8 @@ class Checks:
             raise ValueError(f"computed has shape {one.shape}; expected at least one entry. Nothing was compared.")
         if not 0 <= tolerance < np.inf:
             raise ValueError(f"tolerance is {tolerance!r}; expected a finite number of at least 0.")
+        if one.dtype == object or other.dtype == object:
+            raise TypeError(f"computed is {computed!r} and expected {expected!r}; expected numbers. Use floats.")
         deviation, allowed = abs(one - other).max(), tolerance * (abs(other).max() if relative else 1.0)
         if not deviation <= allowed:  # so that NaN fails
             raise AssertionError(f"{key}: {what}: largest deviation {deviation:.3g}, tolerance {allowed:.3g}")

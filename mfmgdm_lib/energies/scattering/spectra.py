@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays, save_arrays
-from mfmgdm_lib._checks import as_windows, check_member, check_positive_int
+from mfmgdm_lib._checks import as_windows, check_member, check_paths, check_positive_int
 from mfmgdm_lib.energies.recorded import Record, RecordedEnergy, chunks
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
 from mfmgdm_lib.energies.scattering.filters import Filters, ReflectedBoundary
@@ -65,6 +66,7 @@ def _banks(
     )
 
 
+@checked
 @register
 class ScatteringSpectra(RecordedEnergy):
     r"""Energy iv: scattering spectra (Morel et al. 2023; paper Section 5.1).
@@ -137,6 +139,7 @@ class ScatteringSpectra(RecordedEnergy):
 
     def powers(self, x: Tensor) -> Tensor:
         """Return ⟨|W_j x|²⟩ before any scaling, (*, J + 1) for paths (*, time)."""
+        check_paths("x", x)
         banks = _banks(self.wavelet, self.length, self.J, (1.0,) * (self.J + 1), x.dtype, x.device)
         powers = []
         for paths in chunks(self._check(x), self._chunk_size(x)):

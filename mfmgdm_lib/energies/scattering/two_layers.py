@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._checks import check_positive_int
+from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import check_paths, check_positive_int
 from mfmgdm_lib.energies.recorded import Record, RecordedEnergy
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
 from mfmgdm_lib.energies.scattering.filters import Filters, PeriodicBoundary
@@ -51,6 +52,7 @@ def make_layers(
     return Layers(boundary, Filters(boundary, first), Filters(boundary, second), Rectifier if rectify else Modulus)
 
 
+@checked
 class TwoLayerEnergy(RecordedEnergy):
     """The parameters and filters that energies ii and iii share."""
 
@@ -73,6 +75,7 @@ class TwoLayerEnergy(RecordedEnergy):
 
     def layers_for(self, x: Tensor) -> Layers:
         """The filters in the dtype and on the device of paths x, made once for each."""
+        check_paths("x", x)
         return make_layers(self.length, self.J, self.wavelets, x.dtype, x.device, rectify=self._rectify)
 
     def _record(self, x: Tensor) -> TwoLayerRecord:

@@ -99,6 +99,7 @@ class Descent:
         self.energy = energy
         self.target = target
         self.step_size = check_positive("step_size", step_size)
+        self._square = float(target.mean.square().sum())  # ‖α‖², which every step takes
         self.ensemble_size = None if ensemble_size is None else check_positive_int("ensemble_size", ensemble_size)
         self.support = as_support(support)
         self.inner_steps = check_positive_int("inner_steps", inner_steps)
@@ -121,7 +122,7 @@ class Descent:
     @property
     def rate(self) -> float:
         """γ of eqs. (3) and (6): s / ‖α‖²."""
-        return self.step_size / float(self.target.mean.square().sum())
+        return self.step_size / self._square
 
     @property
     def driving(self) -> Energy:

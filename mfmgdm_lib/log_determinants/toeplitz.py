@@ -103,7 +103,7 @@ def _lag_forms(x: np.ndarray, lags: int) -> np.ndarray:
     rows, columns = x[:, None, :], x[:, :, None]  # a product of matrices is quicker than a sum of products
     sums = np.concatenate([rows[..., m:] @ columns[:, : length - m] for m in range(lags + 1)], -1)[:, 0]
     sums[:, 1:] *= 2.0
-    for end in (x[:, : lags - 1], x[:, :-lags:-1]):
-        for m in range(2, lags + 1):
-            sums[:, m] -= (end[:, : m - 1] * end[:, m - 2 :: -1]).sum(-1)
+    ends = np.stack([x[:, : lags - 1], x[:, :-lags:-1]])
+    spectra = np.fft.rfft(ends, 2 * lags)  # for convolutions of both with themselves
+    sums[:, 2:] -= np.fft.irfft((spectra * spectra).sum(0), 2 * lags)[:, : lags - 1]
     return sums

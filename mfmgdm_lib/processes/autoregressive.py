@@ -82,11 +82,12 @@ class AR(SeriesProcess):
     def _log_prob(self, x: Tensor) -> Tensor:
         start = min(self.order, x.shape[-1])
         root = self._state_root[:start, :start]  # that of the first points, if there are fewer than p
-        whitened = torch.linalg.solve_triangular(torch.as_tensor(root).to(x), x[..., :start, None], upper=False)
+        first = x[..., :start].reshape(-1, start)
+        whitened = torch.linalg.solve_triangular(torch.as_tensor(root).to(x), first.mT, upper=False)
         errors = x[..., start:]
         for j, phi in enumerate(self.coefficients.tolist(), start=1):
             errors = torch.sub(errors, x[..., start - j : x.shape[-1] - j], alpha=phi)
-        squares = whitened.square().sum((-2, -1)) + errors.square().sum(-1) / self.innovation_std**2
+        squares = whitened.square().sum(0).reshape(x.shape[:-1]) + errors.square().sum(-1) / self.innovation_std**2
         scales = np.log(root.diagonal()).sum() + errors.shape[-1] * math.log(self.innovation_std)
         return -0.5 * squares - float(scales) - 0.5 * x.shape[-1] * math.log(2 * math.pi)
 

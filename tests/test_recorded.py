@@ -52,7 +52,7 @@ def descent(energy: Energy, x: Tensor, step_size: float = 0.1, **options: object
 
 
 @every_energy
-@pytest.mark.parametrize("room", [0, 2**21, 2**28])
+@pytest.mark.parametrize("room", [0, 2**21, 2**27])
 def test_derivatives_have_the_bits_of_those_without_values(
     name: str, room: int, x: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,9 +119,7 @@ def test_what_is_kept_is_not_used_for_paths_changed_in_place(x: Tensor) -> None:
     assert torch.equal(model.derivatives(state).gradient(model.weights(state)), expected)
     view = model.evaluate(x[:5])
     x[0] = 0.0  # a view's base
-    assert torch.equal(
-        model.derivatives(view).gradient(model.weights(view)), MEAN.gradient(x[:5], model.weights(view))
-    )
+    assert torch.equal(model.derivatives(view).gradient(model.weights(view)), MEAN.gradient(x[:5], model.weights(view)))
 
 
 def test_what_is_kept_is_of_one_energy_and_one_tensor(x: Tensor) -> None:

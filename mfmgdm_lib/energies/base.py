@@ -173,7 +173,7 @@ class Energy(ABC):
     def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
         """Return Φ, (*, K), on paths x (*, time) as a call does, and derivatives that may use what it took.
 
-        These are for the next step: until they are let go of, they may keep some hundred megabytes.
+        These are for the next step: until they are let go of, they may keep a hundred megabytes.
         """
         return self(x), self.derivatives(x)
 

@@ -15,7 +15,7 @@ __all__ = ["Record", "RecordedEnergy", "chunks"]
 _CACHE_BYTES = {"cpu": 2**22, "cuda": 2**28}
 """Size of one set of signals, such as a second layer, that is worked on at once: what stays near the processor."""
 
-_KEPT_BYTES = {"cpu": 2**28, "cuda": 2**32}
+_KEPT_BYTES = {"cpu": 2**27, "cuda": 2**32}
 """Size of the records, about, that are kept from values to derivatives; those of further paths are made again."""
 
 
@@ -94,7 +94,7 @@ class RecordedEnergy(Energy):
     def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
         """Return Φ, (*, K), on paths x (*, time), and derivatives that use its records again."""
         kept: list[Record] = []
-        room = _KEPT_BYTES.get(x.device.type, 2**28) // (self._kept_signals * self._path_bytes(x) * self._chunk_size(x))
+        room = _KEPT_BYTES.get(x.device.type, 2**27) // (self._kept_signals * self._path_bytes(x) * self._chunk_size(x))
 
         def first() -> Iterator[Record]:
             for record in self._records(x):

@@ -1,4 +1,4 @@
-"""What steps of the scattering energies save by using what the values took for the derivatives, and the memory of it."""
+"""What steps save where derivatives use what the values of a scattering energy took, and the memory of it."""
 
 from __future__ import annotations
 

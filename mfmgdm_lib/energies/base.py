@@ -35,7 +35,7 @@ class Derivatives:
         linearize: Callable[[Tensor], tuple[Tensor, Callable[[Tensor], Tensor]]],
     ) -> None:
         self.gradient, self.linearize = gradient, linearize
-        self._energy, self._x = energy, x
+        self.dim, self._energy, self._x = energy.dim, energy, x
         self._version = None if x.is_inference() else x._version
 
     def serve(self, energy: Energy, x: Tensor) -> bool:

@@ -214,11 +214,11 @@ class Concatenate(Energy):
         return torch.cat([energy.laplacian(x) for energy in self.energies], dim=-1)
 
 
-def concatenated(whole: Concatenate, x: Tensor, parts: Sequence[Derivatives]) -> Derivatives:
-    """Return the derivatives of energies side by side at paths x (*, time), from those of each."""
+def concatenated(whole: Energy, x: Tensor, parts: Sequence[Derivatives]) -> Derivatives:
+    """Return the derivatives of an energy made of others side by side at paths x (*, time), from those of each."""
 
     def split(weights: Tensor) -> Iterator[tuple[Derivatives, Tensor]]:
-        return zip(parts, weights.split([energy.dim for energy in whole.energies], dim=-1), strict=True)
+        return zip(parts, weights.split([part.dim for part in parts], dim=-1), strict=True)
 
     def gradient(weights: Tensor) -> Tensor:
         return reduce(torch.add, (part.gradient(weight) for part, weight in split(weights)))

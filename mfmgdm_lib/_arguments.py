@@ -129,7 +129,7 @@ def _kind(annotation: Any) -> _Kind | None:
     if origin in (typing.Union, types.UnionType):
         return _either([_kind(one) for one in parts])
     if origin is Sequence or (origin is tuple and parts[1:] == (...,)):
-        return None if typing.get_args(parts[0]) else _sequence(_kind(parts[0]))
+        return _Kind(_is_in_a_row, "a sequence of numbers", "Pass such as a tuple.") if parts[0] in _NUMBERS else None
     kind = origin or annotation
     if isinstance(kind, TypeVar):
         return _either(list(map(_kind, kind.__constraints__))) if kind.__constraints__ else _kind(kind.__bound__ or Any)
@@ -144,7 +144,7 @@ def _kind(annotation: Any) -> _Kind | None:
     if kind is types.NoneType:
         return _Kind(lambda value: value is None, "None", "Leave it out.")
     if kind is Tensor:
-        return _Kind(_is_dense, "a dense torch.Tensor that has numbers", "Use torch.as_tensor(...) first.")
+        return _Kind(_is_dense, "a torch.Tensor, dense and with numbers", "Use torch.as_tensor(...) first.")
     if kind is Callable:
         return _Kind(callable, "a function", "Pass one.")
     if kind is type:
@@ -167,19 +167,6 @@ def _either(parts: Sequence[_Kind | None]) -> _Kind | None:
         return None
     words = " or ".join(part.words for part in known)
     return _Kind(lambda value: any(part.allows(value) for part in known), words, known[0].mend)
-
-
-def _sequence(part: _Kind | None) -> _Kind | None:
-    """A sequence of what is allowed; of numbers, an array of one axis too."""
-    if part is None:
-        return None
-    if part.allows is _is_single:
-        return _Kind(_is_in_a_row, "a sequence of numbers", "Pass such as a tuple.")
-
-    def allows(value: Any) -> bool:
-        return isinstance(value, Iterable) and not isinstance(value, Tensor) and all(map(part.allows, value))
-
-    return _Kind(allows, f"a sequence, and in it {part.words} each time", "Pass such as a tuple.")
 
 
 def _of_protocol(kind: type) -> _Kind:

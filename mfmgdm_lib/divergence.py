@@ -290,6 +290,8 @@ def reverse_kl_trace(*args: Any, **options: Any) -> DivergenceTrace:  # noqa: D4
     run = divergence_run(*args, **options)
     bar = progress(run.steps(), total=run.n_steps + 1, description=run.title)
     for _ in bar:
+        if bar.disable:
+            continue
         bar.set_postfix_str(f"KL {run.value():.2f} nats", refresh=False)
     return run.summary()
 

@@ -200,7 +200,6 @@ def _names(*kinds: type) -> str:
 # --- building --------------------------------------------------------------------------------------------------------
 
 
-@checked
 def from_spec(
     description: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None, *, kind: type[T] | None = None
 ) -> T:
@@ -219,6 +218,8 @@ def from_spec(
         >>> mm.from_spec({"type": "AR", "coefficients": [0.1]})
         AR([0.1], innovation_std=0.994987)
     """
+    if not (kind is None or isinstance(kind, type)):
+        raise TypeError(f"kind is a {type(kind).__name__}; expected a class. Pass the class, not an object of it.")
     name = description.get("type") if isinstance(description, Mapping) else None
     known = _KNOWN.get(name) if isinstance(name, str) else None
     if known is None:

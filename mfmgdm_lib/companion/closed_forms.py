@@ -47,9 +47,10 @@ def gaussian_law(process: AR | WhiteNoise, length: int) -> MultivariateNormal:
     return MultivariateNormal(mean, torch.from_numpy(scipy.linalg.toeplitz(column)))
 
 
-def check_white(start: Process) -> None:
+def check_white(start: Process) -> WhiteNoise:
     if not isinstance(start, WhiteNoise):
         raise TypeError(f"start is {start!r}; expected WhiteNoise, so that every law is Gaussian. Start from one.")
+    return start
 
 
 # --- energies linear in the path: every ensemble is Gaussian --------------------------------------------------------
@@ -138,7 +139,7 @@ class EnsembleLaw:
 
 @checked
 @renamed(initial="start")
-def linear_descent(model: Descent, start: WhiteNoise, *, n_steps: int, members: int) -> EnsembleLaw:
+def linear_descent(model: Descent, start: Process, *, n_steps: int, members: int) -> EnsembleLaw:
     r"""Return the law of an ensemble after `n_steps` steps of a descent by a linear energy.
 
     The step moves every path by −γBᵀ(Bx̄ − α), with x̄ the mean path: x̄ itself is mapped by I − γBᵀB and shifted, and
@@ -161,7 +162,7 @@ def linear_descent(model: Descent, start: WhiteNoise, *, n_steps: int, members: 
     """
     check_positive_int("n_steps", n_steps, minimum=0)
     check_positive_int("members", members)
-    check_white(start)
+    start = check_white(start)
     if not isinstance(model.energy, LinearEnergy):
         raise TypeError(
             f"model descends by {model.energy!r}; expected a LinearEnergy, whose laws stay Gaussian. Use one."
@@ -230,7 +231,7 @@ class MeanFieldLimit:
 
 @checked
 @renamed(initial="start")
-def mean_field_limit(model: Descent, start: WhiteNoise, *, n_steps: int, length: int) -> MeanFieldLimit:
+def mean_field_limit(model: Descent, start: Process, *, n_steps: int, length: int) -> MeanFieldLimit:
     r"""Follow the limit of MF–MGDM for ensembles of infinitely many paths, exactly (Section 4).
 
     For Φ_k(x) = ½ xᵀH_k x the mean energies are ½ tr(H_k Σ_t), no longer random, so a step is the linear map
@@ -254,7 +255,7 @@ def mean_field_limit(model: Descent, start: WhiteNoise, *, n_steps: int, length:
         0.0225
     """
     check_positive_int("n_steps", n_steps, minimum=0)
-    check_white(start)
+    start = check_white(start)
     if start.mean != 0.0:
         raise ValueError(f"start is {start!r}; expected a law with mean 0. Centre the process first.")
     bends, basis = quadratic_forms(model.energy, length)

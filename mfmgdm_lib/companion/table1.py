@@ -236,6 +236,8 @@ def select(cells: Sequence[C], patterns: Iterable[str]) -> tuple[C, ...]:
     Raises:
         ValueError: a pattern that matches no cell.
     """
+    if not all(hasattr(cell, "key") for cell in cells):
+        raise TypeError(f"cells is a {type(cells).__name__}; expected a sequence of cells. Use such as TABLE_1.")
     patterns = tuple(patterns)
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(cell.key, pattern) for cell in cells):

@@ -87,16 +87,15 @@ class _Potential(Energy):
     def _evaluate(self, x: Tensor) -> Tensor:
         return 0.5 * (self.energy._evaluate(x) - self._values.to(x)).square().sum(-1, keepdim=True)
 
-    def _pulled(self, x: Tensor, weights: Tensor) -> Tensor:
-        return weights * (self.energy(x) - self._values.to(x))
-
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return w J_cᵀ(c − c*), of the shape of the paths."""
-        return self.energy.gradient(x, self._pulled(x, weights))
+        values, derivatives = self.energy.evaluate(x)
+        return derivatives.gradient(weights * (values - self._values.to(x)))
 
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force, and the product with w (J_cᵀJ_c + Σ_j (c_j − c*_j) ∇²c_j)."""
-        force, curved = self.energy.linearize(x, self._pulled(x, weights))
+        values, derivatives = self.energy.evaluate(x)
+        force, curved = derivatives.linearize(weights * (values - self._values.to(x)))
         push, pull = self.energy.jacobian_products(x)
         return force, lambda vectors: curved(vectors) + pull(weights * push(vectors))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import torch
@@ -17,6 +17,8 @@ from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.communicator import LOCAL, Communicator
 from mfmgdm_lib.descents.constraint import Constraint, PointwiseMap
 from mfmgdm_lib.energies import Concatenate, Energy
+from mfmgdm_lib.energies.base import Derivatives
+from mfmgdm_lib.energies.transforms import concatenated
 from mfmgdm_lib.errors import DivergedError, StuckError, concerned
 from mfmgdm_lib.specification import register
 from mfmgdm_lib.support import REAL_LINE, Move, as_support, check_inside
@@ -36,6 +38,8 @@ class State:
         mismatch: what drives each path, (N, K): Φ − α averaged over the path's ensemble (over itself alone in MGDM).
         loss: L = ½‖mismatch‖² / ‖α‖² for each path, (N,); equal within an ensemble.
         ends: whether the step from here is the last one, and a map of the model's takes its place.
+        derivatives: those of Φ at the paths, with what its values took; None in states that are kept for long, since
+            that is large.
     """
 
     step: int
@@ -44,6 +48,7 @@ class State:
     mismatch: Tensor
     loss: Tensor
     ends: bool = False
+    derivatives: Derivatives | None = field(default=None, repr=False, compare=False)
 
 
 @checked
@@ -96,6 +101,7 @@ class Descent:
         self.energy = energy
         self.target = target
         self.step_size = check_positive("step_size", step_size)
+        self._square = float(target.mean.square().sum())  # ‖α‖², which every step takes
         self.ensemble_size = None if ensemble_size is None else check_positive_int("ensemble_size", ensemble_size)
         self.support = as_support(support)
         self.inner_steps = check_positive_int("inner_steps", inner_steps)
@@ -118,7 +124,7 @@ class Descent:
     @property
     def rate(self) -> float:
         """γ of eqs. (3) and (6): s / ‖α‖²."""
-        return self.step_size / float(self.target.mean.square().sum())
+        return self.step_size / self._square
 
     @property
     def driving(self) -> Energy:
@@ -188,10 +194,10 @@ class Descent:
         if not finite.all():
             finite = torch.isfinite(paths).flatten(1).all(-1)
         if finite.all():
-            energies = self.energy(paths)
+            energies, derivatives = self.energy.evaluate(paths)
             finite = torch.isfinite(energies).all(-1)
         else:
-            energies = paths.new_full((len(paths), self.energy.dim), torch.nan)
+            energies, derivatives = paths.new_full((len(paths), self.energy.dim), torch.nan), None
         target = self.target.mean.to(paths)
         mismatch, members = energies - target, self.members(len(paths))
         if members > 1 or self.ensemble.count > 1:  # what is not finite here, other processes see in the mean
@@ -207,7 +213,19 @@ class Descent:
                 particle=None if broken is None else self.communicator.first + broken,
             )
         loss = 0.5 * mismatch.square().sum(-1) / target.square().sum()
-        return State(step, paths, energies, mismatch, loss)
+        return State(step, paths, energies, mismatch, loss, derivatives=derivatives)
+
+    def derivatives(self, state: State) -> Derivatives:
+        """Return those of the driving energies at the paths of a state, with what it has for them if that still holds.
+
+        It does not where paths have been changed in place, and where it is of another energy.
+        """
+        own, paths, driving = state.derivatives, state.paths, self.driving
+        if own is None or not own.serve(self.energy, paths):
+            return driving.derivatives(paths)
+        if self.constraint is None:
+            return own
+        return concatenated(driving, paths, [own, self.constraint.potential.derivatives(paths)])
 
     def update(self, state: State) -> Tensor:
         """Return the paths (N, time) one step after `state`: x − γ J_Φᵀ(x) · mismatch; a pure function.
@@ -241,7 +259,7 @@ class Descent:
                 " it out to have it computed."
             )
         if force is None:
-            force = self.driving.gradient(state.paths, self.weights(state))
+            force = self.derivatives(state).gradient(self.weights(state))
         move = self.support.keep_inside(state.paths, state.paths - force)
         if move.moved is not None or (self.ensemble.count > 1 and not self.support.whole_line):
             self._check_not_stuck(move, state.step)
@@ -299,11 +317,14 @@ class Descent:
             state = self.evaluate(paths, step)
             return replace(state, ends=True) if self.last is not None and step == end - 1 else state
 
-        state = evaluated(x0, start)
+        # States that are yielded may be kept, and what derivatives keep is large: that is for the next step alone.
+        state, derivatives = _parted(evaluated(x0, start))
         yield state
         later = range(start + 1, end + 1)
         for step in progress(later, total=n_steps, description=type(self).__name__) if show_progress else later:
-            state = evaluated((update or self.update)(state), step)
+            paths = (update or self.update)(replace(state, derivatives=derivatives))
+            derivatives = None  # before there are the next ones
+            state, derivatives = _parted(evaluated(paths, step))
             yield state
 
     def sample(self, x0: Tensor, n_steps: int) -> Tensor:
@@ -315,3 +336,8 @@ class Descent:
         for state in self.steps(x0, n_steps):
             last = state
         return last.paths
+
+
+def _parted(state: State) -> tuple[State, Derivatives | None]:
+    """A state without its derivatives, and these."""
+    return replace(state, derivatives=None), state.derivatives

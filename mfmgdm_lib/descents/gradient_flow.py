@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -217,7 +217,8 @@ class GradientFlow:
             if miss <= self.tolerance:
                 longer = min(_GROWTH, _CAUTION * (self.tolerance / max(miss, 1e-300)) ** 0.5)
                 now, price = state.time + length * norm, length * trace / members
-                return FlowState(**vars(after), time=now, weights=weights, price=price), length, longer * length
+                reached = replace(after, derivatives=None)  # of states that are yielded, and may be kept
+                return FlowState(**vars(reached), time=now, weights=weights, price=price), length, longer * length
             length *= max(_SHRINK, _CAUTION * (self.tolerance / miss) ** 0.5)
             if length * norm < torch.finfo(torch.float64).eps * max(state.time, 1e-30):
                 raise DivergedError(

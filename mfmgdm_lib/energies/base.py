@@ -6,6 +6,7 @@ import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,37 @@ from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_shape, check_finite, check_paths, common_shape, spelled_shape
 from mfmgdm_lib.processes.base import Process, Size
 
-__all__ = ["BandedEnergy", "Energy", "fingerprint"]
+__all__ = ["BandedEnergy", "Derivatives", "Energy", "fingerprint"]
+
+
+class Derivatives:
+    """Derivatives of an energy at some paths, which may use what was calculated for its values there.
+
+    Args:
+        energy: Φ.
+        x: paths, (*, time).
+        gradient: from weights (*, K) to what `Energy.gradient` returns.
+        linearize: from weights (*, K) to what `Energy.linearize` returns.
+    """
+
+    def __init__(
+        self,
+        energy: Energy,
+        x: Tensor,
+        gradient: Callable[[Tensor], Tensor],
+        linearize: Callable[[Tensor], tuple[Tensor, Callable[[Tensor], Tensor]]],
+    ) -> None:
+        self.gradient, self.linearize = gradient, linearize
+        self.dim, self._energy, self._x = energy.dim, energy, x
+        self._version = None if x.is_inference() else x._version
+
+    def serve(self, energy: Energy, x: Tensor) -> bool:
+        """Whether they are those of this energy at these very paths, and these have not been changed in place.
+
+        Tensors of `torch.inference_mode` do not count their changes, so nothing serves for them.
+        """
+        same = energy is self._energy and x is self._x
+        return same and self._version is not None and x._version == self._version
 
 
 _DERIVATIVES = ("gradient", "linearize", "jacobian", "jacobian_products", "hessian_bands", "laplacian")
@@ -178,6 +209,17 @@ class Energy(ABC):
     @abstractmethod
     def _evaluate(self, x: Tensor) -> Tensor:
         """Map checked paths (*, time) to energies (*, K), differentiably and without in-place writes."""
+
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
+        """Return Φ, (*, K), on paths x (*, time) as a call does, and derivatives that may use what it took.
+
+        These are for the next step: until they are let go of, they may keep a hundred megabytes.
+        """
+        return self(x), self.derivatives(x)
+
+    def derivatives(self, x: Tensor) -> Derivatives:
+        """Return `gradient` and `linearize` at paths x (*, time), where no values are at hand that they could use."""
+        return Derivatives(self, x, partial(self.gradient, x), partial(self.linearize, x))
 
     @_of_its_shapes
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._arguments import checked
-from mfmgdm_lib.energies.base import Energy
+from mfmgdm_lib.energies.base import Derivatives, Energy
 
 __all__ = ["Record", "RecordedEnergy", "chunks"]
 
 _CACHE_BYTES = {"cpu": 2**22, "cuda": 2**28}
 """Size of one set of signals, such as a second layer, that is worked on at once: what stays near the processor."""
+
+_KEPT_BYTES = {"cpu": 2**27, "cuda": 2**32}
+"""Size of the records, about, that are kept from values to derivatives; those of further paths are made again."""
 
 
 class Record(ABC):
@@ -57,6 +60,11 @@ class RecordedEnergy(Energy):
     def _signals(self) -> int:
         """How many signals as long as a path a record makes of each, at its widest."""
 
+    @property
+    def _kept_signals(self) -> int:
+        """How many signals as long as a path a record keeps of each, about: a layer, and its moduli or the like."""
+        return 2 * self._signals
+
     @abstractmethod
     def _record(self, x: Tensor) -> Record:
         """Evaluate paths (n, d), so that autograd and `torch.func` can follow."""
@@ -66,8 +74,10 @@ class RecordedEnergy(Energy):
         return x.shape[: x.ndim - self.event_ndim]
 
     def _chunk_size(self, x: Tensor) -> int:
-        each = self._signals * x.shape[x.ndim - self.event_ndim :].numel() * x.element_size()
-        return max(1, _CACHE_BYTES.get(x.device.type, 2**28) // each)
+        return max(1, _CACHE_BYTES.get(x.device.type, 2**28) // (self._signals * self._path_bytes(x)))
+
+    def _path_bytes(self, x: Tensor) -> int:
+        return x.shape[x.ndim - self.event_ndim :].numel() * x.element_size()
 
     def _chunks(self, x: Tensor) -> tuple[Tensor, ...]:
         """Paths (*, *event_shape) laid out flat, (n, d) with n of at most the size of a chunk."""
@@ -78,20 +88,53 @@ class RecordedEnergy(Energy):
         return map(self._record, self._chunks(x))
 
     def _evaluate(self, x: Tensor) -> Tensor:
-        return torch.cat([record.values for record in self._records(x)]).reshape(*self._leading(x), self.dim)
+        return self._values(self._records(x), x)
 
-    @torch.no_grad()
+    def _values(self, records: Iterable[Record], x: Tensor) -> Tensor:
+        return torch.cat([record.values for record in records]).reshape(*self._leading(x), self.dim)
+
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
+        """Return Φ, (*, K), on paths x (*, time), and derivatives that use its records again."""
+        kept: list[Record] = []
+        room = _KEPT_BYTES.get(x.device.type, 2**27) // (self._kept_signals * self._path_bytes(x) * self._chunk_size(x))
+
+        def first() -> Iterator[Record]:
+            for record in self._records(x):
+                if len(kept) < room:
+                    kept.append(record)
+                yield record
+
+        def again() -> Iterator[Record]:
+            yield from kept
+            yield from map(self._record, self._chunks(x)[len(kept) :])
+
+        values = self._values(first(), self._check(x))
+        return values, Derivatives(
+            self, x, lambda weights: self._force(again(), x, weights), lambda weights: self._curve(again(), x, weights)
+        )
+
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the force Σ_k w_k ∇Φ_k: (*, time) for paths (*, time) and weights (*, K)."""
-        weights = weights.expand(*self._leading(x), self.dim)
-        pairs = zip(self._records(x), chunks(weights, self._chunk_size(x)), strict=True)
-        return torch.cat([record.force(weight) for record, weight in pairs]).reshape(x.shape)
+        return self._force(self._records(x), x, weights)
 
     @torch.no_grad()
+    def _force(self, records: Iterable[Record], x: Tensor, weights: Tensor) -> Tensor:
+        pairs = zip(records, self._weight_chunks(x, weights), strict=True)
+        return torch.cat([record.force(weight) for record, weight in pairs]).reshape(x.shape)
+
+    def _weight_chunks(self, x: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+        """Weights (*, K), or fewer axes, of paths (*, time), a chunk at a time."""
+        return chunks(weights.expand(*self._leading(x), self.dim), self._chunk_size(x))
+
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force Σ_k w_k ∇Φ_k, (*, time), and the product with Σ_k w_k H_k."""
-        weights = weights.expand(*self._leading(x), self.dim)
-        pairs = zip(self._records(x), chunks(weights, self._chunk_size(x)), strict=True)
+        return self._curve(self._records(x), x, weights)
+
+    @torch.no_grad()
+    def _curve(
+        self, records: Iterable[Record], x: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        pairs = zip(records, self._weight_chunks(x, weights), strict=True)
         forces, multiply = zip(*(record.linearize(weight) for record, weight in pairs), strict=True)
 
         @torch.no_grad()

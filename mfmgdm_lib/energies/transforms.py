@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 
 import torch
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, common_shape, spelled_shape
-from mfmgdm_lib.energies.base import Energy
+from mfmgdm_lib.energies.base import Derivatives, Energy
 from mfmgdm_lib.specification import register
 
-__all__ = ["Concatenate", "FlatEnergy", "Linear", "flat_energy"]
+__all__ = ["Concatenate", "FlatEnergy", "Linear", "concatenated", "flat_energy"]
 
 
 @checked
@@ -77,6 +77,16 @@ class Linear(Energy):
 
     def _evaluate(self, x: Tensor) -> Tensor:
         return self.energy._evaluate(x) @ self.matrix.to(x).mT
+
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
+        """Return A Φ, (*, K'), and derivatives that use what the energy inside keeps."""
+        values, inner = self.energy.evaluate(x)
+        return values @ self.matrix.to(x).mT, Derivatives(
+            self,
+            x,
+            lambda weights: inner.gradient(self._pulled(weights)),
+            lambda weights: inner.linearize(self._pulled(weights)),
+        )
 
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the force of the energy inside with weights Aᵀw, (*, time)."""
@@ -167,14 +177,22 @@ class Concatenate(Energy):
     def _evaluate(self, x: Tensor) -> Tensor:
         return torch.cat([energy._evaluate(x) for energy in self.energies], dim=-1)
 
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
+        """Return the values of all, (*, K), and derivatives that use what each keeps."""
+        values, parts = zip(*(energy.evaluate(x) for energy in self.energies), strict=True)
+        return torch.cat(values, dim=-1), concatenated(self, x, parts)
+
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the sum of the forces, (*, time)."""
-        return reduce(torch.add, (energy.gradient(x, weight) for energy, weight in self._split(weights)))
+        return self.derivatives(x).gradient(weights)
 
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the sum of the forces, (*, time), and the sum of the products."""
-        forces, products = zip(*(energy.linearize(x, weight) for energy, weight in self._split(weights)), strict=True)
-        return reduce(torch.add, forces), lambda vectors: reduce(torch.add, (times(vectors) for times in products))
+        return self.derivatives(x).linearize(weights)
+
+    def derivatives(self, x: Tensor) -> Derivatives:
+        """Return those of all, put together."""
+        return concatenated(self, x, [energy.derivatives(x) for energy in self.energies])
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return the rows of all, (*, K, time)."""
@@ -197,6 +215,22 @@ class Concatenate(Energy):
     def laplacian(self, x: Tensor) -> Tensor:
         """Return the Laplacians of all, (*, K)."""
         return torch.cat([energy.laplacian(x) for energy in self.energies], dim=-1)
+
+
+def concatenated(whole: Energy, x: Tensor, parts: Sequence[Derivatives]) -> Derivatives:
+    """Return the derivatives of an energy made of others side by side at paths x (*, time), from those of each."""
+
+    def split(weights: Tensor) -> Iterator[tuple[Derivatives, Tensor]]:
+        return zip(parts, weights.split([part.dim for part in parts], dim=-1), strict=True)
+
+    def gradient(weights: Tensor) -> Tensor:
+        return reduce(torch.add, (part.gradient(weight) for part, weight in split(weights)))
+
+    def linearize(weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        forces, products = zip(*(part.linearize(weight) for part, weight in split(weights)), strict=True)
+        return reduce(torch.add, forces), lambda vectors: reduce(torch.add, (times(vectors) for times in products))
+
+    return Derivatives(whole, x, gradient, linearize)
 
 
 class FlatEnergy(Energy):
@@ -227,14 +261,31 @@ class FlatEnergy(Energy):
     def _evaluate(self, x: Tensor) -> Tensor:
         return self.energy(self._up(x))
 
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
+        """Return Φ, (*, K), on paths (*, d), and derivatives that use what the energy keeps."""
+        values, shaped = self.energy.evaluate(self._up(x))
+        return values, self.flattened(shaped, x)
+
+    def flattened(self, shaped: Derivatives, x: Tensor) -> Derivatives:
+        """The derivatives at paths x (*, d), from those of the energy at the same paths in their own shape."""
+
+        def linearize(weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            force, product = shaped.linearize(weights)
+            return self._flat(force), lambda vectors: self._flat(product(self._up(vectors)))
+
+        return Derivatives(self, x, lambda weights: self._flat(shaped.gradient(weights)), linearize)
+
+    def derivatives(self, x: Tensor) -> Derivatives:
+        """Return those of the energy, laid out flat."""
+        return self.flattened(self.energy.derivatives(self._up(x)), x)
+
     def gradient(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the force, (*, d)."""
-        return self._flat(self.energy.gradient(self._up(x), weights))
+        return self.derivatives(x).gradient(weights)
 
     def linearize(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return the force, (*, d), and the product with its derivative."""
-        force, product = self.energy.linearize(self._up(x), weights)
-        return self._flat(force), lambda vectors: self._flat(product(self._up(vectors)))
+        return self.derivatives(x).linearize(weights)
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Return J_Φ, (*, K, d)."""

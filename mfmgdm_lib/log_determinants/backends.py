@@ -20,7 +20,7 @@ from mfmgdm_lib.descents.communicator import LOCAL
 from mfmgdm_lib.descents.constraint import PointwiseMap
 from mfmgdm_lib.descents.descent import Descent, Move, State
 from mfmgdm_lib.energies import Energy
-from mfmgdm_lib.energies.transforms import flat_energy
+from mfmgdm_lib.energies.transforms import FlatEnergy, flat_energy
 from mfmgdm_lib.log_determinants.banded import banded_blocks
 from mfmgdm_lib.log_determinants.circulant import circulant_blocks
 from mfmgdm_lib.log_determinants.dense import dense_blocks
@@ -306,8 +306,10 @@ def flattened(model: Descent, state: State) -> tuple[Descent, State]:
     shape = state.paths.shape
     if len(shape) == 2:
         return model, state
-    flat = copy.copy(model)
+    flat, paths, derivatives = copy.copy(model), state.paths.flatten(1), state.derivatives
     flat.energy = flat_energy(model.energy, shape[1:])
+    if derivatives is not None and derivatives.serve(model.energy, state.paths) and isinstance(flat.energy, FlatEnergy):
+        derivatives = flat.energy.flattened(derivatives, paths)
     if model.constraint is not None:
         flat.constraint = model.constraint.flattened(tuple(shape[1:]))
-    return flat, replace(state, paths=state.paths.flatten(1))
+    return flat, replace(state, paths=paths, derivatives=derivatives)

@@ -27,7 +27,8 @@ class Blocks(NamedTuple):
 
 def joined(parts: Iterable[Blocks]) -> Blocks:
     """Blocks of some paths, and of others after them."""
-    return Blocks(*map(torch.cat, zip(*parts, strict=True)))
+    first, *others = parts
+    return Blocks(*map(torch.cat, zip(first, *others, strict=True))) if others else first
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class StepDeterminant:
 
     def _share(self, of_ensembles: Tensor) -> Tensor:
         here = len(self.blocks) // len(of_ensembles)
-        return of_ensembles.repeat_interleave(here) / (self.members or here)
+        return (of_ensembles / (self.members or here)).unsqueeze(-1).expand(-1, here).flatten()
 
 
 def apply_lemma(blocks: Blocks, rate: float, members: int, ensemble: Communicator = LOCAL) -> StepDeterminant:
@@ -113,18 +114,20 @@ def factor_symmetric(matrices: Tensor, rows: Tensor | None = None) -> Blocks:
         matrices: A, (N, m, m).
         rows: J, (N, K, m), for which J A⁻¹ Jᵀ is wanted; K = 0 without.
     """
-    rows = matrices.new_zeros((len(matrices), 0, matrices.shape[-1])) if rows is None else rows
     root, info = torch.linalg.cholesky_ex(matrices)
     log_abs = 2.0 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    half = torch.linalg.solve_triangular(root, rows.mT, upper=False)
-    gram, non_positive = half.mT @ half, torch.zeros_like(info, dtype=torch.int64)
+    gram, non_positive = matrices.new_zeros(len(matrices), 0, 0), torch.zeros_like(info, dtype=torch.int64)
+    if rows is not None:
+        half = torch.linalg.solve_triangular(root, rows.mT, upper=False)
+        gram = half.mT @ half
     for n in info.nonzero().flatten().tolist():
         if not torch.isfinite(matrices[n]).all():
             log_abs[n], gram[n] = torch.nan, torch.nan
             continue
         eigenvalues, basis = torch.linalg.eigh(matrices[n])
-        projected = rows[n] @ basis
         log_abs[n] = eigenvalues.abs().log().sum()
-        gram[n] = (projected / eigenvalues) @ projected.mT
+        if rows is not None:
+            projected = rows[n] @ basis
+            gram[n] = (projected / eigenvalues) @ projected.mT
         non_positive[n] = int((eigenvalues <= 0).sum())
     return Blocks(log_abs, non_positive, gram)

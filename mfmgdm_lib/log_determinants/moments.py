@@ -71,7 +71,7 @@ def step_moments(backend: Backend, model: Descent, state: State, mask: Tensor, r
         rng: for the stochastic backends.
     """
     rate, members, driving, weights = model.rate, model.members(len(mask)), model.driving, model.weights(state)
-    product = restricted(driving.linearize(state.paths, weights)[1], mask)
+    product = restricted(model.derivatives(state).linearize(weights)[1], mask)
     by_probe = isinstance(backend, ProbingBackend)
     own_grams, crossed = _couplings(model, state.paths, weights, mask)
     if by_probe:

@@ -71,7 +71,7 @@ class Stochastic:
         """Take one step from `state`, and estimate its determinant along with it."""
         rng = require_generator(rng)
         driving, weights = model.driving, model.weights(state)
-        force, product = driving.linearize(state.paths, weights)
+        force, product = model.derivatives(state).linearize(weights)
         move = model.move(state, force)
         mask = moving(state.paths, move.moved)
         blocks, error, folds = self._blocks(driving, state.paths, weights, product, mask, rng)

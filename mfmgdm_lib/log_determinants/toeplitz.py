@@ -50,7 +50,10 @@ def toeplitz_blocks(energy: Energy, x: Tensor, weights: Tensor, *, coupled: bool
     parts = _parts(energy, x.shape[-1]) if energy.commuting and energy.bandwidth == 1 else None
     if parts is None:
         return None
-    length, (shift, b) = x.shape[-1], -(weights.detach().cpu().numpy() @ parts).T
+    length, scales = x.shape[-1], weights.detach().cpu().numpy()
+    if (scales == scales[:1]).all():  # as in an ensemble of all paths: one block serves for all
+        scales = scales[:1]
+    shift, b = -(scales @ parts).T
     root = (1.0 + shift) ** 2 - 4.0 * b * b
     if not (root.min() > 0.0 and shift.min() > -1.0):  # where they are NaN neither is
         return None
@@ -63,7 +66,7 @@ def toeplitz_blocks(energy: Energy, x: Tensor, weights: Tensor, *, coupled: bool
     log_abs = length * logs + np.log1p(-(s ** (2 * length + 2))) - np.log1p(-s * s)
     gram = _grams(x.detach().cpu().numpy(), parts, s, r, lags) if coupled else np.zeros((len(x), 0, 0))
     non_positive = torch.zeros(len(x), dtype=torch.int64)
-    return Blocks(torch.from_numpy(log_abs), non_positive, torch.from_numpy(gram))
+    return Blocks(torch.from_numpy(log_abs).expand(len(x)), non_positive, torch.from_numpy(gram))
 
 
 @lru_cache(maxsize=16)
@@ -83,12 +86,12 @@ def _lags_until_round_off(largest: float) -> int:
 
 
 def _grams(x: np.ndarray, parts: np.ndarray, s: np.ndarray, r: np.ndarray, lags: int) -> np.ndarray:
-    """J A⁻¹ Jᵀ of each path, (N, K, K): J has the rows c_k x + e_k Tx."""
+    """J A⁻¹ Jᵀ of each path, (N, K, K), with r and s of each, or one of all: J has the rows c_k x + e_k Tx."""
     plain = s[:, None] ** np.arange(lags + 3) / (r * (1.0 - s * s))[:, None]  # of 1/(a + bt)
     once = _times_shift(plain)  # of t/(a + bt)
-    sums = _lag_forms(x, lags)
-    xx, xt, tt = ((coefficients[:, : lags + 1] * sums).sum(-1) for coefficients in (plain, once, _times_shift(once)))
-    return np.asarray(parts @ np.stack([xx, xt, xt, tt], -1).reshape(-1, 2, 2) @ parts.T)
+    series = np.stack([plain[:, :-2], once[:, :-1], once[:, :-1], _times_shift(once)], -1)
+    forms = _lag_forms(x, lags)[:, None] @ series  # of x and Tx with each other
+    return np.asarray(parts @ forms.reshape(-1, 2, 2) @ parts.T)
 
 
 def _times_shift(coefficients: np.ndarray) -> np.ndarray:
@@ -103,7 +106,7 @@ def _lag_forms(x: np.ndarray, lags: int) -> np.ndarray:
     rows, columns = x[:, None, :], x[:, :, None]  # a product of matrices is quicker than a sum of products
     sums = np.concatenate([rows[..., m:] @ columns[:, : length - m] for m in range(lags + 1)], -1)[:, 0]
     sums[:, 1:] *= 2.0
-    for end in (x[:, : lags - 1], x[:, :-lags:-1]):
-        for m in range(2, lags + 1):
-            sums[:, m] -= (end[:, : m - 1] * end[:, m - 2 :: -1]).sum(-1)
+    ends = np.stack([x[:, : lags - 1], x[:, :-lags:-1]])
+    spectra = np.fft.rfft(ends, 2 * lags)  # for convolutions of both with themselves
+    sums[:, 2:] -= np.fft.irfft((spectra * spectra).sum(0), 2 * lags)[:, : lags - 1]
     return sums

@@ -61,6 +61,7 @@ class AR(SeriesProcess):
         else:
             self.innovation_std = check_positive("innovation_std", innovation_std)
         self._state_covariance = self.innovation_std**2 * unit_covariance
+        self._state_root = np.linalg.cholesky(self._state_covariance)
         super().__init__(0.0, math.sqrt(self._state_covariance[0, 0]))
 
     def __repr__(self) -> str:
@@ -78,7 +79,7 @@ class AR(SeriesProcess):
         burn_in = max(length // 10, self.order)
         innovations = rng.standard_normal((n, burn_in + length))
         innovations *= self.innovation_std
-        root = np.linalg.cholesky(self._state_covariance) / self.innovation_std
+        root = self._state_root / self.innovation_std
         state = innovations[:, : self.order] @ root.T
         innovations[:, : self.order] = _prediction_errors(self.coefficients, state)
         follow = _follow_many if n >= _MANY else _follow_few
@@ -86,15 +87,15 @@ class AR(SeriesProcess):
 
     def _log_prob(self, x: Tensor) -> Tensor:
         start = min(self.order, x.shape[-1])
-        root = torch.as_tensor(np.linalg.cholesky(self._state_covariance[:start, :start])).to(x)
-        whitened = torch.linalg.solve_triangular(root, x[..., :start, None], upper=False)
-        log_density = -0.5 * whitened.square().sum((-2, -1)) - root.diagonal().log().sum()
-        errors = x[..., start:].clone()
+        root = self._state_root[:start, :start]  # that of the first points, if there are fewer than p
+        first = x[..., :start].reshape(-1, start)
+        whitened = torch.linalg.solve_triangular(torch.as_tensor(root).to(x), first.mT, upper=False)
+        errors = x[..., start:]
         for j, phi in enumerate(self.coefficients.tolist(), start=1):
-            errors.sub_(x[..., start - j : x.shape[-1] - j], alpha=phi)
-        n_errors = x.shape[-1] - start
-        log_density = log_density - 0.5 * torch.linalg.vecdot(errors, errors) / self.innovation_std**2
-        return log_density - n_errors * math.log(self.innovation_std) - 0.5 * x.shape[-1] * math.log(2 * math.pi)
+            errors = torch.sub(errors, x[..., start - j : x.shape[-1] - j], alpha=phi)
+        squares = whitened.square().sum(0).reshape(x.shape[:-1]) + errors.square().sum(-1) / self.innovation_std**2
+        scales = np.log(root.diagonal()).sum() + errors.shape[-1] * math.log(self.innovation_std)
+        return -0.5 * squares - float(scales) - 0.5 * x.shape[-1] * math.log(2 * math.pi)
 
     def approximate_log_prob(self, x: Tensor) -> Tensor:
         """Log-likelihood, in nats, as the paper's numbers for p > 1 have it: paths (*, length) to a tensor (*,).

@@ -50,13 +50,7 @@ class GaussianCopula(Process):
     """
 
     def __init__(self, laws: Sequence[InnovationProcess], correlation: Sequence[Sequence[float]] | Tensor) -> None:
-        self.laws = tuple(laws)
-        for law in self.laws:
-            if not isinstance(law, InnovationProcess):
-                raise TypeError(
-                    f"laws has {law!r}; expected laws that are driven by independent innovations. Use WhiteNoise,"
-                    " StudentNoise, GARCH or ARGARCH."
-                )
+        self.laws = _check_laws(laws)
         if len(self.laws) < 2:
             raise ValueError(f"laws has {len(self.laws)} laws; expected at least 2. Use the law itself for one series.")
         self.correlation = _check_correlation(correlation, len(self.laws))
@@ -77,7 +71,7 @@ class GaussianCopula(Process):
         Raises:
             ValueError: channels of which one is a function of others, or as good as that.
         """
-        scores = torch.stack([law.normal_scores(channel) for law, channel in zip(laws, series, strict=True)])
+        scores = torch.stack([law.normal_scores(row) for law, row in zip(_check_laws(laws), series, strict=True)])
         ranks = scipy.stats.rankdata(scores.numpy(), axis=-1)
         return cls(laws, torch.from_numpy(np.corrcoef(scipy.special.ndtri((ranks - 0.5) / ranks.shape[-1]))))
 
@@ -123,6 +117,16 @@ class GaussianCopula(Process):
         independent = torch.linalg.solve_triangular(root, scores, upper=False)
         squares = (independent.square() - scores.square()).sum((-2, -1))
         return each - 0.5 * squares - x.shape[-1] * root.diagonal().log().sum()
+
+
+def _check_laws(laws: Sequence[InnovationProcess]) -> tuple[InnovationProcess, ...]:
+    for law in laws:
+        if not isinstance(law, InnovationProcess):
+            raise TypeError(
+                f"laws has {law!r}; expected laws that are driven by independent innovations. Use WhiteNoise,"
+                " StudentNoise, GARCH or ARGARCH."
+            )
+    return tuple(laws)
 
 
 def _check_correlation(correlation: Sequence[Sequence[float]] | Tensor, channels: int) -> Tensor:

@@ -171,6 +171,10 @@ class ScatteringSpectra(RecordedEnergy):
     def _signals(self) -> int:
         return 2 * (self.J + 1)
 
+    @property
+    def _kept_signals(self) -> int:
+        return (self.J + 1) * (self.J + 4)  # at scale k there are 2 + 2k, and envelopes with what they are moduli of
+
     def _record(self, x: Tensor) -> _Spectra:
         return _Spectra(_banks(self.wavelet, self.length, self.J, self.scale, x.dtype, x.device), x)
 

@@ -29,6 +29,8 @@ def texture_pictures(rows: Sequence[Mapping[str, Tensor]], limits: tuple[float, 
         rows: a picture (H, W) by its title; as many in each row.
         limits: the values of black and of white.
     """
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise TypeError(f"rows is a {type(rows).__name__}; expected a sequence of mappings. Use [{{title: picture}}].")
     count = len(rows[0])
     figure, axes = subplots(len(rows), count, height=2.65 * len(rows), stack=False, narrow_height=1.55 * len(rows))
     pictures = [(title, picture) for row in rows for title, picture in row.items()]

@@ -155,7 +155,7 @@ def _write(
 ) -> None:
     """Write the table, print some rows of it, and write what else is asked for."""
     from mfmgdm_lib.io.files import save_figure
-    from mfmgdm_lib.io.paths import paths_table, save_forecast, save_paths
+    from mfmgdm_lib.io.paths import paths_table, provenance, save_forecast, save_paths
     from mfmgdm_lib.risk import HORIZONS
 
     last, dated, kind = float(levels.iloc[-1]), "date" in made.table, made.observed.attrs["returns"]  # type: ignore[union-attr]
@@ -167,7 +167,7 @@ def _write(
 
         table, unit = paths_table(made, prices=last, dates=True), str(levels.attrs.get("unit", ""))
         figure = price_fan(levels, table, unit=unit, log=kind == "log", history=3 * len(table))
-        say(f"Wrote {save_figure(figure, plot, force=force)}")
+        say(f"Wrote {save_figure(figure, plot, about=provenance(made), force=force)}")
     shown = [h for h in made.table.index if h in (*HORIZONS, made.table.index[-1])]
     unit = "shares of the price" if kind == "log" else "the unit of the series"
     say(f"\nFrom {last:g}, by points ahead, losses as {unit}, from {len(made.paths)} paths:")
@@ -187,9 +187,9 @@ def _write_backtest(made: Forecast, held_out: Backtest, file: Path | None, plot:
     for name, table in held_out.table.groupby("law", sort=False):
         shown = table.droplevel("law").dropna(axis=1, how="all")
         say(f"\n{name}\n{shown.to_string(float_format='{:.4g}'.format, na_rep='–')}")
+    about = provenance(made) | {"kind": "back-tests", "days": len(first.table)}
     if file is not None:
-        about = provenance(made) | {"kind": "back-tests", "days": len(first.table)}
         say(f"Wrote {save_table(held_out.table, file, about=about, force=force)}")
     if plot is not None:
         figure = backtest_figure(first, unit=made.observed.attrs["unit"])  # type: ignore[union-attr]
-        say(f"Wrote {save_figure(figure, plot, force=force)}")
+        say(f"Wrote {save_figure(figure, plot, about=about, force=force)}")

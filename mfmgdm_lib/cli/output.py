@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from mfmgdm_lib._provenance import made_by
+
 __all__ = ["Commands", "say", "shown", "stopped_by_signals"]
 
 
@@ -31,19 +33,29 @@ def shown(text: str) -> str:
     return _UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-class Commands(click.Group):
-    """A group of commands whose errors, click's own among them, show what they are about; 1 where a line was lost."""
+_TYPED = f"{__name__}.typed"
+"""What click's context keeps the arguments by."""
 
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+
+class Commands(click.Group):
+    """A group of commands whose errors, click's own among them, show what they are about; 1 where a line was lost.
+
+    What they write says that they have made it.
+    """
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
         """Read the options of the group."""
+        typed = [*args]  # which parsing takes apart
         with _shown_errors():
-            return super().make_context(*args, **extra)
+            context = super().make_context(info_name, args, *more, **extra)
+        context.meta[_TYPED] = typed
+        return context
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         global _lost
         _lost = False
-        with _shown_errors():
+        with _shown_errors(), made_by(ctx.meta[_TYPED]):
             result = super().invoke(ctx)
         if _lost:
             ctx.exit(1)

@@ -138,8 +138,9 @@ def descend(
     Alone it is one process. Under torchrun the paths are shared out, and the result is the same to round-off.
 
     The folder, best one that all machines see, gets trace.csv, with the mean over all paths at each step, and a file of
-    paths from each process; both say what made them, trace.csv in lines that begin with #. A run that was stopped goes on from its last checkpoint when the command is given again,
-    and ends with the same bits, to round-off with another number of threads (OMP_NUM_THREADS).
+    paths from each process. Both say what made them, trace.csv in lines that begin with #. A run that was stopped goes
+    on from its last checkpoint when the command is given again, and ends with the same bits, to round-off with another
+    number of threads (OMP_NUM_THREADS).
     """
     from mfmgdm_lib.distributed import Checkpoints, LostProcessError, join
     from mfmgdm_lib.specification import arguments_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,8 +265,7 @@ def _write_flow(made: Generation, file: Path) -> None:
     from mfmgdm_lib.io.paths import provenance
 
     assert made.flow is not None
-    say(
-        f"Wrote {made.flow.save(file, about=provenance(made) | {'kind': 'frozen flow'})}: draw paths with mfmgdm sample {file} --out FILE"
-    )
+    written = made.flow.save(file, about=provenance(made) | {"kind": "frozen flow"})
+    say(f"Wrote {written}: draw paths with mfmgdm sample {shlex.quote(str(file))} --out FILE")
     _, notes = compare_flow(made)
     say("\n".join(f"Note on the flow: {note}" for note in notes) or "Nothing speaks against fresh paths of it.")

@@ -37,6 +37,7 @@ from mfmgdm_lib.cli.output import shown
 from mfmgdm_lib.companion import select, table_1
 from mfmgdm_lib.data import cache
 from mfmgdm_lib.runs import ResultStore, run_cells
+from mfmgdm_lib.runs.cells import complete
 from mfmgdm_lib.runs.tables import canonical
 
 
@@ -199,6 +200,28 @@ def test_results_of_a_store_that_may_only_be_read_are_found(tmp_path: Path, monk
     for jobs in (1, 2):
         assert [*run_cells(cells, ResultStore(tmp_path), jobs=jobs)] == [(cell, "found") for cell in cells]
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_results_that_a_store_lacks_which_may_only_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Any, *_: Any, **__: Any) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    others = select(table_1("quick"), ["ar02-acf-*"])
+    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr("mfmgdm_lib.runs.store.FileLock.acquire", refuse)
+    with pytest.raises(
+        OSError, match=rf"{tmp_path} has no result of ar02-acf-mgdm, ar02-acf-mf, and may.*Copy the folder"
+    ):
+        next(run_cells(others, ResultStore(tmp_path)))
+    with pytest.raises(OSError, match=r"no result of ar02-acf-mf, and may not be written to \(Read-only file system\)"):
+        complete(others[1], ResultStore(tmp_path))
+    options = ["--profile", "quick", "--cells", "ar0*-acf-mf", "--store", str(tmp_path)]
+    refused = CliRunner().invoke(cli.main, ["reproduce", "table1", *options, "--jobs", "2"])
+    assert refused.exit_code == 2 and ".lock" not in refused.output and "Traceback" not in refused.output
+    assert "and name with --store the copy: what is stored is found there." in refused.output, refused.output
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_full_disk_says_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

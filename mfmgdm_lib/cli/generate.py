@@ -177,7 +177,7 @@ def generate(
         _check_choices(kind, support, prices, risk, flow_file)
         levels = read_levels(source, **options)
         series, doubts = returns_and_doubts(levels, kind)
-        say("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        say(*summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts))
         stop_if_strict(strict, doubts)
         _check_columns(levels, prices, flow_file)
         if dates:
@@ -187,7 +187,7 @@ def generate(
         where = getattr(constraints, support)
         made = generation.generate(series, n_paths, length, seed, energy=chosen, start=start, support=where, stop=stop)
         if strict and made.notes:
-            say(report_text(made))
+            say(*report_text(made).split("\n"))
         stop_if_strict(strict, made.notes)
         say(f"Wrote {save_paths(made, out, prices=first, dates=dates, force=force)}")
         if plot is not None:
@@ -196,7 +196,7 @@ def generate(
             _write_risk(made, risk, kind, force)
         if flow_file is not None:
             _write_flow(made, flow_file)
-        say(f"\n{report_text(made)}")
+        say("", *report_text(made).split("\n"))
 
 
 def _check_choices(
@@ -255,8 +255,8 @@ def _write_risk(made: Generation, file: Path, kind: str, force: bool) -> None:
     about = provenance(made) | {"kind": "risk", "paths": len(made.paths)}
     say(f"Wrote {save_table(table, file, about=about, force=force)}")
     unit = "shares of the price" if kind == "log" else "the unit of the series"
-    say(f"\nLosses within so many points, {unit}, from {len(made.paths)} paths:")
-    say(table.to_string(float_format="{:.4g}".format, na_rep="–"))
+    say("", f"Losses within so many points, {unit}, from {len(made.paths)} paths:")
+    say(*table.to_string(float_format="{:.4g}".format, na_rep="–").split("\n"))
 
 
 def _write_flow(made: Generation, file: Path) -> None:
@@ -268,4 +268,4 @@ def _write_flow(made: Generation, file: Path) -> None:
     written = made.flow.save(file, about=provenance(made) | {"kind": "frozen flow"})
     say(f"Wrote {written}: draw paths with mfmgdm sample {shlex.quote(str(file))} --out FILE")
     _, notes = compare_flow(made)
-    say("\n".join(f"Note on the flow: {note}" for note in notes) or "Nothing speaks against fresh paths of it.")
+    say(*[f"Note on the flow: {note}" for note in notes] or ["Nothing speaks against fresh paths of it."])

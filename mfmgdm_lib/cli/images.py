@@ -121,7 +121,7 @@ def generate_like_image(
     say(f"{image.source}: {height} × {width} pixels, {image.channel}")
     made = generate_fields(image, n_paths, shape, seed, hold_out=hold_out)
     if strict and made.notes:
-        say(field_report_text(made))
+        say(*field_report_text(made).split("\n"))
     stop_if_strict(strict, made.notes)
     say(f"Wrote {save_fields(made, out, force=force)}")
     if tiles is not None:
@@ -132,4 +132,4 @@ def generate_like_image(
 
         about = field_provenance(made) | {"kind": "report"}
         say(f"Wrote {save_figure(field_report(made), plot, about=about, force=force)}")
-    say(f"\n{field_report_text(made)}")
+    say("", *field_report_text(made).split("\n"))

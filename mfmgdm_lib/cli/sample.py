@@ -49,8 +49,8 @@ def _about(file: Path) -> dict[str, str]:
     from mfmgdm_lib.flows.files import flow_parts, stored_about
 
     told = stored_about(flow_parts(file)[1])
-    of_series = {name: str(told[name]) for name in ("source", "url", "retrieved", "sha256") if name in told}
-    return {"flow_sha256": file_sha256(file), **of_series}
+    names = [name for name in ("source", "url", "retrieved", "sha256") if name in told]
+    return {"flow_sha256": file_sha256(file)} | {name: str(told[name]) for name in names}
 
 
 def _energy(file: Path, name: str | None) -> Energy | None:

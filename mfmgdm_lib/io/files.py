@@ -80,12 +80,12 @@ def save_figure(
     target = check_output(path, FIGURE_SUFFIXES, force)
     drawn = io.BytesIO()
     said = as_json(provenance() | dict(about or {}))
-    metadata: dict[str, Any] = {
+    metadata: dict[str, dict[str, Any]] = {
         ".pdf": {"Subject": said, "CreationDate": now()},
         ".png": {"Description": said},
         ".svg": {"Description": said, "Date": now().isoformat()},
-    }[target.suffix]
-    figure.savefig(drawn, format=target.suffix[1:], metadata=metadata)
+    }
+    figure.savefig(drawn, format=target.suffix[1:], metadata=metadata[target.suffix])
     with named_errors(target):
         replace_file(target, drawn.getbuffer())
     return target

@@ -41,8 +41,8 @@ def save_paths(
     - `.parquet` and `.csv`: the table of `paths_table`. Parquet keeps what is known of the paths as pandas' `attrs`:
       `kind`, `version` of the library, `command` where one made them, `date` in UTC (that of SOURCE_DATE_EPOCH where
       the environment has it), `threads`, `seed`, `source` and `unit` of the series and what else its `attrs` have,
-      such as the `sha256` of its file, `start`, `steps`, `loss`, `notes` and the `report`. CSV has the same above the table, a line for each that begins
-      with #: read it with `pandas.read_csv(file, comment="#", index_col=0)`.
+      such as the `sha256` of its file, `start`, `steps`, `loss`, `notes` and the `report`. CSV has the same above the
+      table, a line for each that begins with #: read it with `pandas.read_csv(file, comment="#", index_col=0)`.
     - `.npz`: arrays that `numpy.load` reads without pickle: `paths` (n_paths, length), `series` (points,), of several
       series with an axis of theirs before the last one, and their names as `columns`; `report` (statistic, column)
       with the names `report_rows` and `report_columns`; the rest as in Parquet; `prices` (n_paths, length + 1) and
@@ -180,7 +180,7 @@ def report_text(generation: Generation) -> str:
             "windows: mean over stretches of the series as long as a path; low to high: nine paths in ten",
             f"{n} paths of {length} points, {generation.steps} steps from {generation.start!r} to a relative loss of"
             f" {generation.loss:.1e}",
-            *(f"Note: {note}" for note in generation.notes),
+            *(f"Note: {note}".replace("\n", "\\n") for note in generation.notes),
         ]
     )
 

@@ -141,7 +141,7 @@ def test_several_columns_are_generated_together(two: Path, tmp_path: Path) -> No
         assert (arrays["prices"][..., 0] == table.iloc[-1].to_numpy()).all()
         changes = np.diff(np.log(arrays["prices"]), axis=-1)
         np.testing.assert_allclose(changes, arrays["paths"], rtol=0, atol=1e-12)
-    assert pd.read_csv(risk)["series"].unique().tolist() == ["AAA", "BBB"]
+    assert pd.read_csv(risk, comment="#")["series"].unique().tolist() == ["AAA", "BBB"]
 
 
 @pytest.mark.parametrize(

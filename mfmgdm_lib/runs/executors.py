@@ -75,11 +75,11 @@ def run_cells(
         yield from ((cell, "found") for cell in found)
         if not (cells := [cell for cell in cells if cell not in found]):
             return
-    store.expect(*(cell for cell in cells if cell not in found))
     with (
         _explained(cells, store),
         _executor(jobs, len(cells), scheduler, worker_seconds) as executor,
     ):
+        store.expect(*(cell for cell in cells if cell not in found))
         outcomes: Iterator[tuple[Job, str]]
         if executor is None:
             outcomes = ((cell, _complete_with_bar(cell, store, options)) for cell in cells)

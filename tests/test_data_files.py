@@ -209,8 +209,8 @@ def test_published_series_pass_the_checks(
 
 def test_date_centuries_off_is_named(tmp_path: Path) -> None:
     path = tmp_path / "far.csv"
-    path.write_text("date,value\n2024-01-02,1.5\n2024-01-03,1.25\n1503-01-04,1.75\n")
+    path.write_text("date,value\n2261-01-02,1.5\n2261-01-03,1.25\n1678-01-04,1.75\n")
     with pytest.raises(
-        ValueError, match=r"far\.csv, line 4 has 1503-01-04 after 2024-01-03; expected dates that ascend"
+        ValueError, match=r"far\.csv, line 4 has 1678-01-04 after 2261-01-03; expected dates that ascend"
     ):
         data.read_series(path)

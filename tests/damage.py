@@ -15,6 +15,7 @@ from unittest import mock
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 import mfmgdm_lib as mm
 from mfmgdm_lib._arrays import load_arrays
@@ -23,6 +24,9 @@ from mfmgdm_lib.distributed import Checkpoints, Shard
 from mfmgdm_lib.runs.store import Progress, ResultStore
 
 SAME, ASIDE, CLEAR = "the same content", "set aside", "a ValueError with the name of the file"
+
+OTHER = "other content"
+"""What reading a damaged file of a format without checksums may come to as well."""
 
 GOOD = {SAME, ASIDE, CLEAR}
 """What reading a damaged file with a checksum may come to."""
@@ -129,6 +133,35 @@ def paths(folder: Path) -> Case:
     return Case(path, lambda: _plain(load_arrays(path, "generated paths", ["paths"])))
 
 
+def _series_file(path: Path) -> Case:
+    """A file with 40 prices, as `mfmgdm generate` reads it."""
+    dates = pd.date_range("2024-01-01", periods=40, name="date")
+    frame = pd.DataFrame({"close": 100.0 + np.arange(40) / 8}, dates)
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    elif path.suffix == ".xlsx":
+        frame.reset_index().to_excel(path, index=False)
+    else:
+        frame.to_csv(path)
+    return Case(path, lambda: mm.data.read_series(path).to_csv())
+
+
+def _picture(path: Path) -> Case:
+    """A picture of 16 × 16 pixels, as `mfmgdm generate` reads it."""
+    levels = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
+    Image.fromarray(levels).save(path)
+    return Case(path, lambda: mm.data.read_image(path).values.numpy().tobytes())
+
+
+INPUTS: dict[str, Callable[[Path], Case]] = {
+    **{name: lambda folder, name=name: _series_file(folder / name) for name in ("a.csv.gz", "a.xlsx", "a.parquet")},
+    **{name: lambda folder, name=name: _picture(folder / name) for name in ("a.png", "a.jpg", "a.tif")},
+}
+"""Files of others, by their names."""
+
+UNCHECKED = ("a.parquet", "a.jpg", "a.tif")
+"""Those whose format has no checksum, or whose writers leave it out: a flip may be a file of other numbers."""
+
 CASES: dict[str, Callable[[Path], Case]] = {
     "checkpoint": checkpoint,
     "shard checkpoint": shard_checkpoint,
@@ -163,7 +196,7 @@ def flipped_outcomes(case: Case, bits: Iterable[int]) -> Counter[str]:
     """Flip each bit by itself, read the file, and count what that comes to; the file is then whole again.
 
     Returns:
-        Counts by outcome, those of `GOOD`, "other content", "missing" without a file set aside, or an error's name.
+        Counts by outcome, those of `GOOD`, `OTHER`, "missing" without a file set aside, or an error's name.
     """
     whole, expected = case.path.read_bytes(), case.read()
     found: Counter[str] = Counter()
@@ -187,16 +220,17 @@ def outcome(case: Case, content: bytes, expected: Any) -> str:
         kept_as_it_was = aside.is_file() and aside.read_bytes() == content
         aside.unlink(missing_ok=True)
         return ASIDE if kept_as_it_was else "missing"
-    return SAME if kept == expected else "other content"
+    return SAME if kept == expected else OTHER
 
 
 def main() -> None:
     """Print the counts of each case: the directories of zip files bit by bit, and 4000 bits of the whole file."""
     logging.disable()
-    wanted = sys.argv[1:] or CASES
+    cases = CASES | INPUTS
+    wanted = sys.argv[1:] or cases
     for name in wanted:
         with tempfile.TemporaryDirectory() as folder:
-            case = CASES[name](Path(folder))
+            case = cases[name](Path(folder))
             parts = {"directory": directory_bits(case.path)} if case.path.suffix == ".npz" else {}
             for part, bits in {**parts, "sample": sampled_bits(case.path, 4000)}.items():
                 print(f"{name}, {part}: {dict(flipped_outcomes(case, bits))}", flush=True)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,15 @@ from damage import (
     CASES,
     CLEAR,
     GOOD,
+    INPUTS,
+    OTHER,
     SAME,
+    UNCHECKED,
     Throw,
     cached,
     checkpoint,
     directory_bits,
+    flipped,
     flipped_outcomes,
     outcome,
     sampled_bits,
@@ -37,6 +42,7 @@ from mfmgdm_lib.cli.output import shown
 from mfmgdm_lib.companion import select, table_1
 from mfmgdm_lib.data import cache
 from mfmgdm_lib.runs import ResultStore, run_cells
+from mfmgdm_lib.runs.cells import complete
 from mfmgdm_lib.runs.tables import canonical
 
 
@@ -49,6 +55,34 @@ def test_flipped_bits_are_noticed_or_change_nothing(name: str, tmp_path: Path) -
     found = flipped_outcomes(case, bits)
     assert set(found) <= GOOD, found
     assert found[ASIDE] + found[CLEAR] > len(bits) / 3  # a bit of a date or of padding is nobody's loss
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_flipped_bits_of_a_file_to_be_read_are_one_clear_error_or_a_whole_file(name: str, tmp_path: Path) -> None:
+    case = INPUTS[name](tmp_path)
+    bits = sampled_bits(case.path, 100, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = flipped_outcomes(case, bits)
+    assert set(found) <= GOOD | ({OTHER} if name in UNCHECKED else set()), found
+    assert found[CLEAR] > len(bits) / 10
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_command_refuses_a_damaged_file_in_one_line(name: str, tmp_path: Path) -> None:
+    case = INPUTS[name](tmp_path)
+    whole, tried = case.path.read_bytes(), 0
+    command = ["data", "inspect"] if name in ("a.csv.gz", "a.xlsx", "a.parquet") else ["generate"]
+    output = [] if len(command) == 2 else ["--out", tmp_path / "fields.npz"]
+    for bit in sampled_bits(case.path, 60, seed=2):
+        if outcome(case, flipped(whole, bit), None) == CLEAR and tried < 4:
+            tried += 1
+            refused = CliRunner().invoke(cli.main, [*map(str, [*command, case.path, *output])])
+            assert refused.exit_code == 2 and isinstance(refused.exception, SystemExit), refused.exception
+            (line,) = [line for line in refused.output.splitlines() if line]
+            assert line.startswith("Error: ") and str(case.path) in line and line.endswith("."), line
+            assert "; expected " in line, line
+    assert tried == 4
 
 
 # --- sizes that files declare ----------------------------------------------------------------------------------------
@@ -201,6 +235,28 @@ def test_results_of_a_store_that_may_only_be_read_are_found(tmp_path: Path, monk
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_results_that_a_store_lacks_which_may_only_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Any, *_: Any, **__: Any) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    others = select(table_1("quick"), ["ar02-acf-*"])
+    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr("mfmgdm_lib.runs.store.FileLock.acquire", refuse)
+    with pytest.raises(
+        OSError, match=rf"{tmp_path} has no result of ar02-acf-mgdm, ar02-acf-mf, and may.*Copy the folder"
+    ):
+        next(run_cells(others, ResultStore(tmp_path)))
+    with pytest.raises(OSError, match=r"no result of ar02-acf-mf, and may not be written to \(Read-only file system\)"):
+        complete(others[1], ResultStore(tmp_path))
+    options = ["--profile", "quick", "--cells", "ar0*-acf-mf", "--store", str(tmp_path)]
+    refused = CliRunner().invoke(cli.main, ["reproduce", "table1", *options, "--jobs", "2"])
+    assert refused.exit_code == 2 and ".lock" not in refused.output and "Traceback" not in refused.output
+    assert "and name with --store the copy: what is stored is found there." in refused.output, refused.output
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_full_disk_says_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -219,6 +275,35 @@ def test_what_a_terminal_obeys_is_spelled_out(tmp_path: Path) -> None:
     for arguments in (["data", "inspect", path], ["generate", path, "--out", out], ["\x1b[1m"], ["--\x1b[1m"]):
         result = CliRunner().invoke(cli.main, list(map(str, arguments)), color=True)
         assert "\x1b" not in result.output and "\x07" not in result.output and "\\x1b[" in result.output
+
+
+def test_ends_of_lines_in_names_do_not_end_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a\nb\x1b.csv"
+    days = [f"{day:%Y-%m-%d}" for day in pd.date_range("2020-01-01", periods=400)]
+    steps = 1 + 0.1 * np.random.default_rng(0).random((2, 400))
+    rows = "".join(f"{day},{x:.4f},{y:.4f},w\n" for day, x, y in zip(days, *steps, strict=True))
+    path.write_text(f'date,"x\n\x1b1","y\n2","text\n"\n{rows}')
+    out, both = tmp_path / "o\nut.csv", ("--column", "x\n\x1b1", "--column", "y\n2")
+    missing, wrong = tmp_path / "no\nsuch", ("--column", "z\nz")
+    for arguments, said in {
+        ("data", "inspect", path, *both): "a\\nb\\x1b.csv, columns x\\n\\x1b1, y\\n2: 400 points",
+        ("generate", path, *both, "--paths", 20, "--length", 64, "--out", out): "o\\nut.csv",
+        ("data", "inspect", path): "x\\n\\x1b1",
+        ("data", "inspect", path, *wrong): "z\\nz",
+        ("data", "inspect", missing): "no\\nsuch",
+        ("sample", missing, "--out", out): "no\\nsuch",
+        ("generate", path, "--out", tmp_path / "o\n.xlsx"): "o\\n.xlsx",
+        ("reproduce", "table1", "--cells", "a\nb"): "a\\nb",
+        ("descend", "--process", "ar\n01", "--out", out): "ar\\n01",
+    }.items():
+        result = CliRunner().invoke(cli.main, list(map(str, arguments)), color=True)
+        assert result.exit_code in (0, 2) and isinstance(result.exception, SystemExit | None), result.exception
+        assert said in result.output and "\x1b" not in result.output, result.output
+        starts = ("b\\x1b", "b\x1b", "1", "2,", "2:", "2 ", "2'", "z", "such", "ut.csv", ".xlsx", "01")
+        lines = result.output.splitlines()
+        assert not [line for line in lines if line.startswith(starts)], result.output
+        if result.exit_code:
+            assert sum(line.startswith("Error: ") for line in lines) == 1 and lines[-1].startswith("Error: "), lines
 
 
 def test_same_content_is_known_as_such(tmp_path: Path) -> None:

@@ -205,3 +205,12 @@ def test_published_series_pass_the_checks(
     np.testing.assert_array_equal(series, data.read_series(SHARED / name))
     scaled = data.standardize(data.returns(series, kind))
     assert float(scaled.to_numpy().std()) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_date_centuries_off_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "far.csv"
+    path.write_text("date,value\n2261-01-02,1.5\n2261-01-03,1.25\n1678-01-04,1.75\n")
+    with pytest.raises(
+        ValueError, match=r"far\.csv, line 4 has 1678-01-04 after 2261-01-03; expected dates that ascend"
+    ):
+        data.read_series(path)

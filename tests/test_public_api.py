@@ -129,8 +129,8 @@ def test_every_public_function_class_and_method_is_documented(module: ModuleType
 
 # Each may import from what stands before it: the way through, from a process to a figure.
 ORDER = [
-    *("_environment", "_lazy", "_deprecated", "errors", "_arguments", "_checks", "_columns", "_progress", "_arrays"),
-    "specification",
+    *("_environment", "_lazy", "_deprecated", "errors", "_arguments", "_checks", "_columns", "_progress"),
+    *("_arrays", "_provenance", "specification"),
     *(
         "support",
         "_fields",

@@ -180,7 +180,10 @@ def test_numbers_have_the_format_asked_for(flow: mm.FrozenFlow, tmp_path: Path, 
 
 
 @every_format
-def test_file_says_what_it_is_and_is_the_same_again(flow: mm.FrozenFlow, tmp_path: Path, suffix: str) -> None:
+def test_file_says_what_it_is_and_is_the_same_again(
+    flow: mm.FrozenFlow, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     first, second = (stream_paths(flow, N, tmp_path / f"{k}{suffix}", seed=(2, 12345)) for k in (1, 2))
     assert first.read_bytes() == second.read_bytes()
     about = pd.read_parquet(first).attrs if suffix == ".parquet" else {k: str(v) for k, v in np.load(first).items()}

@@ -10,7 +10,7 @@ import click
 
 from mfmgdm_lib.cli.errors import reported_errors, shell_message
 from mfmgdm_lib.cli.options import PUBLISHERS
-from mfmgdm_lib.cli.output import say
+from mfmgdm_lib.cli.output import one_line, say
 from mfmgdm_lib.cli.reading import (
     Source,
     columns_of,
@@ -48,7 +48,7 @@ def inspect(source: Path | str, kind: str, strict: bool, **reading: Any) -> None
 
     with reported_errors():
         levels = read_levels(source, **reading)
-    say(summary(levels))
+    say(*summary(levels))
     gaps = days_between(levels.index)
     if len(gaps):
         at = int(gaps.argmax())
@@ -65,7 +65,7 @@ def inspect(source: Path | str, kind: str, strict: bool, **reading: Any) -> None
         except ValueError as error:
             found = [shell_message(error)]
         doubts += found if len(columns) == 1 else [f"{column.name}: {doubt}" for doubt in found]
-    say("\n".join(f"Note: {doubt}" for doubt in doubts) or "Nothing speaks against it.")
+    say(*[f"Note: {doubt}" for doubt in doubts] or ["Nothing speaks against it."])
     stop_if_strict(strict, doubts)
 
 
@@ -113,7 +113,7 @@ def list_cached() -> None:
         return
     readable = kept[kept["source"] != ""]
     if len(readable):
-        say(_table(readable.drop(columns=["sha256", "path"])))
+        say(*_table(readable.drop(columns=["sha256", "path"])))
     for path in kept.loc[kept["source"] == "", "path"]:
         say(f"{path} cannot be read: see `mfmgdm data verify`.")
     say(f"{len(kept)} files in {cache_folder()}")
@@ -139,10 +139,8 @@ def verify_cached() -> None:
 _VERDICTS = {"ok": "ok   ", "newer": "NEWER", "damaged": "FAIL "}
 
 
-def _table(rows: pd.DataFrame) -> str:
+def _table(rows: pd.DataFrame) -> list[str]:
     """Columns of text, each as wide as its longest cell."""
-    cells = [list(rows.columns), *rows.astype(str).to_numpy().tolist()]
+    cells = [list(rows.columns), *([one_line(cell) for cell in row] for row in rows.astype(str).to_numpy().tolist())]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    )
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

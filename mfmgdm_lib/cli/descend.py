@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfmgdm_lib._provenance import this_command
 from mfmgdm_lib.cli.errors import reported_errors
 from mfmgdm_lib.cli.options import CHECKPOINT_SECONDS, ENERGIES, MODELS, PROCESSES, check_memory, option_group
 from mfmgdm_lib.cli.output import say, stopped_by_signals
@@ -139,8 +138,9 @@ def descend(
     Alone it is one process. Under torchrun the paths are shared out, and the result is the same to round-off.
 
     The folder, best one that all machines see, gets trace.csv, with the mean over all paths at each step, and a file of
-    paths from each process. A run that was stopped goes on from its last checkpoint when the command is given again,
-    and ends with the same bits, to round-off with another number of threads (OMP_NUM_THREADS).
+    paths from each process. Both say what made them, trace.csv in lines that begin with #. A run that was stopped goes
+    on from its last checkpoint when the command is given again, and ends with the same bits, to round-off with another
+    number of threads (OMP_NUM_THREADS).
     """
     from mfmgdm_lib.distributed import Checkpoints, LostProcessError, join
     from mfmgdm_lib.specification import arguments_of
@@ -213,8 +213,10 @@ def _stopped(cell: Cell, shard: Shard) -> Cell:
 
 def _check_outputs(folder: Path, shard: Shard, force: bool) -> None:
     """Refuse an output that cannot be written before the descent is run."""
+    from mfmgdm_lib._provenance import now
     from mfmgdm_lib.io.files import check_output
 
+    now()  # which the output will have
     check_output(folder / "trace.csv", (".csv",), force)
     for path in [_part_file(folder, shard), *sorted(folder.glob("paths-*-of-*.npz"))]:
         check_output(path, (".npz",), force)
@@ -246,22 +248,25 @@ def _finish(run: Run[Any], checkpoints: Checkpoints, n_paths: int, every: float)
 
     from mfmgdm_lib._arrays import replace_file, save_arrays
     from mfmgdm_lib._progress import progress
+    from mfmgdm_lib._provenance import as_json
     from mfmgdm_lib.distributed import follow
+    from mfmgdm_lib.io.files import headed_csv
 
     shard, folder = checkpoints.shard, checkpoints.folder
     steps = follow(run, checkpoints, every=every)
     for _ in steps if shard.rank else progress(steps, total=run.n_steps - run.step + 1, description="descend"):
         pass
     table, first = run.summary(), shard.rows(n_paths).start
+    about = _provenance(checkpoints)
     arrays = {
         "paths": run.paths.cpu().numpy(),
         "first": np.array(first),
         "step": np.array(run.step),
-        "threads": np.array(checkpoints.threads),
+        **{name: np.array(as_json(value) if name == "settings" else value) for name, value in about.items()},
     }
     part = save_arrays(_part_file(folder, shard), KIND, arrays)
     if shard.rank == 0:
-        replace_file(folder / "trace.csv", table.to_csv(lineterminator="\n").encode())
+        replace_file(folder / "trace.csv", headed_csv(table, about))
         for path in folder.glob("paths-*-of-*.npz"):  # of an earlier run, which --force replaces
             if not path.name.endswith(f"-of-{shard.count}.npz"):
                 path.unlink()
@@ -269,6 +274,15 @@ def _finish(run: Run[Any], checkpoints: Checkpoints, n_paths: int, every: float)
     parts = part if shard.count == 1 else f"{part} and those of {shard.count - 1} more"
     _echo(shard, f"Wrote {folder / 'trace.csv'}, {parts}.")
     _echo(shard, f"Loss {table['loss'].iloc[-1]:.2e} after {run.step} steps; {shard.sent} bytes sent by each process.")
+
+
+def _provenance(checkpoints: Checkpoints) -> dict[str, Any]:
+    """What made a descent, and from which settings; its threads are those that it has had in all its parts."""
+    from mfmgdm_lib._provenance import provenance
+
+    settings = checkpoints.settings
+    told = {"kind": KIND, "seed": repr(tuple(settings["initial_seed"])), "settings": settings}
+    return told | provenance() | {"threads": checkpoints.threads}
 
 
 def _echo(shard: Shard, text: str) -> None:
@@ -281,7 +295,7 @@ def _resume_hint(checkpoints: Checkpoints) -> str:
         return "There is no checkpoint yet: give the same command again to start afresh."
     return (
         f"The last checkpoint is that of step {checkpoints.step}, in {checkpoints.folder}. Give the same command again"
-        f" to go on from there: torchrun ... --no-python {shlex.join(['mfmgdm', *sys.argv[1:]])}"
+        f" to go on from there: torchrun ... --no-python {this_command()}"
     )
 
 

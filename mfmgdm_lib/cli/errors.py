@@ -40,7 +40,8 @@ def shell_message(error: Exception) -> str:
     message = error.args[0].in_shell if error.args and isinstance(error.args[0], Message) else str(error)
     if isinstance(error, OSError) and error.strerror:
         # The system's message does not name the file.
-        message = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+        said = error.strerror.in_shell if isinstance(error.strerror, Message) else error.strerror
+        message = said if error.filename is None else f"{error.filename}: {said}"
     if isinstance(error, MemoryError):
         message += "; expected what fits into memory. Ask for fewer or shorter paths."
     return message

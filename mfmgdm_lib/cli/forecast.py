@@ -111,7 +111,7 @@ def forecast(
         _check_kind(kind)
         levels = _one_column(read_levels(source, **reading))
         series, doubts = returns_and_doubts(levels, kind)
-        say("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        say(*summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts))
         stop_if_strict(strict, doubts)
         if plot is not None:
             _check_dates(series.index, horizon)
@@ -122,7 +122,7 @@ def forecast(
         _write(made, levels, out, plot, paths_out, force)
         if held_out is not None:
             _write_backtest(made, held_out, backtest_file, backtest_plot, force)
-        say("\n".join(f"Note: {note}" for note in made.notes) or "Nothing speaks against the forecast.")
+        say(*[f"Note: {note}" for note in made.notes] or ["Nothing speaks against the forecast."])
 
 
 def _check_kind(kind: str) -> None:
@@ -155,7 +155,7 @@ def _write(
 ) -> None:
     """Write the table, print some rows of it, and write what else is asked for."""
     from mfmgdm_lib.io.files import save_figure
-    from mfmgdm_lib.io.paths import paths_table, save_forecast, save_paths
+    from mfmgdm_lib.io.paths import paths_table, provenance, save_forecast, save_paths
     from mfmgdm_lib.risk import HORIZONS
 
     last, dated, kind = float(levels.iloc[-1]), "date" in made.table, made.observed.attrs["returns"]  # type: ignore[union-attr]
@@ -167,12 +167,12 @@ def _write(
 
         table, unit = paths_table(made, prices=last, dates=True), str(levels.attrs.get("unit", ""))
         figure = price_fan(levels, table, unit=unit, log=kind == "log", history=3 * len(table))
-        say(f"Wrote {save_figure(figure, plot, force=force)}")
+        say(f"Wrote {save_figure(figure, plot, about=provenance(made), force=force)}")
     shown = [h for h in made.table.index if h in (*HORIZONS, made.table.index[-1])]
     unit = "shares of the price" if kind == "log" else "the unit of the series"
-    say(f"\nFrom {last:g}, by points ahead, losses as {unit}, from {len(made.paths)} paths:")
+    say("", f"From {last:g}, by points ahead, losses as {unit}, from {len(made.paths)} paths:")
     numbers = made.table.loc[shown].drop(columns="date", errors="ignore")
-    say(numbers.T.to_string(float_format="{:.4g}".format, na_rep="–"))
+    say(*numbers.T.to_string(float_format="{:.4g}".format, na_rep="–").split("\n"))
     say(f"The law: {made.law}")
 
 
@@ -183,13 +183,13 @@ def _write_backtest(made: Forecast, held_out: Backtest, file: Path | None, plot:
     from mfmgdm_lib.plotting import backtest_figure
 
     first = next(iter(held_out.forecasts.values()))
-    say(f"\nBack-tests over the last {len(first.table)} points, fitted to those before:")
+    say("", f"Back-tests over the last {len(first.table)} points, fitted to those before:")
     for name, table in held_out.table.groupby("law", sort=False):
         shown = table.droplevel("law").dropna(axis=1, how="all")
-        say(f"\n{name}\n{shown.to_string(float_format='{:.4g}'.format, na_rep='–')}")
+        say("", str(name), *shown.to_string(float_format="{:.4g}".format, na_rep="–").split("\n"))
+    about = provenance(made) | {"kind": "back-tests", "days": len(first.table)}
     if file is not None:
-        about = provenance(made) | {"kind": "back-tests", "days": len(first.table)}
         say(f"Wrote {save_table(held_out.table, file, about=about, force=force)}")
     if plot is not None:
         figure = backtest_figure(first, unit=made.observed.attrs["unit"])  # type: ignore[union-attr]
-        say(f"Wrote {save_figure(figure, plot, force=force)}")
+        say(f"Wrote {save_figure(figure, plot, about=about, force=force)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,7 +177,7 @@ def generate(
         _check_choices(kind, support, prices, risk, flow_file)
         levels = read_levels(source, **options)
         series, doubts = returns_and_doubts(levels, kind)
-        say("\n".join([summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts)]))
+        say(*summary(series), *point_line(series), *(f"Note: {doubt}" for doubt in doubts))
         stop_if_strict(strict, doubts)
         _check_columns(levels, prices, flow_file)
         if dates:
@@ -186,7 +187,7 @@ def generate(
         where = getattr(constraints, support)
         made = generation.generate(series, n_paths, length, seed, energy=chosen, start=start, support=where, stop=stop)
         if strict and made.notes:
-            say(report_text(made))
+            say(*report_text(made).split("\n"))
         stop_if_strict(strict, made.notes)
         say(f"Wrote {save_paths(made, out, prices=first, dates=dates, force=force)}")
         if plot is not None:
@@ -195,7 +196,7 @@ def generate(
             _write_risk(made, risk, kind, force)
         if flow_file is not None:
             _write_flow(made, flow_file)
-        say(f"\n{report_text(made)}")
+        say("", *report_text(made).split("\n"))
 
 
 def _check_choices(
@@ -229,10 +230,12 @@ def _check_columns(levels: pd.Series | pd.DataFrame, prices: float | str | None,
 
 def _write_figure(made: Generation, file: Path, force: bool) -> None:
     from mfmgdm_lib.io.files import save_figure
+    from mfmgdm_lib.io.paths import provenance
     from mfmgdm_lib.plotting import generation_report
 
     assert made.observed is not None
-    say(f"Wrote {save_figure(generation_report(made, unit=made.observed.attrs['unit']), file, force=force)}")
+    figure, about = generation_report(made, unit=made.observed.attrs["unit"]), provenance(made) | {"kind": "report"}
+    say(f"Wrote {save_figure(figure, file, about=about, force=force)}")
 
 
 def _write_risk(made: Generation, file: Path, kind: str, force: bool) -> None:
@@ -240,6 +243,7 @@ def _write_risk(made: Generation, file: Path, kind: str, force: bool) -> None:
     import pandas as pd
 
     from mfmgdm_lib.io.files import save_table
+    from mfmgdm_lib.io.paths import provenance
     from mfmgdm_lib.risk import HORIZONS, risk_table
 
     horizons = [h for h in HORIZONS if h <= made.paths.shape[-1]]
@@ -248,17 +252,20 @@ def _write_risk(made: Generation, file: Path, kind: str, force: bool) -> None:
         table = pd.concat(tables, keys=made.columns, names=["series"])
     else:
         table = risk_table(made.paths, horizons, kind=kind)
-    say(f"Wrote {save_table(table, file, force=force)}")
+    about = provenance(made) | {"kind": "risk", "paths": len(made.paths)}
+    say(f"Wrote {save_table(table, file, about=about, force=force)}")
     unit = "shares of the price" if kind == "log" else "the unit of the series"
-    say(f"\nLosses within so many points, {unit}, from {len(made.paths)} paths:")
-    say(table.to_string(float_format="{:.4g}".format, na_rep="–"))
+    say("", f"Losses within so many points, {unit}, from {len(made.paths)} paths:")
+    say(*table.to_string(float_format="{:.4g}".format, na_rep="–").split("\n"))
 
 
 def _write_flow(made: Generation, file: Path) -> None:
     """Write the flow, and say how fresh paths of it compare with the series."""
     from mfmgdm_lib.generation import compare_flow
+    from mfmgdm_lib.io.paths import provenance
 
     assert made.flow is not None
-    say(f"Wrote {made.flow.save(file)}: draw paths with mfmgdm sample {file} --out FILE")
+    written = made.flow.save(file, about=provenance(made) | {"kind": "frozen flow"})
+    say(f"Wrote {written}: draw paths with mfmgdm sample {shlex.quote(str(file))} --out FILE")
     _, notes = compare_flow(made)
-    say("\n".join(f"Note on the flow: {note}" for note in notes) or "Nothing speaks against fresh paths of it.")
+    say(*[f"Note on the flow: {note}" for note in notes] or ["Nothing speaks against fresh paths of it."])

@@ -101,7 +101,7 @@ def generate_like_image(
     """Read a picture, generate fields like it, write them, and say how they compare."""
     from mfmgdm_lib.data import read_image
     from mfmgdm_lib.field_generation import generate_fields
-    from mfmgdm_lib.io.fields import field_report_text, save_fields, save_tiles
+    from mfmgdm_lib.io.fields import field_files, field_provenance, field_report_text, save_fields, save_tiles
 
     outputs: Outputs = [
         ("--out", out, FIELD_SUFFIXES),
@@ -113,6 +113,7 @@ def generate_like_image(
             raise ValueError(f"{option} is given for {source}; expected it for a series. Leave it out.")
     check_memory(paths=n_paths, shape=shape[0] * shape[1])
     check_outputs(outputs, force, source, what="picture")
+    field_files(out, force=force)
     if grey and channel is not None:
         raise ValueError(f"--grey is given with --channel {channel}; expected one of the two. Leave one out.")
     image = read_image(source, "grey" if grey else channel)
@@ -120,7 +121,7 @@ def generate_like_image(
     say(f"{image.source}: {height} × {width} pixels, {image.channel}")
     made = generate_fields(image, n_paths, shape, seed, hold_out=hold_out)
     if strict and made.notes:
-        say(field_report_text(made))
+        say(*field_report_text(made).split("\n"))
     stop_if_strict(strict, made.notes)
     say(f"Wrote {save_fields(made, out, force=force)}")
     if tiles is not None:
@@ -129,5 +130,6 @@ def generate_like_image(
         from mfmgdm_lib.io.files import save_figure
         from mfmgdm_lib.plotting import field_report
 
-        say(f"Wrote {save_figure(field_report(made), plot, force=force)}")
-    say(f"\n{field_report_text(made)}")
+        about = field_provenance(made) | {"kind": "report"}
+        say(f"Wrote {save_figure(field_report(made), plot, about=about, force=force)}")
+    say("", *field_report_text(made).split("\n"))

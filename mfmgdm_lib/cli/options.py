@@ -134,8 +134,10 @@ def check_outputs(outputs: Outputs, force: bool, source: Path | str, what: str =
     Raises:
         ValueError, OSError: such a file, before anyone has waited for it.
     """
+    from mfmgdm_lib._provenance import now
     from mfmgdm_lib.io.files import check_output
 
+    now()  # which every file will have
     seen: dict[Path, str] = {}
     for option, file, suffixes in outputs:
         if file is None:

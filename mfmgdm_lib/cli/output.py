@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
-__all__ = ["Commands", "say", "shown", "stopped_by_signals"]
+from mfmgdm_lib._provenance import made_by
+
+__all__ = ["Commands", "one_line", "say", "shown", "stopped_by_signals"]
 
 
 _UNSEEN = re.compile(
@@ -31,19 +33,39 @@ def shown(text: str) -> str:
     return _UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-class Commands(click.Group):
-    """A group of commands whose errors, click's own among them, show what they are about; 1 where a line was lost."""
+_TYPED = f"{__name__}.typed"
+"""What click's context keeps the arguments by."""
 
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+
+def one_line(text: str) -> str:
+    r"""Return text as `shown`, with ends of lines spelled out too: where a name is, a line is not to end.
+
+    Example:
+        >>> print(one_line("two\nlines.csv"))
+        two\nlines.csv
+    """
+    return shown(text).replace("\n", "\\n")
+
+
+class Commands(click.Group):
+    """A group of commands whose errors, click's own among them, show what they are about; 1 where a line was lost.
+
+    What they write says that they have made it.
+    """
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
         """Read the options of the group."""
+        typed = [*args]  # which parsing takes apart
         with _shown_errors():
-            return super().make_context(*args, **extra)
+            context = super().make_context(info_name, args, *more, **extra)
+        context.meta[_TYPED] = typed
+        return context
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         global _lost
         _lost = False
-        with _shown_errors():
+        with _shown_errors(), made_by(ctx.meta[_TYPED]):
             result = super().invoke(ctx)
         if _lost:
             ctx.exit(1)
@@ -55,7 +77,7 @@ def _shown_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        vars(error)["message"] = shown(error.message)  # in place, which keeps the kind of the error and its usage
+        vars(error)["message"] = one_line(error.message)  # in place, which keeps the kind of the error and its usage
         raise
 
 
@@ -63,14 +85,15 @@ _lost = False
 """Whether a line could not be written though somebody reads."""
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print a line; where nobody reads any more, as after `| head`, or there is no room, print nothing from there on.
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, none of which ends where a name in it has a line's end.
 
-    A run goes on: what it writes are files.
+    Where nobody reads any more, as after `| head`, or there is no room, nothing is printed from there on. A run goes
+    on: what it writes are files.
     """
     global _lost
     try:
-        click.echo(shown(text), err=err)
+        click.echo("\n".join(map(one_line, lines)), err=err)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())
         if not isinstance(error, BrokenPipeError) and not err:

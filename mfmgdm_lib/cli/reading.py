@@ -243,8 +243,8 @@ def columns_of(levels: pd.Series | pd.DataFrame) -> list[pd.Series]:
     return columns
 
 
-def summary(series: pd.Series | pd.DataFrame) -> str:
-    """What was read, in a line with the longest gap, and what was left out or turned round."""
+def summary(series: pd.Series | pd.DataFrame) -> list[str]:
+    """Lines on what was read: the first with the longest gap, and what was left out or turned round."""
     about, (first, last) = series.attrs, series.index[[0, -1]]
     lines = [
         f"{about['source']}: {len(series)} points, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {about['frequency']},"
@@ -254,7 +254,7 @@ def summary(series: pd.Series | pd.DataFrame) -> str:
         lines.append(f"In the file, {about['dropped']} rows without a value were left out.")
     if "note" in about:
         lines.append(f"In the file, {about['note']}.")
-    return "\n".join(lines)
+    return lines
 
 
 def point_line(series: pd.Series | pd.DataFrame) -> list[str]:

@@ -31,7 +31,7 @@ def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str
     """Draw independent paths from a frozen flow, in memory that does not grow with their number.
 
     FLOW.npz is what the `save` of a FrozenFlow left. It describes energies of the library; a class of your own needs
-    Python.
+    Python. The file of paths says what made it, with the sha256 of FLOW.npz and the source of the series of the flow.
     """
     from mfmgdm_lib.flows import FrozenFlow
     from mfmgdm_lib.io.streaming import stream_paths
@@ -39,8 +39,18 @@ def sample(file: Path, n_paths: int, seed: int, out: Path, dtype: str, name: str
     with reported_errors():
         check_outputs([("--out", out, STREAM_SUFFIXES)], force, file, "flow")
         flow = FrozenFlow.load(file, _energy(file, name))
-        written = stream_paths(flow, n_paths, out, seed, force=force, dtype=dtype)
+        written = stream_paths(flow, n_paths, out, seed, force=force, dtype=dtype, about=_about(file))
         say(f"Wrote {written}: {n_paths} paths of {flow}")
+
+
+def _about(file: Path) -> dict[str, str]:
+    """The checksum of the file of a flow, and what it says of the series that the flow is like."""
+    from mfmgdm_lib._provenance import file_sha256
+    from mfmgdm_lib.flows.files import flow_parts, stored_about
+
+    told = stored_about(flow_parts(file)[1])
+    names = [name for name in ("source", "url", "retrieved", "sha256") if name in told]
+    return {"flow_sha256": file_sha256(file)} | {name: str(told[name]) for name in names}
 
 
 def _energy(file: Path, name: str | None) -> Energy | None:

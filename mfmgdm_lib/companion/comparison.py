@@ -53,6 +53,8 @@ def cell_names(cell: Cell) -> dict[str, str]:
 @checked
 def stored_cells(cells: Sequence[Cell] = TABLE_1) -> dict[str, Result]:
     """The results of some cells, as a rule the forty, that are kept here, by their keys; without what is missing."""
+    if not all(isinstance(cell, Cell) for cell in cells):
+        raise TypeError(f"cells is a {type(cells).__name__}; expected a sequence of cells. Use such as TABLE_1.")
     store = result_store("table1")
     found = {cell.key: store.load(cell) for cell in cells}
     return {key: result for key, result in found.items() if result is not None}

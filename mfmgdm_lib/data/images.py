@@ -109,23 +109,25 @@ def _opened(path: Path, content: bytes) -> Image.Image:
     """The picture of a file, unpacked, or an error that says what is wrong with it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the number of pixels is checked below
+            warnings.simplefilter("ignore")  # the number of pixels is checked below, and damage is no warning
             picture = Image.open(io.BytesIO(content), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise _too_large(path, str(error)) from error
-    except (OSError, SyntaxError, ValueError) as error:  # an unknown kind of file is an OSError
+    except (OSError, SyntaxError, ValueError, TypeError) as error:  # an unknown kind of file is an OSError
         what = "is empty" if not content else "is no picture that can be read"
         raise ValueError(f"{path} {what}; expected a PNG, TIFF or JPEG file. Save it as PNG.") from error
     width, height = picture.size
     if width * height > _MOST_PIXELS:
         raise _too_large(path, f"{height} × {width} pixels")
-    if (frames := getattr(picture, "n_frames", 1)) > 1:
-        raise ValueError(f"{path} has {frames} frames or pages; expected one picture. Save one of them as PNG.")
     try:
-        picture.load()
-        return ImageOps.exif_transpose(picture)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # a flipped bit makes a PNG's reader raise any
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if (frames := getattr(picture, "n_frames", 1)) == 1:
+                picture.load()
+                return ImageOps.exif_transpose(picture)
+    except Exception as error:  # a flipped bit makes the readers of PNG and TIFF raise nearly any
         raise ValueError(f"{path} is damaged ({error}); expected a whole picture. Fetch or save it again.") from error
+    raise ValueError(f"{path} has {frames} frames or pages; expected one picture. Save one of them as PNG.")
 
 
 def _too_large(path: Path, said: str) -> ValueError:

@@ -201,8 +201,9 @@ class Table:
         same_date = dates[at] == dates[before]
         steps = np.abs(np.diff(dates.to_numpy()))
         usual = np.median(steps[steps > np.timedelta64(0)]) if (steps > np.timedelta64(0)).any() else steps.max()
-        missed = abs(dates[at - 1] + usual - dates[at])
-        if dates.tz is None and usual < np.timedelta64(12, "h") and missed == pd.Timedelta(hours=1):
+        hour = pd.Timedelta(hours=1)
+        due = dates[at - 1] + usual if dates.tz is None and usual < np.timedelta64(12, "h") else None
+        if due is not None and dates[at] in (due - hour, due + hour):
             return (
                 "It is a change of clocks, from summer time to winter time. Name the zone of the clock, such as"
                 " zone='America/New_York'.",

@@ -22,7 +22,9 @@ def parquet_table(title: str, content: bytes, decimal: str) -> Table:
     """Return the cells of a Parquet file as text, with its index, if it has one, as the first columns."""
     try:
         frame = pd.read_parquet(io.BytesIO(content))
-    except (pa.ArrowException, OSError) as error:
+    except ImportError:
+        raise
+    except Exception as error:  # a flipped bit in what pandas has written beside the columns makes it raise nearly any
         raise ValueError(f"{title} cannot be read ({error}); expected a whole Parquet file. Fetch it again.") from error
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
@@ -77,6 +79,9 @@ def workbook_rows(title: str, content: bytes, sheet: str | None, decimal: str, s
             "one." if sheet is None else f"one that is called {sheet!r}."
         )
         raise ValueError(Message(said, "Name one as sheet.", option="Name one with --sheet."))
-    rows = book[names[0] if sheet is None else sheet].iter_rows(values_only=True)
+    try:
+        rows = [*book[names[0] if sheet is None else sheet].iter_rows(values_only=True)]
+    except Exception as error:  # what is damaged further down in a sheet
+        raise ValueError(f"{title} cannot be read ({error}); expected a whole workbook. Save it again.") from error
     cells = [[_spell(value, decimal) for value in values] for values in rows][skip_rows:]
     yield skip_rows + 1 + np.arange(len(cells)), cells

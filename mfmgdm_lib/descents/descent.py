@@ -173,7 +173,7 @@ class Descent:
 
     def members(self, n_paths: int) -> int:
         """Number of paths in each ensemble when there are `n_paths` in this process."""
-        check_positive_int("n_paths", n_paths, minimum=0)
+        check_positive_int("n_paths", n_paths)
         size = n_paths if self.ensemble_size is None else self.ensemble_size
         if n_paths % size:
             raise ValueError(

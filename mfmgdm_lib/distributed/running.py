@@ -113,6 +113,7 @@ class Checkpoints:
     Attributes:
         step: that of the last checkpoint that all processes have; None where there is none.
         threads: the numbers of threads that this process has had for the run, in order.
+        settings: those of the run, as JSON writes them, with the number of `processes`.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Checkpoints:
         self.folder, self.shard, self._report = Path(folder), shard, report
         self.step: int | None = None
         self.threads = threads_so_far([], report)
-        self._settings: dict[str, Any] = json.loads(json.dumps({**settings, "processes": shard.count}))
+        self.settings: dict[str, Any] = json.loads(json.dumps({**settings, "processes": shard.count}))
         self._paths = [self.folder / f"checkpoint-{shard.rank}-of-{shard.count}-{slot}.npz" for slot in "ab"]
         self._next = 0
 
@@ -178,12 +179,12 @@ class Checkpoints:
             path.replace(aside)
             self._report(f"A damaged checkpoint counts as missing, and was set aside as {aside.name}: {error}")
             return None
-        names = [name for name in sorted({*there, *self._settings}) if there.get(name) != self._settings.get(name)]
+        names = [name for name in sorted({*there, *self.settings}) if there.get(name) != self.settings.get(name)]
         if not names:
             return arrays
         if not force:
             raise self._refusal(
-                path, *(", ".join(f"{n}={of.get(n)!r}" for n in names) for of in (there, self._settings))
+                path, *(", ".join(f"{n}={of.get(n)!r}" for n in names) for of in (there, self.settings))
             )
         path.unlink()
         return None
@@ -201,7 +202,7 @@ class Checkpoints:
 
     def _matches(self, path: Path) -> bool:
         try:
-            return _settings_and_arrays(path)[0] == self._settings
+            return _settings_and_arrays(path)[0] == self.settings
         except (OSError, ValueError):
             return False
 
@@ -214,7 +215,7 @@ class Checkpoints:
         """
         about = {
             "step": np.array(step),
-            "settings": np.array(json.dumps(self._settings)),
+            "settings": np.array(json.dumps(self.settings)),
             "threads": np.array(self.threads),
         }
         save_arrays(self._paths[self._next], _CHECKPOINT, {**arrays, **about})

@@ -74,7 +74,7 @@ class RecordedEnergy(Energy):
         return x.shape[: x.ndim - self.event_ndim]
 
     def _chunk_size(self, x: Tensor) -> int:
-        return max(1, _CACHE_BYTES.get(x.device.type, 2**28) // (self._signals * self._path_bytes(x)))
+        return max(1, _CACHE_BYTES.get(x.device.type, 2**28) // max(1, self._signals * self._path_bytes(x)))
 
     def _path_bytes(self, x: Tensor) -> int:
         return x.shape[x.ndim - self.event_ndim :].numel() * x.element_size()

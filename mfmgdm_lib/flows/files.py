@@ -21,10 +21,13 @@ from mfmgdm_lib.processes.base import Size
 from mfmgdm_lib.specification import from_spec, spec
 from mfmgdm_lib.target import Target
 
-__all__ = ["KIND", "check_energy", "flow_arrays", "flow_parts", "stored_energy"]
+__all__ = ["ABOUT", "KIND", "check_energy", "flow_arrays", "flow_parts", "stored_about", "stored_energy"]
 
 KIND = "frozen flow"
 """What a file says that it holds."""
+
+ABOUT = "about"
+"""The array with what is known of the flow besides, as JSON: what made it, and of what."""
 
 _SPEC = "spec"
 """The array with the description, as JSON; tensors stand beside it by the way to them."""
@@ -85,6 +88,14 @@ def flow_parts(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
 def stored_energy(arrays: Mapping[str, np.ndarray]) -> str:
     """What the energy of a file calls itself."""
     return str(arrays["energy"])
+
+
+def stored_about(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What a file says of where its flow comes from; nothing in one of 2026."""
+    try:
+        return dict(json.loads(str(arrays.get(ABOUT, "{}"))))
+    except (ValueError, TypeError, RecursionError):
+        return {}
 
 
 def check_energy(

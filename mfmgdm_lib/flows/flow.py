@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +18,12 @@ from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import save_arrays
 from mfmgdm_lib._checks import as_shape, check_finite, check_paths, check_positive_int, spelled_shape
 from mfmgdm_lib._deprecated import renamed
+from mfmgdm_lib._provenance import as_json, provenance
 from mfmgdm_lib.descents.descent import Descent
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import flat_energy
 from mfmgdm_lib.errors import DivergedError
-from mfmgdm_lib.flows.files import KIND, check_energy, flow_arrays, flow_parts, stored_energy
+from mfmgdm_lib.flows.files import ABOUT, KIND, check_energy, flow_arrays, flow_parts, stored_energy
 from mfmgdm_lib.flows.transform import FrozenState, FrozenTransform, apply_in_chunks
 from mfmgdm_lib.flows.units import Units
 from mfmgdm_lib.log_determinants import Backend, Determinants, choose_backend
@@ -414,16 +416,22 @@ class FrozenFlow(Distribution):
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, about: Mapping[str, Any] | None = None) -> Path:
         """Write the flow to one file; return its path, with the suffix .npz.
 
         An energy of a class that is not registered cannot be described there. It is left out with a warning, and
         `load` has to be given it.
 
+        Args:
+            path: where to.
+            about: what is known of the flow, by name, as JSON can write it. The array `about` of the file has it as
+                JSON, with the version, the command, the date and the threads that made it.
+
         Raises:
             TypeError: a start of a class that is not registered; see `mfmgdm_lib.register`.
         """
-        return save_arrays(path, KIND, flow_arrays(self, self.energy, self.length))
+        known = as_json(provenance() | dict(about or {}))
+        return save_arrays(path, KIND, {**flow_arrays(self, self.energy, self.length), ABOUT: np.array(known)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], energy: Energy | None = None) -> FrozenFlow:

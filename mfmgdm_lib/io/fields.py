@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
+import json
 import math
 import os
 from pathlib import Path
@@ -11,14 +11,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import named_errors, replace_file, save_arrays
+from mfmgdm_lib._provenance import as_json, provenance
 from mfmgdm_lib.field_generation import FieldGeneration
 from mfmgdm_lib.io.files import check_output
 
-__all__ = ["FIELD_SUFFIXES", "field_provenance", "field_report_text", "grey_levels", "save_fields", "save_tiles"]
+__all__ = [
+    "FIELD_SUFFIXES",
+    "field_files",
+    "field_provenance",
+    "field_report_text",
+    "grey_levels",
+    "save_fields",
+    "save_tiles",
+]
 
 KIND = "generated fields"
 """What an .npz file says that it holds."""
@@ -34,7 +43,8 @@ def save_fields(generation: FieldGeneration, path: str | os.PathLike[str], *, fo
     - `.npz`: arrays that `numpy.load` reads without pickle: `fields` (n, H, W) float64; the `report` with
       `report_rows` and `report_columns`, the `tests` with `tests_rows` and `tests_columns`; and what is known of them,
       as `field_provenance` has it.
-    - `.npy`: the array of `fields` alone.
+    - `.npy`: the array of `fields` alone, for the format has room for nothing else; what is known of them is in a file
+      of its own beside it, as JSON, whose name has `.json` added: `fields.npy.json`.
 
     Args:
         generation: what `generate_fields` returned.
@@ -53,16 +63,33 @@ def save_fields(generation: FieldGeneration, path: str | os.PathLike[str], *, fo
         ...     np.load(save_fields(made, pathlib.Path(folder, "fields.npy"))).shape
         (2, 32, 32)
     """
-    target = check_output(path, FIELD_SUFFIXES, force)
+    target, *beside = field_files(path, force=force)
     fields = generation.fields.numpy()
     with named_errors(target):
-        if target.suffix == ".npy":
-            whole = io.BytesIO()
-            np.save(whole, fields, allow_pickle=False)
-            replace_file(target, whole.getbuffer())
-        else:
+        if target.suffix == ".npz":
             save_arrays(target, KIND, {"fields": fields, **_described(generation)})
+            return target
+        about = json.dumps(field_provenance(generation), ensure_ascii=False, indent=1) + "\n"
+        whole = io.BytesIO()
+        np.save(whole, fields, allow_pickle=False)
+        replace_file(beside[0], about.encode("utf-8", "backslashreplace"))
+        replace_file(target, whole.getbuffer())
     return target
+
+
+def field_files(path: str | os.PathLike[str], *, force: bool = False) -> list[Path]:
+    """Return the files that `save_fields` writes, once it is clear that they can be: one, of .npy two.
+
+    Raises:
+        ValueError, OSError: as `save_fields`.
+
+    Example:
+        >>> [file.name for file in field_files("fields.npy")]
+        ['fields.npy', 'fields.npy.json']
+    """
+    target = check_output(path, FIELD_SUFFIXES, force)
+    beside = [target.with_name(f"{target.name}.json")] if target.suffix == ".npy" else []
+    return [target, *(check_output(file, (".json",), force) for file in beside)]
 
 
 def _described(generation: FieldGeneration) -> dict[str, np.ndarray]:
@@ -81,7 +108,7 @@ def field_provenance(generation: FieldGeneration) -> dict[str, Any]:
     image = generation.image
     return {
         "kind": KIND,
-        "version": importlib.metadata.version("mfmgdm-lib"),
+        **provenance(),
         "seed": repr(generation.seed),
         **({} if image is None else {"source": image.source, "sha256": image.sha256, "channel": image.channel}),
         "energy": repr(generation.energy),
@@ -144,8 +171,8 @@ def grey_levels(fields: torch.Tensor, white: float | None) -> np.ndarray:
 def save_tiles(generation: FieldGeneration, path: str | os.PathLike[str], *, force: bool = False) -> Path:
     """Write generated fields side by side into a grey .png picture, pixel by pixel.
 
-    Grey levels are those of the picture that the fields are like, cut off at black and white. Other arguments, result
-    and errors are those of `save_fields`.
+    Grey levels are those of the picture that the fields are like, cut off at black and white. Its "Description" has
+    what `field_provenance` knows, as JSON. Other arguments, result and errors are those of `save_fields`.
     """
     target = check_output(path, (".png",), force)
     levels = grey_levels(generation.fields, None if generation.image is None else generation.image.white)
@@ -158,7 +185,9 @@ def save_tiles(generation: FieldGeneration, path: str | os.PathLike[str], *, for
         top, left = (at // columns) * (height + gap), (at % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = tile
     drawn = io.BytesIO()
-    Image.fromarray(sheet).save(drawn, format="PNG", optimize=True)
+    told = PngImagePlugin.PngInfo()
+    told.add_text("Description", as_json(field_provenance(generation)))
+    Image.fromarray(sheet).save(drawn, format="PNG", optimize=True, pnginfo=told)
     with named_errors(target):
         replace_file(target, drawn.getbuffer())
     return target

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import named_errors, partial_path, replace_file, replacing_file
 from mfmgdm_lib._lazy import pandas as pd
+from mfmgdm_lib._provenance import as_json, now, provenance
 from mfmgdm_lib.errors import Message
 
 if TYPE_CHECKING:
@@ -39,10 +40,14 @@ def save_table(
     about: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Path:
-    """Write a table to a .csv file, below what is known `about` it; the rest is as for `save_paths`."""
+    """Write a table to a .csv file, below a line for each thing that is known of it, which begins with #.
+
+    Those are what is passed as `about`, by name, and the version, the command, the date and the threads that made it.
+    The rest is as for `save_paths`.
+    """
     target = check_output(path, (".csv",), force)
     with named_errors(target):
-        replace_file(target, headed_csv(table, about or {}))
+        replace_file(target, headed_csv(table, provenance() | dict(about or {})))
     return target
 
 
@@ -57,17 +62,34 @@ def headed_csv(table: pd.DataFrame, about: Mapping[str, Any]) -> bytes:
         <BLANKLINE>
     """
     lines = (f"# {name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in about.items())
-    return ("".join(lines) + table.to_csv(lineterminator="\n")).encode()
+    # What is no text in a file's name becomes \udc.., which JSON reads back.
+    return ("".join(lines) + table.to_csv(lineterminator="\n")).encode("utf-8", "backslashreplace")
 
 
 @checked
-def save_figure(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """Write a figure to a .pdf, .png or .svg file; arguments, result and errors are those of `save_paths`."""
+def save_figure(
+    figure: Figure,
+    path: str | os.PathLike[str],
+    *,
+    about: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write a figure to a .pdf, .png or .svg file; other arguments, result and errors are those of `save_paths`.
+
+    What is passed as `about`, and the version, the command, the date and the threads that made it, are kept as JSON:
+    in the "Description" of a .png or .svg file, and as the "Subject" of a .pdf file.
+    """
     target = check_output(path, FIGURE_SUFFIXES, force)
     if not hasattr(figure, "savefig"):
         raise TypeError(f"figure is a {type(figure).__name__}; expected a matplotlib Figure. Pass one.")
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=target.suffix[1:])
+    said = as_json(provenance() | dict(about or {}))
+    metadata: dict[str, dict[str, Any]] = {
+        ".pdf": {"Subject": said, "CreationDate": now()},
+        ".png": {"Description": said},
+        ".svg": {"Description": said, "Date": now().isoformat()},
+    }
+    figure.savefig(drawn, format=target.suffix[1:], metadata=metadata[target.suffix])
     with named_errors(target):
         replace_file(target, drawn.getbuffer())
     return target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mfmgdm_lib import _provenance
 from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import named_errors, replace_file, save_arrays
 from mfmgdm_lib._lazy import pandas as pd
@@ -41,9 +41,10 @@ def save_paths(
     """Write generated paths to a file, in the format that its suffix names, whole or not at all.
 
     - `.parquet` and `.csv`: the table of `paths_table`. Parquet keeps what is known of the paths as pandas' `attrs`:
-      `kind`, `version` of the library, `seed`, `source` and `unit` of the series and what else its `attrs` have,
-      `start`, `steps`, `loss`, `notes` and the `report`. CSV has the same above the table, a line for each that begins
-      with #: read it with `pandas.read_csv(file, comment="#", index_col=0)`.
+      `kind`, `version` of the library, `command` where one made them, `date` in UTC (that of SOURCE_DATE_EPOCH where
+      the environment has it), `threads`, `seed`, `source` and `unit` of the series and what else its `attrs` have,
+      such as the `sha256` of its file, `start`, `steps`, `loss`, `notes` and the `report`. CSV has the same above the
+      table, a line for each that begins with #: read it with `pandas.read_csv(file, comment="#", index_col=0)`.
     - `.npz`: arrays that `numpy.load` reads without pickle: `paths` (n_paths, length), `series` (points,), of several
       series with an axis of theirs before the last one, and their names as `columns`; `report` (statistic, column)
       with the names `report_rows` and `report_columns`; the rest as in Parquet; `prices` (n_paths, length + 1) and
@@ -184,24 +185,24 @@ def report_text(generation: Generation) -> str:
             "windows: mean over stretches of the series as long as a path; low to high: nine paths in ten",
             f"{n} paths of {length} points, {generation.steps} steps from {generation.start!r} to a relative loss of"
             f" {generation.loss:.1e}",
-            *(f"Note: {note}" for note in generation.notes),
+            *(f"Note: {note}".replace("\n", "\\n") for note in generation.notes),
         ]
     )
 
 
 def _write_parquet(generation: Made, table: pd.DataFrame, path: Path) -> None:
-    table.attrs.update(provenance(generation))
+    table.attrs.update(_with_report(generation))
     whole = io.BytesIO()
     table.to_parquet(whole, engine="pyarrow", index=True)
     replace_file(path, whole.getbuffer())
 
 
 def _write_csv(generation: Made, table: pd.DataFrame, path: Path) -> None:
-    replace_file(path, headed_csv(table, provenance(generation)))
+    replace_file(path, headed_csv(table, _with_report(generation)))
 
 
 def _write_npz(generation: Made, table: pd.DataFrame, path: Path) -> None:
-    about = {name: value for name, value in provenance(generation).items() if name not in ("kind", "report")}
+    about = {name: value for name, value in provenance(generation).items() if name != "kind"}
     arrays = {
         "paths": generation.paths.numpy(),
         **(_of_series(generation) if isinstance(generation, Generation) else {}),
@@ -245,14 +246,18 @@ def provenance(generation: Made) -> dict[str, Any]:
     attrs = {} if observed is None else observed.attrs
     return {
         "kind": KIND if isinstance(generation, Generation) else "forecast",
-        "version": importlib.metadata.version("mfmgdm-lib"),
+        **_provenance.provenance(),
         "seed": repr(generation.seed),
         **{name: attrs[name] for name in _KEPT if name in attrs},
         **_span(generation),
         **(_outcome(generation) if isinstance(generation, Generation) else {"law": repr(generation.law)}),
         "notes": list(generation.notes),
-        **({"report": _plain_report(generation.report)} if isinstance(generation, Generation) else {}),
     }
+
+
+def _with_report(generation: Made) -> dict[str, Any]:
+    report = {"report": _plain_report(generation.report)} if isinstance(generation, Generation) else {}
+    return provenance(generation) | report
 
 
 def _outcome(generation: Generation) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.metadata
 import json
 import math
 import os
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +24,7 @@ from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import spell_bytes
 from mfmgdm_lib._checks import check_member, check_positive_int
 from mfmgdm_lib._progress import counter
+from mfmgdm_lib._provenance import provenance
 from mfmgdm_lib.errors import renumbered
 from mfmgdm_lib.flows import FrozenFlow
 from mfmgdm_lib.io.files import check_output, replacing
@@ -58,6 +58,7 @@ def stream_paths(
     force: bool = False,
     batch: int | None = None,
     dtype: str = "float64",
+    about: Mapping[str, Any] | None = None,
 ) -> Path:
     """Draw independent paths and write them to a file as they come, in memory that does not grow with their number.
 
@@ -73,8 +74,9 @@ def stream_paths(
     - `.npz`: `paths` (n_paths, length), uncompressed, as `numpy.load` reads it without pickle. In place of the
       library's own checksum there is that of the zip format, which is compared whenever an array is read.
 
-    Both have `kind`, the `flow` in words, the `seed` and the `version` of the library beside them: in Parquet as
-    pandas' `attrs`, and in .npz as arrays. Of a flow in the units of a series there is the `unit`, too.
+    Both have `kind`, the `flow` in words, the `seed`, the `version` of the library, the `command` where one made them,
+    the `date` in UTC (that of SOURCE_DATE_EPOCH where the environment has it) and the `threads` beside them: in Parquet
+    as pandas' `attrs`, and in .npz as arrays. Of a flow in the units of a series there is the `unit`, too.
 
     Args:
         flow: what to draw from.
@@ -84,6 +86,7 @@ def stream_paths(
         force: whether to replace a file that is there.
         batch: paths in memory at once; None for about a million points.
         dtype: "float64", or "float32" for half the size.
+        about: what else is known of the paths, by name.
 
     Returns:
         Where the file is.
@@ -110,16 +113,17 @@ def stream_paths(
     check_member("dtype", dtype, DTYPES)
     target, rng = check_output(path, STREAM_SUFFIXES, force), generator(seed)
     _check_room(target, n_paths * flow.event_shape.numel() * np.dtype(dtype).itemsize)
-    about = {
+    known = {
         "kind": KIND,
         "flow": repr(flow),
         "seed": repr(seed),
-        "version": importlib.metadata.version("mfmgdm-lib"),
+        **provenance(),
         **({} if flow.unit is None else {"unit": flow.unit}),
+        **(about or {}),
     }
     with (
         replacing(target, force=force) as file,
-        _WRITERS[target.suffix](file, (n_paths, *flow.event_shape), np.dtype(dtype), about) as write,
+        _WRITERS[target.suffix](file, (n_paths, *flow.event_shape), np.dtype(dtype), known) as write,
         counter(total=n_paths, description="paths") as bar,
     ):
         for paths in _batches(flow, n_paths, batch, rng):
@@ -165,7 +169,7 @@ def _starts(flow: FrozenFlow, n_paths: int, batch: int, rng: np.random.Generator
 
 @contextmanager
 def _parquet(
-    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[np.floating], about: Mapping[str, str]
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[np.floating], about: Mapping[str, Any]
 ) -> Iterator[Write]:
     """A row of one list for each path, laid out flat, and a group of rows for each write."""
     lists = pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False), math.prod(shape[1:]))
@@ -186,7 +190,7 @@ def _parquet(
 
 @contextmanager
 def _npz(
-    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[np.floating], about: Mapping[str, str]
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[np.floating], about: Mapping[str, Any]
 ) -> Iterator[Write]:
     """What `numpy.savez` would write, with the paths appended to the last array, whose header is there beforehand."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -199,7 +203,7 @@ def _npz(
             yield lambda rows: member.write(rows.data)
 
 
-_Writer = Callable[[BinaryIO, tuple[int, ...], np.dtype[np.floating], Mapping[str, str]], AbstractContextManager[Write]]
+_Writer = Callable[[BinaryIO, tuple[int, ...], np.dtype[np.floating], Mapping[str, Any]], AbstractContextManager[Write]]
 
 _WRITERS: dict[str, _Writer] = {".parquet": _parquet, ".npz": _npz}
 

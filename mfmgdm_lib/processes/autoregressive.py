@@ -60,6 +60,7 @@ class AR(SeriesProcess):
             self.innovation_std = 1.0 / math.sqrt(unit_covariance[0, 0])
         else:
             self.innovation_std = check_positive("innovation_std", innovation_std)
+            check_positive("innovation_std squared", float(np.square(self.innovation_std)))
         self._state_covariance = self.innovation_std**2 * unit_covariance
         self._state_root = np.linalg.cholesky(self._state_covariance)
         super().__init__(0.0, math.sqrt(self._state_covariance[0, 0]))

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._arguments import checked
-from mfmgdm_lib._checks import as_shape, check_number, check_paths, check_positive, common_shape, spelled_shape
+from mfmgdm_lib._checks import (
+    as_shape,
+    check_number,
+    check_paths,
+    check_positive,
+    check_positive_int,
+    common_shape,
+    spelled_shape,
+)
 from mfmgdm_lib.processes.base import DerivedProcess, InnovationProcess, Process, Seed, Size
 from mfmgdm_lib.processes.innovations import StudentInnovations, check_degrees_of_freedom
 from mfmgdm_lib.specification import register
@@ -95,6 +103,7 @@ class WhiteNoise(InnovationProcess):
 
     def entropy(self, length: int) -> float:
         """Differential entropy, in nats, of a path of `length` points."""
+        check_positive_int("length", length)
         return length * (0.5 * math.log(2 * math.pi * math.e) + math.log(self.stddev))
 
     def normal_scores(self, x: Tensor) -> Tensor:

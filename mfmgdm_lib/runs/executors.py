@@ -21,6 +21,7 @@ from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import partial_path
 from mfmgdm_lib._checks import check_positive_int
 from mfmgdm_lib._progress import counter
+from mfmgdm_lib._provenance import this_command
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.runs.cells import CHECKPOINT_SECONDS, Job, complete
 from mfmgdm_lib.runs.interruption import WORKER_SECONDS, check_stop, end_without_parent
@@ -76,7 +77,11 @@ def run_cells(
         yield from ((cell, "found") for cell in found)
         if not (cells := [cell for cell in cells if cell not in found]):
             return
-    with _executor(jobs, len(cells), scheduler, worker_seconds) as executor:
+    with (
+        _explained(cells, store),
+        _executor(jobs, len(cells), scheduler, worker_seconds) as executor,
+    ):
+        store.expect(*(cell for cell in cells if cell not in found))
         outcomes: Iterator[tuple[Job, str]]
         if executor is None:
             outcomes = ((cell, _complete_with_bar(cell, store, options)) for cell in cells)
@@ -125,11 +130,8 @@ def _processes(jobs: int, n_cells: int) -> Iterator[Executor]:
         ) as pool:
             try:
                 yield pool
-            except BrokenProcessPool as error:
-                raise RuntimeError(
-                    "a process that ran cells was killed, as systems do where memory runs out; expected it to live as"
-                    " long as its work. Run again, with fewer jobs: its cell goes on from the last checkpoint."
-                ) from error
+            except BrokenProcessPool:  # which has ended the others
+                raise
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 ours.close()
@@ -141,6 +143,24 @@ def _processes(jobs: int, n_cells: int) -> Iterator[Executor]:
         del os.environ["OMP_NUM_THREADS"]
         if inherited is not None:
             os.environ["OMP_NUM_THREADS"] = inherited
+
+
+@contextmanager
+def _explained(cells: Sequence[Job], store: ResultStore) -> Iterator[None]:
+    """Say of a process that was killed what is in the store, and how to go on."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        left = {cell.key: now for cell in cells if (now := store.progress(cell)).state != "done"}
+        kept = [f"{key} up to step {now.step}" for key, now in left.items() if now.step]
+        said = (
+            "a process that ran cells was killed, as systems do where memory runs out; expected it to live as long as"
+            f" its work. {store.folder} has {len(cells) - len(left)} of {len(cells)} results, and checkpoints of"
+            f" {', '.join(kept) or 'none of the others'}."
+        )
+        mend, again = "to go on from there; where memory ran out with fewer jobs", this_command()
+        option = f"Give the same command again {mend}, by --jobs" + (f": {again}" if again else ".")
+        raise RuntimeError(Message(said, f"Run the same again {mend}.", option=option)) from error
 
 
 def _end(processes: set[BaseProcess]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
@@ -15,9 +16,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from mfmgdm_lib._arguments import checked
-from mfmgdm_lib._arrays import load_arrays, named_errors, save_arrays, sweep_partials
+from mfmgdm_lib._arrays import load_arrays, named_errors, partial_path, save_arrays, sweep_partials
 from mfmgdm_lib._lazy import pandas as pd
-from mfmgdm_lib.errors import NewerFormatError
+from mfmgdm_lib.errors import Message, NewerFormatError
 from mfmgdm_lib.runs.tables import canonical, provenance, read_table, write_table
 from mfmgdm_lib.specification import arguments_of
 
@@ -75,7 +76,12 @@ class Progress:
     value: float = math.nan
 
 
-@checked
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+_NAMED = 3
+"""How many of the results that are missing are named."""
+
+
 @checked
 class ResultStore:
     """A folder of results: one CSV file for each specification, below lines that say where it comes from.
@@ -233,9 +239,12 @@ class ResultStore:
         Args:
             specification: what is to be run.
             wait: whether to wait for another holder to let go.
+
+        Raises:
+            OSError: as `expect`.
         """
         path = self._lock_path(specification)
-        with self._writing(path):
+        with self._needed_for(specification), self._writing(path):
             for folder in (self.folder, path.parent):
                 sweep_partials(folder)
             lock = FileLock(path, thread_local=False)
@@ -306,6 +315,37 @@ class ResultStore:
         if free:
             lock.release()
         return not free
+
+    def expect(self, *specifications: Specification) -> None:
+        """See that results of these specifications can be written, before anyone waits for them.
+
+        Raises:
+            OSError: they cannot; the message names them where the store may only be read.
+        """
+        with self._needed_for(*specifications), self._writing(self.folder / "store"):
+            mark = partial_path(self.folder / "store")
+            try:
+                mark.touch()
+            finally:
+                mark.unlink(missing_ok=True)
+
+    @contextmanager
+    def _needed_for(self, *missing: Specification) -> Iterator[None]:
+        """Say of a store that may only be read which results are missing from it."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _FORBIDDEN:
+                raise
+            keys = [specification.key for specification in missing]
+            named = ", ".join(keys[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
+            said = (
+                f"{self.folder} has no result of {named}, and may not be written to ({os.strerror(error.errno)});"
+                " expected a store that has it, or takes new ones."
+            )
+            mend = "Copy the folder to where you may write, and {} the copy: what is stored is found there."
+            text = Message(said, mend.format("open a ResultStore of"), option=mend.format("name with --store"))
+            raise OSError(error.errno, text) from error
 
     def _set_aside(self, path: Path, reason: str) -> None:
         aside = path.with_name(f"{path.name}.damaged")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import importlib.metadata
 import io
@@ -16,6 +15,7 @@ from typing import Any
 
 from mfmgdm_lib._arrays import replace_file
 from mfmgdm_lib._lazy import pandas as pd
+from mfmgdm_lib._provenance import now
 from mfmgdm_lib.errors import NewerFormatError
 
 __all__ = ["canonical", "provenance", "read_table", "write_table"]
@@ -101,7 +101,7 @@ def provenance() -> dict[str, Any]:
     packages = ("mfmgdm-lib", "numpy", "scipy", "torch")
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {
-        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        "date": f"{now():%Y-%m-%d}",
         "versions": {"Python": platform.python_version(), **versions},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }

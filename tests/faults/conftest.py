@@ -98,8 +98,8 @@ class Server:
 
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
-    """Of every command: one thread, and no bar of progress, which would be drawn into a log."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    """Of every command: one thread, no bar of progress, which would be drawn into a log, and one date in all files."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "SOURCE_DATE_EPOCH": "1700000000"}
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,12 @@ executors.run_cells = functools.partial(executors.run_cells, checkpoint_seconds=
 """
 """Has a checkpoint written at every step."""
 
+COMMAND = """
+from mfmgdm_lib import _provenance
+_provenance.this_command = lambda: "mfmgdm ..."
+"""
+"""Has files say no more of the command, which has the name of its folder, and `--force` the second time."""
+
 PUBLISHER = """
 import os
 from mfmgdm_lib.data import sources
@@ -117,13 +123,16 @@ class Case:
         folder.mkdir()
         return folder
 
-    def start(self, folder: Path, *more: str, first: str = "", **how: Any) -> Any:
-        words = {**{name: str(path) for name, path in self.files.items()}, "FOLDER": str(folder)}
+    def words(self, folder: Path) -> list[str]:
+        """The arguments of the command in this folder."""
         text = self.work.arguments
-        for word, path in words.items():
-            text = text.replace(word, path)
-        before = self.work.before.replace("FOLDER", str(folder)) + first
-        return self.commands.start(*text.split(), *more, folder=folder, before=before, **how)
+        for word, path in {**self.files, "FOLDER": folder}.items():
+            text = text.replace(word, str(path))
+        return text.split()
+
+    def start(self, folder: Path, *more: str, first: str = "", **how: Any) -> Any:
+        before = COMMAND + self.work.before.replace("FOLDER", str(folder)) + first
+        return self.commands.start(*self.words(folder), *more, folder=folder, before=before, **how)
 
     def outputs(self, folder: Path) -> dict[str, bytes]:
         """What is there, without the lines that say when and for how long a result was computed."""

@@ -120,6 +120,9 @@ def test_results_on_a_read_only_disk_are_found(
     listed = case.start(folder, "--list")
     assert listed.wait() == 0 and listed.said.count(" done ") == 2, listed.said
     store = ("--profile", "quick", "--cells", "ar01-acf-*", "--store", folder)
+    more = case.start(folder, "--cells", "ar02-acf-mf")
+    assert_said(more.wait(), more.said, (f"{folder} has no result of ar02-acf-mf, and may not be written to",))
+    assert more.said.rstrip().endswith("and name with --store the copy: what is stored is found there."), more.said
     verified = commands.start("verify", "results", *store, folder=folder)
     assert verified.wait() == 0, verified.said
     counts.note("same bits" if case.outputs(folder) == case.expected else "lost")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -107,6 +109,30 @@ def test_no_worker_stays_when_its_parent_ends(
     finally:
         for process in members(running.process):
             os.kill(process, signal.SIGKILL)
+    counts.note(*long.after(folder))
+
+
+@needs_proc
+def test_killed_worker_is_said_with_what_is_there_and_how_to_go_on(
+    cases: Callable[[str], Case], tmp_path: Path, tally: Callable[[str], Any]
+) -> None:
+    counts, long = tally("kill -9 of a worker"), cases("reproduce longer")
+    folder = tmp_path / "killed"
+    running = long.start(folder, "--jobs", "2")
+    deadline = time.monotonic() + 60
+    while not [*folder.glob(".work/*.npz")]:  # a worker has begun
+        assert time.monotonic() < deadline, running.said
+        time.sleep(0.01)
+    workers = [one for one in members(running.process) if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    os.kill(workers[0], signal.SIGKILL)
+    assert running.wait(seconds()) == 2 and "Traceback" not in running.said, running.said
+    (last,) = [line for line in running.said.splitlines() if line.startswith("Error: ")]
+    assert "Error: a process that ran cells was killed, as systems do where memory runs out" in last, last
+    state = rf"{re.escape(str(folder))} has \d of 2 results, and checkpoints of (cir-trunc-acf-\w+ up to|none of)"
+    assert re.search(state, last), last
+    again = shlex.join(["mfmgdm", *long.words(folder), "--jobs", "2"])
+    assert "Give the same command again" in last and last.endswith(f"by --jobs: {again}"), last
+    assert_all_end(running.process, time.monotonic() + seconds())
     counts.note(*long.after(folder))
 
 

@@ -132,6 +132,7 @@ def market_losses(panels: Mapping[str, Mapping[str, pd.Series]]) -> Figure:
     return figure
 
 
+@checked
 @styled
 def market_spread(table: pd.DataFrame, models: Sequence[str]) -> Figure:
     """How far apart paths lie in each statistic, in units of how far windows of the series do.

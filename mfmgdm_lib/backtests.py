@@ -234,7 +234,7 @@ def shortfall_test(
         Z2 and the p-value; NaN where an expected shortfall is not above 0.
     """
     masses = _tail_cells()[1]
-    shortfalls = tail @ masses
+    shortfalls = np.asarray(tail.detach() if isinstance(tail, torch.Tensor) else tail) @ masses
     if not (shortfalls > 0.0).all():
         return math.nan, math.nan
     days, rare = len(losses), 1.0 - share

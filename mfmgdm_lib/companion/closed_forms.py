@@ -277,6 +277,7 @@ def divergences(variances: Tensor, basis: Tensor, law: MultivariateNormal) -> np
 
 def quadratic_forms(energy: Energy, length: int) -> tuple[Tensor, Tensor]:
     """Eigenvalues (K, d) and shared eigenvectors (d, d) of the H_k of an energy that is Φ_k(x) = ½ xᵀH_k x."""
+    check_positive_int("length", length)
     hessians = torch.func.jacrev(torch.func.jacrev(energy))(torch.zeros(length, dtype=torch.float64))
     weights = torch.linspace(
         1.0, math.sqrt(2.0), len(hessians), dtype=torch.float64

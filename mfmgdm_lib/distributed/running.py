@@ -218,7 +218,11 @@ class Checkpoints:
             "settings": np.array(json.dumps(self.settings)),
             "threads": np.array(self.threads),
         }
-        save_arrays(self._paths[self._next], _CHECKPOINT, {**arrays, **about})
+        save_arrays(
+            self._paths[self._next],
+            _CHECKPOINT,
+            {name: np.asarray(value) for name, value in {**arrays, **about}.items()},
+        )
         self._next = 1 - self._next
         self.shard.gather([0.0])
         self.step = step

@@ -95,6 +95,7 @@ class RecordedEnergy(Energy):
 
     def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
         """Return Φ, (*, K), on paths x (*, time), and derivatives that use its records again."""
+        self._check_shapes(x)
         kept: list[Record] = []
         room = _KEPT_BYTES.get(x.device.type, 2**27) // (self._kept_signals * self._path_bytes(x) * self._chunk_size(x))
 

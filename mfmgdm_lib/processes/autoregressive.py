@@ -142,7 +142,8 @@ def _follow_many(coefficients: np.ndarray, innovations: np.ndarray) -> np.ndarra
 
 def _stationary(coefficients: Sequence[float]) -> np.ndarray:
     try:
-        values = np.atleast_1d(np.asarray(coefficients, dtype=np.float64))
+        given = coefficients.detach() if isinstance(coefficients, torch.Tensor) else coefficients
+        values = np.atleast_1d(np.asarray(given, dtype=np.float64))
     except (TypeError, ValueError, OverflowError):
         values = np.array([])
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():

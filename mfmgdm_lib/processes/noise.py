@@ -112,7 +112,7 @@ class WhiteNoise(InnovationProcess):
 
     def from_normal_scores(self, scores: Tensor) -> Tensor:
         """Return the paths, (n, length), with these deviations."""
-        return self.mean + self.stddev * scores
+        return self.mean + self.stddev * check_paths("scores", scores)
 
 
 @checked

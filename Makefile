@@ -73,6 +73,7 @@ unit: $(INSTALLED) ## Unit tests, contract tests and doctests
 faults: $(INSTALLED) ## Kills, full disks, flipped bits, two runs at once, dead schedulers; LONG=1 tries many of each
 	@echo "== pytest: faults"
 	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(if $(LONG),FAULTS=long) $(BIN)/python -m pytest tests/faults -q \
+		$(if $(LONG),tests/test_any_input.py --hypothesis-show-statistics) \
 		-o addopts=--import-mode=importlib $(SIDE_BY_SIDE)
 
 validate: $(INSTALLED) ## Execute the committed notebooks and compare with their stored outputs

@@ -115,7 +115,7 @@ def texture_fields(
         >>> bool(steps["loss"].iloc[-1] < 1e-3 * steps["loss"].iloc[0])
         True
     """
-    if side not in TEXTURE_FIELDS:
+    if n_fields is None and side not in TEXTURE_FIELDS:
         raise ValueError(
             f"side is {side!r}; expected one of {', '.join(map(str, TEXTURE_FIELDS))}. Choose one of them."
         )

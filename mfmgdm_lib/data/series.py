@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import as_series, check_finite, check_member, check_number, check_paths, spell_date
 from mfmgdm_lib.data.checks import check_values
 from mfmgdm_lib.errors import Message
@@ -186,7 +185,6 @@ def standardize(series: pd.Series) -> pd.Series:
     return scaled
 
 
-@checked
 def unstandardize(values: Values, scaled: pd.Series | Mapping[Any, Any]) -> Values:
     """Take paths back to the units of the series that `standardize` was given.
 
@@ -214,6 +212,8 @@ def unstandardize(values: Values, scaled: pd.Series | Mapping[Any, Any]) -> Valu
         raise ValueError(f"scaled has {found}; expected attrs with mean and stddev. Pass what standardize returned.")
     if not isinstance(values, (pd.Series, np.ndarray, Tensor)):
         raise TypeError(f"values is a {type(values).__name__}; expected a Series, an array or a tensor. Convert it.")
+    if isinstance(values, Tensor) and values.layout is not torch.strided:
+        raise TypeError(f"values has layout {values.layout}; expected a dense tensor. Use values.to_dense() first.")
     real = values.is_floating_point() if isinstance(values, Tensor) else values.dtype.kind == "f"
     if not real:
         raise TypeError(

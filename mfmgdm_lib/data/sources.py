@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member, spell_date
 from mfmgdm_lib.data.cache import Query, cache_folder, cached, load, read_cached, save
 from mfmgdm_lib.data.checks import check_series, parse_window
@@ -28,7 +27,6 @@ Date = str | datetime.date | None
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_^][A-Za-z0-9_^=&.-]*")
 
 
-@checked
 def fetch(
     source: str, identifier: str, start: Date = None, end: Date = None, *, refresh: bool | str = False
 ) -> pd.Series:

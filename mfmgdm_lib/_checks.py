@@ -19,8 +19,8 @@ __all__ = [
     "as_windows",
     "check_device",
     "check_finite",
-    "check_log_density",
     "check_member",
+    "check_not_nan",
     "check_number",
     "check_paths",
     "check_positive",
@@ -181,13 +181,13 @@ def check_powers(name: str, x: Tensor, power: int, *, points: int = 1) -> Tensor
     return x
 
 
-def check_log_density(x: Tensor, values: Tensor) -> Tensor:
-    """Return log-densities of finite paths `x` if none is NaN, as where their squares overflow."""
+def check_not_nan(x: Tensor, values: Tensor, what: str) -> Tensor:
+    """Return values (*,) or (*, K) at finite paths `x` if none is NaN, as where their squares overflow."""
     if not torch._C._functorch.is_functorch_wrapped_tensor(values) and (bad := values.isnan()).any():
         first = tuple(bad.nonzero()[0].tolist())
         raise ValueError(
-            f"x has numbers up to {float(x[first].abs().max()):g} in the path at index {first}, whose log-density is"
-            f" beyond {x.dtype}; expected smaller ones. Divide the paths by a scale first."
+            f"x has numbers up to {float(x.detach().abs().max()):g}, and the {what} at index {first} is beyond"
+            f" {x.dtype}; expected smaller ones. Divide the paths by a scale first."
         )
     return values
 

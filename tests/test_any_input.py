@@ -823,6 +823,7 @@ def test_cir_has_a_finite_and_right_density_of_draws_next_to_0() -> None:
         (lambda: ENERGY(torch.ones(4, 64, dtype=torch.float16)), "float16; expected float32 or float64"),
         (lambda: ENERGY(torch.empty(4, 64, device="meta")), "expected a torch.Tensor, dense and with numbers"),
         (lambda: mm.statistics.autocorrelation(PATHS * 1e160), r"x has .*e\+1\d\d at index"),
+        (lambda: ENERGY(PATHS * 1e160), r"x has numbers up to .*e\+160, and the energy at index \(0, 0\) is beyond"),
         (lambda: AR1.log_prob(torch.full((2, 8), math.inf)), r"x has 16 entries .* first at index \(0, 0\)"),
         (lambda: mm.estimate_target(3, AR1, seed=0), "energy is 3 .int.; expected an Energy"),
     ],

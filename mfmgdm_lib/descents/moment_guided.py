@@ -182,7 +182,7 @@ class MomentGuidedDiffusion:
     def _energies(self, paths: Tensor, step: int) -> Tensor:
         finite = torch.isfinite(paths).flatten(1).all(-1)
         if finite.all():
-            energies = self.energy(paths)
+            energies = self.energy.evaluate(paths)[0]
             finite = torch.isfinite(energies).all(-1)
         broken = first_true(~finite)
         if broken is not None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._arguments import checked
-from mfmgdm_lib._checks import as_shape, check_finite, check_paths, common_shape, spelled_shape
+from mfmgdm_lib._checks import as_shape, check_finite, check_not_nan, check_paths, common_shape, spelled_shape
 from mfmgdm_lib.processes.base import Process, Size
 
 __all__ = ["BandedEnergy", "Derivatives", "Energy", "fingerprint"]
@@ -114,9 +114,10 @@ class Energy(ABC):
 
         Raises:
             TypeError: not a tensor, or not of a real floating dtype.
-            ValueError: a length that the energy does not take, or entries that are not finite.
+            ValueError: a length that the energy does not take, entries that are not finite, or so large that an energy
+                is NaN.
         """
-        return self._evaluate(self._check(x))
+        return check_not_nan(x, self._evaluate(self._check(x)), "energy")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Hold the arguments of the derivatives that a class writes itself against its shapes."""
@@ -211,11 +212,11 @@ class Energy(ABC):
         """Map checked paths (*, time) to energies (*, K), differentiably and without in-place writes."""
 
     def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
-        """Return Φ, (*, K), on paths x (*, time) as a call does, and derivatives that may use what it took.
+        """Return Φ, (*, K), on paths x (*, time) as a call does, NaN too, and derivatives that may use what it took.
 
         These are for the next step: until they are let go of, they may keep a hundred megabytes.
         """
-        return self(x), self.derivatives(x)
+        return self._evaluate(self._check(x)), self.derivatives(x)
 
     def derivatives(self, x: Tensor) -> Derivatives:
         """Return `gradient` and `linearize` at paths x (*, time), where no values are at hand that they could use."""

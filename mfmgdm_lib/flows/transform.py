@@ -12,6 +12,7 @@ from torch import Tensor
 from mfmgdm_lib._checks import first_true
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.descents.descent import Descent, Move
+from mfmgdm_lib.energies.base import Derivatives
 from mfmgdm_lib.errors import DivergedError, NotInvertibleError, renumbered
 from mfmgdm_lib.flows.root_finding import find_origin
 from mfmgdm_lib.log_determinants import Backend, StepDeterminant
@@ -108,15 +109,18 @@ class FrozenTransform:
             variance = variance + determinant.standard_error.square()
             yield FrozenState(step + 1, paths, log_prob, variance.sqrt())
 
-    def _weights(self, paths: Tensor, step: int) -> Tensor:
-        """γ times the mismatch, for each path (N, K), with no graph."""
+    def _weighted(self, paths: Tensor, step: int) -> tuple[Tensor, Derivatives]:
+        """γ times the mismatch, for each path (N, K), with no graph, and the derivatives that it is a weight of."""
         if self._mismatches is None:
-            return self._rate * (self._energy(paths) - self._model.target.mean.to(paths))
-        return (self._rate * self._mismatches[step].detach()).to(paths).expand(len(paths), -1)
+            energies, derivatives = self._energy.evaluate(paths)
+            return self._rate * (energies - self._model.target.mean.to(paths)), derivatives
+        weights = (self._rate * self._mismatches[step].detach()).to(paths).expand(len(paths), -1)
+        return weights, self._energy.derivatives(paths)
 
     def _force(self, paths: Tensor, step: int) -> Tensor:
         """What the step takes away; not finite where the energies are not."""
-        return self._energy.gradient(paths, self._weights(paths, step))
+        weights, derivatives = self._weighted(paths, step)
+        return derivatives.gradient(weights)
 
     def _move(self, paths: Tensor, step: int) -> Move:
         return self._model.support.keep_inside(paths, paths - self._force(paths, step))
@@ -215,11 +219,12 @@ class FrozenTransform:
         self, paths: Tensor, step: int, moved: Tensor | None, rng: np.random.Generator | None
     ) -> StepDeterminant:
         """That of a step whose mismatch is given."""
-        return self._backend.uncoupled(self._energy, paths, self._weights(paths, step), moved, rng)
+        return self._backend.uncoupled(self._energy, paths, self._weighted(paths, step)[0], moved, rng)
 
     def _linearize(self, paths: Tensor, step: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The force, and the product with its derivative."""
-        force, curve = self._energy.linearize(paths, self._weights(paths, step))
+        weights, derivatives = self._weighted(paths, step)
+        force, curve = derivatives.linearize(weights)
         if self._mismatches is not None:
             return force, curve
         rows = self._energy.jacobian(paths)
@@ -231,7 +236,7 @@ class FrozenTransform:
         return force, product
 
     def _check_energies(self, points: Tensor) -> None:
-        if (particle := first_true(~torch.isfinite(self._energy(points)).all(-1))) is not None:
+        if (particle := first_true(~torch.isfinite(self._energy.evaluate(points)[0]).all(-1))) is not None:
             raise DivergedError(
                 "{path} has an infinite or NaN energy; expected a path in the units of the target."
                 " Standardise the series first.",

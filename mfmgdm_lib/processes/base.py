@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from mfmgdm_lib._checks import check_finite, check_log_density, check_paths, check_positive_int, check_total
+from mfmgdm_lib._checks import check_finite, check_not_nan, check_paths, check_positive_int, check_total
 from mfmgdm_lib._progress import progress
 from mfmgdm_lib.support import REAL_LINE
 
@@ -143,7 +143,7 @@ class SeriesProcess(Process):
         Returns:
             A tensor (*,) of the dtype and on the device of `x`.
         """
-        return check_log_density(x, self._log_prob(check_finite("x", check_paths("x", x))))
+        return check_not_nan(x, self._log_prob(check_finite("x", check_paths("x", x))), "log-density")
 
     @abstractmethod
     def _log_prob(self, x: Tensor) -> Tensor:

@@ -167,6 +167,20 @@ def test_damaged_result_is_set_aside_and_counts_as_missing(
     assert store.load(THROW) is not None
 
 
+def test_damaged_result_of_a_store_that_may_only_be_read_is_named(
+    store: ResultStore, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved.write_bytes(flipped(saved.read_bytes()))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    said = rf"no result of {THROW.key} \(.*{saved.name} does not match its checksum.*, and may not be written to"
+    with pytest.raises(OSError, match=said):
+        store.load(THROW)
+
+
 def test_result_of_a_later_format_is_an_error_and_stays(store: ResultStore, saved: Path, said: list[str]) -> None:
     body = saved.read_bytes().partition(b"\n")[2].replace(b"# format: 1\n", b"# format: 2\n")
     content = f"# sha256: {hashlib.sha256(body).hexdigest()}\n".encode() + body

@@ -178,7 +178,8 @@ class ResultStore:
             raise
         except ValueError as error:
             if set_aside and self.path(specification).is_file():
-                self._set_aside(self.path(specification), str(error))
+                with self._needed_for(specification, reason=f" ({error})"):
+                    self._set_aside(self.path(specification), str(error))
             return None
 
     def save(self, specification: Specification, table: pd.DataFrame, facts: Mapping[str, Any]) -> Path:
@@ -330,8 +331,8 @@ class ResultStore:
                 mark.unlink(missing_ok=True)
 
     @contextmanager
-    def _needed_for(self, *missing: Specification) -> Iterator[None]:
-        """Say of a store that may only be read which results are missing from it."""
+    def _needed_for(self, *missing: Specification, reason: str = "") -> Iterator[None]:
+        """Say of a store that may only be read which results it lacks, and why where they are damaged."""
         try:
             yield
         except OSError as error:
@@ -340,8 +341,8 @@ class ResultStore:
             keys = [specification.key for specification in missing]
             named = ", ".join(keys[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
             said = (
-                f"{self.folder} has no result of {named}, and may not be written to ({os.strerror(error.errno)});"
-                " expected a store that has it, or takes new ones."
+                f"{self.folder} has no result of {named}{reason}, and may not be written to"
+                f" ({os.strerror(error.errno)}); expected a store that has it, or takes new ones."
             )
             mend = "Copy the folder to where you may write, and {} the copy: what is stored is found there."
             text = Message(said, mend.format("open a ResultStore of"), option=mend.format("name with --store"))

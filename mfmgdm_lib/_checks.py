@@ -183,7 +183,9 @@ def check_powers(name: str, x: Tensor, power: int, *, points: int = 1) -> Tensor
 
 def check_not_nan(x: Tensor, values: Tensor, what: str) -> Tensor:
     """Return values (*,) or (*, K) at finite paths `x` if none is NaN, as where their squares overflow."""
-    if not torch._C._functorch.is_functorch_wrapped_tensor(values) and (bad := values.isnan()).any():
+    if torch._C._functorch.is_functorch_wrapped_tensor(values) or not x.numel():
+        return values
+    if (bad := values.isnan()).any():
         first = tuple(bad.nonzero()[0].tolist())
         raise ValueError(
             f"x has numbers up to {float(x.detach().abs().max()):g}, and the {what} at index {first} is beyond"

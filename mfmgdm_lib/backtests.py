@@ -305,7 +305,7 @@ def mean_gain(differences: Any, *, block: int = BLOCK, seed: Seed = 0) -> tuple[
     """
     from arch.bootstrap import StationaryBootstrap  # slow to import
 
-    values = as_series("differences", differences, may_be_constant=True).double().cpu().numpy()
+    values = as_series("differences", differences, may_be_constant=True).detach().double().cpu().numpy()
     if check_positive_int("block", block) > len(values):
         raise ValueError(f"block is {block} with {len(values)} days; expected at most as many. Use a shorter one.")
     samples = StationaryBootstrap(block, values, seed=generator(seed)).apply(np.mean, _REPLICATIONS)

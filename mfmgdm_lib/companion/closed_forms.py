@@ -220,7 +220,7 @@ class MeanFieldLimit:
         Its mean estimates the divergence from the very paths that an ensemble starts from, so that the two differ by
         little more than what the size of the ensemble does.
         """
-        check_positive_int("step", step, minimum=0)
+        self._check_step(step)
         stretch = self.scales[step].abs().log().sum()
         return self.start.log_prob(x0) - stretch - process.log_prob(self.paths(x0, step))
 

@@ -81,6 +81,8 @@ class RecordedEnergy(Energy):
 
     def _chunks(self, x: Tensor) -> tuple[Tensor, ...]:
         """Paths (*, *event_shape) laid out flat, (n, d) with n of at most the size of a chunk."""
+        if not x.numel():
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one path. Pass one or more.")
         return chunks(x.flatten(-self.event_ndim), self._chunk_size(x))
 
     def _records(self, x: Tensor) -> Iterator[Record]:

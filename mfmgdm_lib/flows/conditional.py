@@ -163,7 +163,9 @@ class ConditionalFlow(ConditionalLaw):
             A tensor (*, T, L) like `x`.
         """
         innovations, scales = self._filtered(x)
-        draws = self.base.law.quantiles(check_levels(levels))
+        if not len(levels := check_levels(levels)):
+            raise ValueError("levels has no numbers; expected at least one between 0 and 1. Use such as [0.01, 0.99].")
+        draws = self.base.law.quantiles(levels)
         features = self.energy.along(innovations)[..., None, :]
         moved = torch.stack(
             [self.ends(draw.expand(features.shape[:-1]), features)[0].squeeze(-1) for draw in draws], -1

@@ -123,7 +123,8 @@ def paths_table(
     columns = _columns(generation)
     channels = [generation.paths] if not columns else list(generation.paths.unbind(1))
     if prices is not None:
-        firsts = [float(first) for first in np.atleast_1d(prices)]
+        given = prices.detach() if isinstance(prices, torch.Tensor) else prices
+        firsts = [float(first) for first in np.atleast_1d(given)]
         if len(firsts) != len(channels):
             raise ValueError(
                 f"prices has {len(firsts)} levels for {len(channels)} series; expected one for each. Pass a list."

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._arguments import checked
-from mfmgdm_lib._checks import check_number, check_positive
+from mfmgdm_lib._checks import check_number, check_positive, check_positive_int
 from mfmgdm_lib.processes.base import Process, SeriesProcess
 from mfmgdm_lib.processes.noise import Independent, WhiteNoise
 from mfmgdm_lib.specification import register
@@ -143,6 +143,7 @@ class TruncatedGaussian(SeriesProcess):
 
     def entropy(self, length: int) -> float:
         """Differential entropy, in nats, of a path of `length` points."""
+        check_positive_int("length", length)
         # With t the point over the scale, E[t] is the excess, and by parts E[t²] = 1 − cut E[t].
         exponent = 0.5 * (1.0 + self._cut * self._excess)
         if self._cut <= 0:

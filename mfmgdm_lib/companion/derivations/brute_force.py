@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib._arguments import checked
-from mfmgdm_lib._checks import check_paths
+from mfmgdm_lib._checks import check_number, check_paths
 from mfmgdm_lib.descents import Descent, State
 from mfmgdm_lib.energies import BandedEnergy, StylizedFacts
 from mfmgdm_lib.log_determinants.banded import banded_blocks
@@ -152,6 +152,7 @@ def assemble(terms: PathTerms, rate: float) -> Tensor:
         >>> bool(abs(whole - full_jacobian(model, state.paths)).max() < 1e-12)
         True
     """
+    check_number("rate", rate)
     joined = torch.cat(list(terms.rows), dim=1)
     return torch.block_diag(*terms.blocks) - rate / len(terms.rows) * joined.T @ joined
 

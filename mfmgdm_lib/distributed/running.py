@@ -214,7 +214,7 @@ class Checkpoints:
             LostProcessError: another process is gone.
         """
         about = {
-            "step": np.array(step),
+            "step": np.array(check_positive_int("step", step, minimum=0)),
             "settings": np.array(json.dumps(self.settings)),
             "threads": np.array(self.threads),
         }

@@ -107,12 +107,16 @@ def _read(annotation: Any, names: dict[str, Any]) -> Any:
 _LEFT_TO_FUNCTIONS = (object, tuple, list, set, Sequence, Iterable, typing.Literal, Any)
 """What a function knows more of, such as how many of what there have to be."""
 
-_NUMBERS = {bool: "True or False", int: "a whole number", float: "a number that a float holds"}
+_NUMBERS = {int: "a whole number", float: "a number that a float holds"}
 """Of these, arrays are refused here, which have no truth value, and what overflows; the function knows the range."""
 
 
 def _is_single(value: Any) -> bool:
     return not getattr(value, "ndim", 0) and not (isinstance(value, int) and abs(value) > 1e308)
+
+
+def _is_truth(value: Any) -> bool:
+    return _is_single(value) and (not isinstance(value, (int, float)) or value in (0, 1))
 
 
 def _is_in_a_row(value: Any) -> bool:
@@ -123,32 +127,37 @@ def _is_dense(value: Any) -> bool:
     return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
 
 
+_OTHERS: dict[Any, _Kind] = {
+    bool: _Kind(_is_truth, "True or False", "Pass one of them."),
+    **{kind: _Kind(_is_single, words, "Pass a single one.") for kind, words in _NUMBERS.items()},
+    **{
+        kind: _Kind(lambda value: not isinstance(value, Tensor), "a collection", "Pass such as a tuple.")
+        for kind in (Container, Collection)
+    },
+    Tensor: _Kind(_is_dense, "a torch.Tensor, dense and with numbers", "Use torch.as_tensor(...) first."),
+    Callable: _Kind(callable, "a function", "Pass one."),
+    type: _Kind(lambda value: isinstance(value, type), "a class", "Pass the class, not an object of it."),
+    os.PathLike: _Kind(lambda value: isinstance(value, os.PathLike), "a pathlib.Path", "Pass one."),
+    types.NoneType: _Kind(lambda value: value is None, "None", "Leave it out."),
+}
+"""What allows more, or less, than objects of a class."""
+
+
 def _kind(annotation: Any) -> _Kind | None:
     """What an annotation allows; None where that is left to the function."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
-        return _either([_kind(one) for one in parts])
+        return _either(parts)
     if origin is Sequence or (origin is tuple and parts[1:] == (...,)):
         return _Kind(_is_in_a_row, "a sequence of numbers", "Pass such as a tuple.") if parts[0] in _NUMBERS else None
     kind = origin or annotation
     if isinstance(kind, TypeVar):
-        return _either(list(map(_kind, kind.__constraints__))) if kind.__constraints__ else _kind(kind.__bound__ or Any)
-    if kind in (Container, Collection):
-        return _Kind(lambda value: not isinstance(value, Tensor), "a collection", "Pass such as a tuple.")
-    if kind in _LEFT_TO_FUNCTIONS:
-        return None
-    if kind in _NUMBERS:
-        return _Kind(_is_single, _NUMBERS[kind], "Pass a single one.")
-    if kind is os.PathLike:
-        return _Kind(lambda value: isinstance(value, os.PathLike), "a pathlib.Path", "Pass one.")
-    if kind is types.NoneType:
-        return _Kind(lambda value: value is None, "None", "Leave it out.")
-    if kind is Tensor:
-        return _Kind(_is_dense, "a torch.Tensor, dense and with numbers", "Use torch.as_tensor(...) first.")
-    if kind is Callable:
-        return _Kind(callable, "a function", "Pass one.")
-    if kind is type:
-        return _Kind(lambda value: isinstance(value, type), "a class", "Pass the class, not an object of it.")
+        return _either(kind.__constraints__ or (kind.__bound__ or Any,))
+    return None if kind in _LEFT_TO_FUNCTIONS else _OTHERS.get(kind) or _of_class(kind)
+
+
+def _of_class(kind: Any) -> _Kind | None:
+    """Objects of a class, or of any that has the names of a protocol."""
     if not isinstance(kind, type) or kind.__module__ == "torch.distributions.constraints":
         return None  # a support is also known by its name, which the function says
     if issubclass(kind, Mapping):
@@ -159,9 +168,9 @@ def _kind(annotation: Any) -> _Kind | None:
     return _Kind(lambda value: isinstance(value, kind), f"{article} {kind.__name__}", "Pass an object of that class.")
 
 
-def _either(parts: Sequence[_Kind | None]) -> _Kind | None:
-    """One of several; left to the function where one of them is."""
-    known = [part for part in parts if part is not None]
+def _either(parts: Sequence[Any]) -> _Kind | None:
+    """What one of several annotations allows; left to the function where one of them is."""
+    known = [kind for part in parts if (kind := _kind(part)) is not None]
     named = {"a str"} < {part.words for part in known} - {"None", "a pathlib.Path"}  # the function knows which names
     if len(known) < len(parts) or named:
         return None

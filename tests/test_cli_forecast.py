@@ -62,20 +62,6 @@ def test_table_figure_and_paths_are_written(file: Path, tmp_path: Path) -> None:
     assert "value at risk, 99 %" in result.output and "Note: " in result.output
 
 
-def test_same_command_makes_the_same_file_and_another_seed_another(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # for the date is in the file
-    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
-    for folder, seed in ((first, "1"), (second, "1"), (other, "2")):
-        folder.mkdir()
-        monkeypatch.chdir(folder)
-        assert invoke(file, *FEW, "--seed", seed, "--out", "a.csv").exit_code == 0
-    assert (first / "a.csv").read_bytes() == (second / "a.csv").read_bytes()
-    values = [pd.read_csv(folder / "a.csv", comment="#", index_col=0)["50 %"] for folder in (first, other)]
-    assert (values[0] != values[1]).all()
-
-
 def test_backtests_are_printed_and_written(file: Path, tmp_path: Path) -> None:
     written, drawn = tmp_path / "tests.csv", tmp_path / "tests.png"
     extras = ("--backtest", written, "--backtest-days", "150", "--backtest-plot", drawn)

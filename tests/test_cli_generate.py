@@ -44,20 +44,6 @@ def test_paths_and_figure_are_made_and_compared(file: Path, tmp_path: Path) -> N
     assert "standard deviation" in result.output and "Note: " in result.output
 
 
-def test_same_command_makes_the_same_file_and_another_seed_another(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # for the date is in the file
-    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
-    for folder, seed in ((first, "1"), (second, "1"), (other, "2")):
-        folder.mkdir()
-        monkeypatch.chdir(folder)
-        assert invoke("generate", file, *FEW, "--seed", seed, "--out", "a.csv").exit_code == 0
-    assert (first / "a.csv").read_bytes() == (second / "a.csv").read_bytes()
-    values = [pd.read_csv(folder / "a.csv", comment="#", index_col=0) for folder in (first, other)]
-    assert (values[0] != values[1]).all(axis=None)
-
-
 @pytest.mark.parametrize("there", ["paths.csv", "report.png"])
 def test_output_that_is_there_is_kept_without_force(file: Path, tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_bytes(b"mine")

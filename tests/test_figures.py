@@ -30,7 +30,7 @@ from mfmgdm_lib.companion import (
     market_explorer_data,
     market_spreads,
 )
-from mfmgdm_lib.companion.figures.growth import growth_exponents
+from mfmgdm_lib.companion.figures.growth import energy_growth_exponents
 from mfmgdm_lib.companion.path_summaries import describe_paths, describe_series
 from mfmgdm_lib.descents import GuidedState
 from mfmgdm_lib.divergence import DivergenceTrace
@@ -715,7 +715,7 @@ def test_dots_of_a_portrait_are_the_autocovariances_of_its_paths() -> None:
 
 
 def test_exponents_of_scale_are_those_that_times_and_memory_were_made_with() -> None:
-    table = growth_exponents(costs_of_energies())
+    table = energy_growth_exponents(costs_of_energies())
     expected = {"seconds, d": [2, 1], "seconds, N": [1, 2], "memory, d": [1, 1], "memory, N": [1, 1], "FFT, d": [1, 1]}
     for column, values in expected.items():
         assert table[column].tolist() == pytest.approx(values, abs=1e-9), column

@@ -141,6 +141,29 @@ def test_files_of_fields_say_what_made_them() -> None:
     assert np.load("f.npy").shape == (1, 32, 32)
 
 
+@pytest.mark.parametrize(
+    ("command", "drawn"),
+    [
+        (f"generate ../p.csv {FEW} --start noise", slice(None)),
+        ("forecast ../p.csv --base garch-n --horizon 3 --paths 20 --seed 7", ["50 %"]),
+    ],
+)
+def test_same_command_makes_the_same_file_and_another_seed_another(
+    command: str, drawn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series(Path("p.csv"))
+    for name in ("first", "second", "other"):
+        Path(name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        typed = command.replace("--seed 7", "--seed 8") if name == "other" else command
+        assert invoke(*typed.split(), "--out", "a.csv").exit_code == 0
+        monkeypatch.chdir(tmp_path)
+    first, second, other = (Path(name, "a.csv") for name in ("first", "second", "other"))
+    assert first.read_bytes() == second.read_bytes()
+    values = [pd.read_csv(file, comment="#", index_col=0).loc[:, drawn] for file in (first, other)]
+    assert (values[0] != values[1]).all(axis=None)
+
+
 def test_what_is_beside_an_npy_file_is_kept_without_force() -> None:
     Path("f.npy.json").write_text("mine")
     refused = invoke("generate", GRAVEL, "--paths", "1", "--shape", "32x32", "--out", "f.npy")

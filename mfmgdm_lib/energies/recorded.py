@@ -97,7 +97,7 @@ class RecordedEnergy(Energy):
 
     def evaluate(self, x: Tensor) -> tuple[Tensor, Derivatives]:
         """Return Φ, (*, K), on paths x (*, time), and derivatives that use its records again."""
-        self._check_shapes(x)
+        self._check(x)
         kept: list[Record] = []
         room = _KEPT_BYTES.get(x.device.type, 2**27) // (self._kept_signals * self._path_bytes(x) * self._chunk_size(x))
 
@@ -111,7 +111,7 @@ class RecordedEnergy(Energy):
             yield from kept
             yield from map(self._record, self._chunks(x)[len(kept) :])
 
-        values = self._values(first(), self._check(x))
+        values = self._values(first(), x)
         return values, Derivatives(
             self, x, lambda weights: self._force(again(), x, weights), lambda weights: self._curve(again(), x, weights)
         )

@@ -88,6 +88,15 @@ def test_signal_to_a_run_under_way_has_its_exit_code(
     counts.note(*case.after(folder))
 
 
+def started_with_workers(case: Case, folder: Path) -> Any:
+    """A command with two workers, of which one has written a checkpoint."""
+    running, deadline = case.start(folder, "--jobs", "2"), time.monotonic() + 60
+    while not [*folder.glob(".work/*.npz")]:
+        assert time.monotonic() < deadline, running.said
+        time.sleep(0.01)
+    return running
+
+
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGKILL, *long_only(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
 def test_no_worker_stays_when_its_parent_ends(
@@ -95,11 +104,7 @@ def test_no_worker_stays_when_its_parent_ends(
 ) -> None:
     counts, long = tally(f"{number.name} to reproduce --jobs 2"), cases("reproduce longer")
     folder = tmp_path / "stopped"
-    running = long.start(folder, "--jobs", "2")
-    deadline = time.monotonic() + 60
-    while not [*folder.glob(".work/*.npz")]:  # a worker has begun
-        assert time.monotonic() < deadline, running.said
-        time.sleep(0.01)
+    running = started_with_workers(long, folder)
     assert len(members(running.process)) >= 3
     running.kill(number)
     by = time.monotonic() + seconds()
@@ -118,11 +123,7 @@ def test_killed_worker_is_said_with_what_is_there_and_how_to_go_on(
 ) -> None:
     counts, long = tally("kill -9 of a worker"), cases("reproduce longer")
     folder = tmp_path / "killed"
-    running = long.start(folder, "--jobs", "2")
-    deadline = time.monotonic() + 60
-    while not [*folder.glob(".work/*.npz")]:  # a worker has begun
-        assert time.monotonic() < deadline, running.said
-        time.sleep(0.01)
+    running = started_with_workers(long, folder)
     workers = [one for one in members(running.process) if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
     os.kill(workers[0], signal.SIGKILL)
     assert running.wait(seconds()) == 2 and "Traceback" not in running.said, running.said

@@ -9,12 +9,12 @@ from mfmgdm_lib._arguments import checked
 from mfmgdm_lib.plotting.style import legend_below, styled, subplots
 from mfmgdm_lib.statistics import fitted_exponent
 
-__all__ = ["energy_growth", "growth_exponents"]
+__all__ = ["energy_growth", "energy_growth_exponents"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#228833", "#aa3377", "#ccbb44")
 
 
-def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
+def energy_growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
     """Fit powers of d and of N to times and memory, by least squares on logarithmic axes.
 
     Args:
@@ -30,7 +30,7 @@ def growth_exponents(costs: pd.DataFrame, *, largest: int = 4) -> pd.DataFrame:
     Example:
         >>> rows = [(d, n, 1e-6 * d * n, 1e-8 * d * n, 1e6 + 16 * d * n, 1e6) for d in (256, 512) for n in (128, 256)]
         >>> names = ["d", "N", "seconds", "fft_seconds", "peak_bytes", "bytes_before"]
-        >>> found = growth_exponents(pd.DataFrame(rows, columns=names).assign(energy="i"))
+        >>> found = energy_growth_exponents(pd.DataFrame(rows, columns=names).assign(energy="i"))
         >>> round(float(found.loc["i", "seconds, d"]), 2)
         1.0
     """
@@ -55,7 +55,7 @@ def energy_growth(costs: pd.DataFrame) -> Figure:
     """Time and memory of values and gradient by d and by N, the other size the smallest, beside a real FFT.
 
     Args:
-        costs: as for `growth_exponents`, with `array_bytes`.
+        costs: as for `energy_growth_exponents`, with `array_bytes`.
     """
     measured = costs.dropna(subset=["seconds"])
     figure, axes = subplots(2, 2, height=5.0)

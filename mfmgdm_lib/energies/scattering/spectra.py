@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._arrays import load_arrays, save_arrays
-from mfmgdm_lib._checks import as_windows, check_member, check_paths, check_positive_int
+from mfmgdm_lib._checks import as_windows, check_member, check_positive_int
 from mfmgdm_lib.energies.recorded import Record, RecordedEnergy, chunks
 from mfmgdm_lib.energies.scattering.coefficients import Coefficient
 from mfmgdm_lib.energies.scattering.filters import Filters, ReflectedBoundary
@@ -139,10 +139,10 @@ class ScatteringSpectra(RecordedEnergy):
 
     def powers(self, x: Tensor) -> Tensor:
         """Return ⟨|W_j x|²⟩ before any scaling, (*, J + 1) for paths (*, time)."""
-        check_paths("x", x)
+        self._check(x)
         banks = _banks(self.wavelet, self.length, self.J, (1.0,) * (self.J + 1), x.dtype, x.device)
         powers = []
-        for paths in chunks(self._check(x), self._chunk_size(x)):
+        for paths in chunks(x, self._chunk_size(x)):
             band_passed, low = _first_layer(banks, paths)
             powers.append(torch.cat([band_passed.square().sum(-2).mean(-1), low.square().flatten(2).mean(-1)], dim=1))
         return torch.cat(powers).reshape(*x.shape[:-1], self.J + 1)

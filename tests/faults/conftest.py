@@ -92,6 +92,7 @@ class Server:
         """Begin `mfmgdm` with these arguments; see server.py for the others."""
         self.count += 1
         log = self.folder / f"{self.count}.log"
+        log.touch()  # a signal may come before the process has opened it
         request = {"arguments": [*map(str, arguments)], "folder": str(folder), "log": str(log)}
         return Running(int(str(self.ask({**request, "before": before, "kill_at": kill_at}))), log, self.ask)
 

@@ -26,6 +26,7 @@ __all__ = [
     "check_positive",
     "check_positive_int",
     "check_powers",
+    "check_real",
     "check_shares",
     "check_total",
     "common_shape",
@@ -99,13 +100,18 @@ def check_shares(shares: Sequence[float]) -> None:
             raise ValueError(f"shares has {share!r}; expected numbers between 0 and 1. Use such as 0.95 and 0.99.")
 
 
-def check_paths(name: str, x: Tensor, *, minimum_length: int = 1) -> Tensor:
-    """Return `x` if it is a floating tensor whose last axis is time and long enough."""
+def check_real(name: str, x: Tensor) -> Tensor:
+    """Return `x` if it is a tensor of a real floating dtype, of any shape."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} is a {type(x).__name__}; expected a torch.Tensor. Use torch.as_tensor(...) first.")
     if not x.is_floating_point():
         raise TypeError(f"{name} has dtype {x.dtype}; expected a real floating dtype. Use {name}.double() first.")
-    if x.dtype.itemsize < 4:
+    return x
+
+
+def check_paths(name: str, x: Tensor, *, minimum_length: int = 1) -> Tensor:
+    """Return `x` if it is a floating tensor whose last axis is time and long enough."""
+    if check_real(name, x).dtype.itemsize < 4:
         raise TypeError(f"{name} has dtype {x.dtype}; expected float32 or float64. Use {name}.float() first.")
     if x.layout is not torch.strided:
         raise TypeError(f"{name} has layout {x.layout}; expected a dense tensor. Use {name}.to_dense() first.")

@@ -26,7 +26,9 @@ def unconditional_coverage(violations: np.ndarray, share: float) -> tuple[float,
         (5.497, 0.019)
     """
     hits = np.asarray(violations, dtype=bool)
-    n, found = len(hits), int(hits.sum())
+    if not (n := len(hits)):
+        raise ValueError("violations has no days; expected at least one. Use those of some forecasts.")
+    found = int(hits.sum())
     return _ratio(_log_likelihood(found, n, found / n) - _log_likelihood(found, n, 1.0 - share), 1)
 
 

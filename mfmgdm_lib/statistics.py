@@ -110,7 +110,8 @@ def path_statistics(paths: Tensor, lags: int = 20) -> dict[str, Tensor]:
         >>> float(found["acf 1"]), float(found["kurtosis"])
         (-0.7, 1.36)
     """
-    check_powers("paths", check_paths("paths", paths), 4)
+    if not check_powers("paths", check_paths("paths", paths), 4).numel():
+        raise ValueError(f"paths has shape {tuple(paths.shape)}; expected at least one path. Pass one or more.")
     centred = paths - paths.mean(-1, keepdim=True)
     variances = centred.square().mean(-1)
     of_paths, of_squares = autocorrelation(paths, lags), autocorrelation(paths**2, lags)

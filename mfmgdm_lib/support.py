@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import check_real
 from mfmgdm_lib.errors import Message
 from mfmgdm_lib.specification import register
 
@@ -131,6 +132,7 @@ class Interval(Support):
 
     def contains(self, paths: Tensor) -> Tensor:
         """Whether each entry is between the ends."""
+        check_real("paths", paths)
         return (paths >= self.low) & (paths <= self.high)
 
     def nearest(self, paths: Tensor) -> Tensor:

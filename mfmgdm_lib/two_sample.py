@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_finite, check_positive_int
 from mfmgdm_lib._lazy import pandas as pd
 from mfmgdm_lib.processes.base import Seed, generator
@@ -40,6 +41,7 @@ class TwoSampleTest:
     differences: pd.DataFrame
 
 
+@checked
 def two_sample_test(
     first: Mapping[str, Tensor], second: Mapping[str, Tensor], n_permutations: int = 999, seed: Seed = 0
 ) -> TwoSampleTest:

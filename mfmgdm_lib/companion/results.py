@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mfmgdm_lib._arguments import checked
 from mfmgdm_lib._checks import check_member
 from mfmgdm_lib.energies import Projection, ScatteringCovariance
 from mfmgdm_lib.runs.store import ResultStore
@@ -46,6 +47,7 @@ def new_results_folder() -> Path:
     return Path("results") if _CHECKOUT is None else _RESULTS
 
 
+@checked
 def result_store(name: str = ".", *, report: Callable[[str], None] = print) -> ResultStore:
     """The store of one kind of runs: new results, and as a fallback those that come with the library.
 

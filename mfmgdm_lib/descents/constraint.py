@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mfmgdm_lib._arguments import checked
-from mfmgdm_lib._checks import check_number, check_positive
+from mfmgdm_lib._checks import check_number, check_positive, check_real
 from mfmgdm_lib.energies import Energy
 from mfmgdm_lib.energies.transforms import flat_energy
 from mfmgdm_lib.specification import register
@@ -146,8 +146,8 @@ class SignedPower(PointwiseMap):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map each value of `x`, a tensor of any shape."""
-        return x.sign() * x.abs() ** self.exponent
+        return check_real("x", x).sign() * x.abs() ** self.exponent
 
     def log_derivative(self, x: Tensor) -> Tensor:
         """Logarithm of the derivative at each value of `x`, of its shape."""
-        return math.log(self.exponent) + (self.exponent - 1.0) * x.abs().log()
+        return math.log(self.exponent) + (self.exponent - 1.0) * check_real("x", x).abs().log()

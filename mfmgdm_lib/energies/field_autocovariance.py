@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from mfmgdm_lib._arguments import checked
+from mfmgdm_lib._checks import as_shape
 from mfmgdm_lib._fields import CHUNK_POINTS, Lag, check_lags, check_lags_fit, cosines
 from mfmgdm_lib.energies.base import Energy
 from mfmgdm_lib.specification import register
@@ -83,8 +85,9 @@ class FieldAutocovariance(Energy):
 
     def hessian_spectra(self, shape: Sequence[int]) -> Tensor:
         """Return the eigenvalues (2/d) cos ω·τ of the Hessians, (K, H, W // 2 + 1) float64."""
+        shape = as_shape("shape", tuple(shape))
         check_lags_fit("lags", self.lags, shape)
-        return (2.0 / (shape[0] * shape[1])) * cosines(self.lags, shape)
+        return (2.0 / math.prod(shape)) * cosines(self.lags, shape)
 
     def laplacian(self, x: Tensor) -> Tensor:
         """Return ΔΦ, (*, K): 2 at lag (0, 0) and 0 at the others, whatever the field."""

@@ -55,7 +55,7 @@ class Exponential(SeriesProcess):
 
     def entropy(self, length: int) -> float:
         """Differential entropy, in nats, of a path of `length` points."""
-        return length * (1.0 + math.log(self.mean))
+        return check_positive_int("length", length) * (1.0 + math.log(self.mean))
 
 
 @register

@@ -102,7 +102,8 @@ def full_jacobian(model: Descent, paths: Tensor) -> Tensor:
         >>> full_jacobian(model, state.paths).shape
         torch.Size([48, 48])
     """
-    check_paths("paths", paths)
+    if not check_paths("paths", paths).numel():
+        raise ValueError(f"paths has shape {tuple(paths.shape)}; expected some. Use the paths of a state.")
     chunk = max(1, _CHUNK_ENTRIES // paths.numel())
     return torch.func.jacrev(lambda x: ensemble_step(model, x).flatten(), chunk_size=chunk)(paths).flatten(1)
 
@@ -174,6 +175,8 @@ def capacitance_readings(grams: Tensor, rate: float) -> dict[str, float]:
         >>> {name: round(value, 6) for name, value in alone.items()}  # all the same for N = K = 1
         {'mended': -0.693147, 'as printed': -0.693147, 'Σ over n, no 1/N': -0.693147}
     """
+    if grams.ndim != 3 or grams.shape[1] != grams.shape[2]:
+        raise ValueError(f"grams has shape {tuple(grams.shape)}; expected (N, K, K). Use J Jᵀ of each path.")
     n_paths, n_energies, _ = grams.shape
     identity = torch.eye(n_energies, dtype=grams.dtype)
 

@@ -65,6 +65,8 @@ def to_html(
         anchors: the column whose entries name their rows, so that an address can end in "#" and such a name; that one
             is left out.
     """
+    if anchors is not None and anchors not in table:
+        raise ValueError(f"anchors is {anchors!r}; expected a column, one of {', '.join(table)}. Choose one of them.")
     links = links or {}
     columns = [column for column in table.columns if column not in (*links.values(), anchors)]
     lines = ["<tr>" + "".join(f"<th>{html.escape(column)}</th>" for column in columns) + "</tr>"]

@@ -66,7 +66,9 @@ def to_html(
             is left out.
     """
     if anchors is not None and anchors not in table:
-        raise ValueError(f"anchors is {anchors!r}; expected a column, one of {', '.join(map(str, table))}. Choose one of them.")
+        raise ValueError(
+            f"anchors is {anchors!r}; expected a column, one of {', '.join(map(str, table))}. Choose one of them."
+        )
     links = links or {}
     columns = [column for column in table.columns if column not in (*links.values(), anchors)]
     lines = ["<tr>" + "".join(f"<th>{html.escape(column)}</th>" for column in columns) + "</tr>"]
